@@ -1,0 +1,186 @@
+//! Which training window comes when: a true permutation each epoch, random access to all of them.
+
+use std::sync::Arc;
+
+use crate::random::{Purpose, Stream};
+
+/// The unique tokens to train on. Cloning shares them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingData {
+    /// All of them, in the order of the source.
+    pub tokens: Arc<[u32]>,
+    /// Tokens in a window.
+    pub length: usize,
+    /// Whether windows start at multiples of `length` only (grids), not anywhere (text).
+    pub aligned: bool,
+}
+
+impl TrainingData {
+    /// Windows in an epoch: as many as fit behind any offset below `length`, and at least one.
+    pub fn windows_per_epoch(&self) -> usize {
+        let (unique, length) = (self.tokens.len(), self.length);
+        if self.aligned {
+            unique / length
+        } else {
+            ((unique + 1 - length) / length).max(1)
+        }
+    }
+
+    /// Tokens that an epoch shows.
+    pub fn tokens_per_epoch(&self) -> usize {
+        self.windows_per_epoch() * self.length
+    }
+
+    /// How many offsets an epoch may begin at.
+    ///
+    /// Text is cut elsewhere each epoch, so that every position of it meets every position of a window.
+    fn offsets(&self) -> usize {
+        if self.aligned {
+            1
+        } else {
+            self.length
+                .min(self.tokens.len() - self.tokens_per_epoch() + 1)
+        }
+    }
+}
+
+/// The order of training windows over a whole run.
+///
+/// A function of (seed, index) alone: a resumed run and any process of a distributed one read the same order. It
+/// keeps the epoch that was asked for last, so reading in order costs one permutation an epoch.
+#[derive(Debug, Clone)]
+pub struct EpochOrder {
+    data: TrainingData,
+    seed: u64,
+    epoch: Option<Epoch>,
+}
+
+#[derive(Debug, Clone)]
+struct Epoch {
+    number: u64,
+    offset: usize,
+    permutation: Vec<usize>,
+}
+
+impl EpochOrder {
+    /// The order that this seed gives this data.
+    ///
+    /// # Panics
+    /// If the data is shorter than one window; a loaded [`super::Corpus`] never is.
+    pub fn new(data: &TrainingData, seed: u64) -> Self {
+        assert!(
+            data.length > 0 && data.tokens.len() >= data.length,
+            "training data holds at least one window"
+        );
+        Self {
+            data: data.clone(),
+            seed,
+            epoch: None,
+        }
+    }
+
+    /// The window of this number, counted through all epochs from the beginning of the run.
+    pub fn window(&mut self, index: u64) -> &[u32] {
+        let windows = self.data.windows_per_epoch() as u64;
+        let number = index / windows;
+        let epoch = match self.epoch.take() {
+            Some(epoch) if epoch.number == number => epoch,
+            _ => self.draw(number),
+        };
+        let window = epoch.permutation[(index % windows) as usize];
+        let start = epoch.offset + window * self.data.length;
+        self.epoch = Some(epoch);
+        &self.data.tokens[start..start + self.data.length]
+    }
+
+    fn draw(&self, number: u64) -> Epoch {
+        let mut stream = Stream::new(self.seed, Purpose::DataOrder, number, 0);
+        Epoch {
+            number,
+            offset: stream.below(self.data.offsets() as u64) as usize,
+            permutation: stream.permutation(self.data.windows_per_epoch()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Tokens that count up: a window's first token says where it starts.
+    fn counting(unique: usize, length: usize, aligned: bool) -> TrainingData {
+        TrainingData {
+            tokens: (0..unique as u32).collect(),
+            length,
+            aligned,
+        }
+    }
+
+    fn epoch_starts(order: &mut EpochOrder, epoch: u64) -> Vec<usize> {
+        let windows = order.data.windows_per_epoch() as u64;
+        (epoch * windows..(epoch + 1) * windows)
+            .map(|index| {
+                let window = order.window(index);
+                assert!(window.windows(2).all(|pair| pair[1] == pair[0] + 1));
+                window[0] as usize
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn an_epoch_visits_every_window_once(
+            length in 1_usize..20, extra in 0_usize..200, aligned: bool, seed: u64, epoch in 0_u64..1_000_000,
+        ) {
+            let unique = length + extra;
+            let data = counting(unique, length, aligned);
+            let mut starts = epoch_starts(&mut EpochOrder::new(&data, seed), epoch);
+            starts.sort_unstable();
+            prop_assert_eq!(starts.len(), data.windows_per_epoch());
+            prop_assert!(starts.windows(2).all(|pair| pair[1] == pair[0] + length));
+            let offsets = if aligned { 1 } else { length };
+            prop_assert!(starts[0] < offsets);
+            prop_assert!(starts[starts.len() - 1] + length <= unique);
+            // What an epoch can't show is less than the offset and a window behind it.
+            prop_assert!(unique - data.tokens_per_epoch() < 2 * length);
+        }
+
+        #[test]
+        fn any_window_can_be_read_first(length in 1_usize..9, extra in 0_usize..60, seed: u64, index in 0_u64..500) {
+            let data = counting(length + extra, length, false);
+            let mut in_order = EpochOrder::new(&data, seed);
+            let expected = (0..=index).map(|index| in_order.window(index).to_vec()).last();
+            let mut fresh = EpochOrder::new(&data, seed);
+            prop_assert_eq!(Some(fresh.window(index).to_vec()), expected.clone());
+            fresh.window(index + 1_000);
+            prop_assert_eq!(Some(fresh.window(index).to_vec()), expected);
+        }
+    }
+
+    #[test]
+    fn every_offset_and_every_order_comes_up() {
+        // 11 tokens in windows of 3: three windows behind the offsets 0, 1 and 2.
+        let data = counting(11, 3, false);
+        let mut order = EpochOrder::new(&data, 5);
+        let mut seen = std::collections::BTreeMap::new();
+        let epochs = 3_600;
+        for epoch in 0..epochs {
+            *seen.entry(epoch_starts(&mut order, epoch)).or_insert(0_u32) += 1;
+        }
+        // 3 offsets x 3! orders, 200 times each; 5 standard deviations are 70.
+        assert_eq!(seen.len(), 18);
+        assert!(
+            seen.values().all(|&times| times.abs_diff(200) < 70),
+            "{seen:?}"
+        );
+    }
+
+    #[test]
+    fn another_seed_is_another_order() {
+        let data = counting(400, 4, true);
+        let (mut one, mut two) = (EpochOrder::new(&data, 1), EpochOrder::new(&data, 2));
+        assert_ne!(epoch_starts(&mut one, 0), epoch_starts(&mut two, 0));
+        assert_ne!(epoch_starts(&mut one, 0), epoch_starts(&mut one, 1));
+    }
+}

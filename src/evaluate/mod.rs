@@ -1,0 +1,17 @@
+//! Evaluation: how surprised a model is by text, with standard errors.
+//!
+//! Windows of tokens and a [`Predictor`](crate::model::Predictor) enter; nats per token leave, one figure for each
+//! window, so that two models can be compared window by window ([`paired_difference`]). Four figures of one text:
+//!
+//! - [`autoregressive_nats`]: the exact negative log-likelihood of a model that reads left to right.
+//! - [`masked_bound`]: the negative evidence lower bound of a masked-diffusion model.
+//! - [`k_order_bound`]: a tighter bound for the same model, from several random orders.
+//! - [`left_to_right_nats`]: the exact negative log-likelihood of the masked model when it writes left to right.
+//!
+//! What a window means, and which windows are held out, this room does not know.
+
+mod likelihood;
+mod statistics;
+
+pub use likelihood::{autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound};
+pub use statistics::{Mean, paired_difference, share};

@@ -1,0 +1,33 @@
+//! A checkpoint brought to life, for commands that use a model without training it.
+
+use crate::device::Selected;
+use crate::error::Result;
+use crate::model::Decoder;
+use crate::platform;
+use crate::train::Checkpoint;
+
+/// A checkpoint and its model on a device.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The file's content.
+    pub checkpoint: Checkpoint,
+    /// The model, without autodiff.
+    pub model: Decoder,
+}
+
+/// Loads a checkpoint file onto a device.
+///
+/// # Errors
+/// When the file can't be read or is no sound checkpoint.
+pub fn load_checkpoint(path: &str, device: &Selected) -> Result<Loaded> {
+    let checkpoint = Checkpoint::from_bytes(&platform::read_file(path)?, path)?;
+    Ok(Loaded {
+        model: Decoder::new(
+            &checkpoint.model,
+            &checkpoint.shape()?,
+            &checkpoint.weights,
+            &device.device,
+        )?,
+        checkpoint,
+    })
+}

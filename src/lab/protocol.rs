@@ -1,0 +1,239 @@
+//! The lab's two languages: a [`Command`] goes in, [`Event`]s come out. Both are plain data and cross threads and
+//! workers as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::objective::{Bound, Objective};
+use crate::train::{Metrics, RunConfig};
+
+/// What a front end asks of the lab.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Starts a run: a race where there are two objectives, plain training where there is one.
+    Start {
+        /// What to train, on what, how.
+        config: Box<RunConfig>,
+        /// Where the run keeps its files.
+        folder: String,
+        /// Whether an earlier run in that folder may be replaced.
+        force: bool,
+    },
+    /// Continues the run in a folder from its last checkpoint.
+    Resume {
+        /// Where the run keeps its files.
+        folder: String,
+    },
+    /// Saves the state and ends the run.
+    Stop,
+}
+
+/// What the lab tells, in the order it happens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run is about to take its first step (or its next one, when resumed).
+    Started(Box<Started>),
+    /// One optimizer step of one model; `val_nats` is there when it was evaluated after this step.
+    Metrics(Metrics),
+    /// A text the model wrote at an evaluation.
+    Sample(SampleText),
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Whose.
+        objective: Objective,
+        /// After how many steps.
+        step: u64,
+        /// Whether it is the last state or the best so far.
+        kind: CheckpointKind,
+    },
+    /// Work that takes a while and is no training: the final measurement, for instance.
+    Progress {
+        /// What is being done.
+        doing: String,
+    },
+    /// Something a person should know that changes nothing.
+    Notice {
+        /// The text, one sentence.
+        message: String,
+    },
+    /// The run is complete.
+    Result(Box<Outcome>),
+    /// The run ended early and its state is saved.
+    Stopped {
+        /// Steps done.
+        step: u64,
+        /// Where the run's files are.
+        folder: String,
+    },
+    /// The run could not go on.
+    Failed {
+        /// What went wrong.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+        /// Whether the request was at fault (nothing was written), rather than the work.
+        input: bool,
+    },
+}
+
+/// Which of a run's checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckpointKind {
+    /// The newest state: where `--resume` continues.
+    Last,
+    /// The state with the lowest validation loss.
+    Best,
+}
+
+/// Everything that is fixed for the whole run, told once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// The resolved configuration, provenance included.
+    pub config: RunConfig,
+    /// Where the run's files are.
+    pub folder: String,
+    /// The models that train, in order.
+    pub objectives: Vec<Objective>,
+    /// Steps done already (0 unless resumed).
+    pub step: u64,
+    /// Steps of the whole run, for each model.
+    pub steps: u64,
+    /// Tokens of one pass over the unique data.
+    pub tokens_per_epoch: u64,
+    /// Parameters of each model: equal by construction.
+    pub parameters: u64,
+    /// SHA-256 of the initial weights: equal for all models of a race.
+    pub initial_hash: String,
+    /// Lowest possible loss, nats per token, where the source is known.
+    pub floor_nats: Option<f64>,
+    /// Token strings, id by id, MASK last.
+    pub vocab: Vec<String>,
+    /// Side of the square when a window is a grid of cells.
+    pub grid_side: Option<usize>,
+    /// What the run computes on, and why.
+    pub device: String,
+}
+
+/// A text a model wrote, for people to read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleText {
+    /// Who wrote it.
+    pub objective: Objective,
+    /// After how many steps.
+    pub step: u64,
+    /// The text.
+    pub text: String,
+    /// For grids: whether every rule holds.
+    pub valid: Option<bool>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Outcome {
+    /// Two models.
+    Race(RaceResult),
+    /// One model.
+    Train(TrainResult),
+}
+
+/// A mean with its standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The mean.
+    pub mean: f64,
+    /// Its standard error.
+    pub se: f64,
+}
+
+/// The race's headline: the best checkpoints re-measured on the test part, and where the curves crossed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RaceResult {
+    /// AR's exact test NLL at its best checkpoint, nats per token.
+    pub ar_best_nats: f64,
+    /// Its standard error.
+    pub ar_best_se: f64,
+    /// Step of AR's best checkpoint.
+    pub ar_best_step: u64,
+    /// The masked model's test bound at its best checkpoint, nats per token.
+    pub masked_best_nats: f64,
+    /// Its standard error.
+    pub masked_best_se: f64,
+    /// Step of the masked model's best checkpoint.
+    pub masked_best_step: u64,
+    /// Masked bound minus AR NLL over the same test windows: negative when diffusion wins.
+    pub difference: f64,
+    /// Standard error of the difference, paired by window.
+    pub difference_se: f64,
+    /// First evaluation from which on the diffusion bound is below AR's NLL at equal tokens.
+    pub curve_crossover_epoch: Option<f64>,
+    /// First evaluation at which the diffusion bound is below the lowest AR NLL of the whole run by more than twice
+    /// the paired standard error, confirmed on the test part.
+    pub envelope_crossover_epoch: Option<f64>,
+    /// Lowest possible loss, where the source is known.
+    pub floor_nats: Option<f64>,
+    /// The masked model's exact NLL when it writes left to right, nats per token.
+    pub masked_left_to_right: Option<Estimate>,
+    /// The masked model's tighter bound from several random orders, nats per token.
+    pub masked_k_order: Option<Estimate>,
+    /// How many orders that bound averages.
+    pub orders: Option<u64>,
+    /// Test windows measured.
+    pub test_windows: u64,
+    /// Tokens measured.
+    pub tokens: u64,
+    /// Characters per token of the test part (for bits per character).
+    pub characters_per_token: f64,
+    /// Bytes per token of the test part (for bits per byte).
+    pub bytes_per_token: f64,
+    /// For grids: how many of each model's samples are valid, and new.
+    pub grids: Option<Vec<GridShare>>,
+    /// Largest resident memory of the process, bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// Wall-clock seconds of the whole run, evaluation included.
+    pub wall_seconds: f64,
+}
+
+/// How many of a model's sampled grids keep every rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GridShare {
+    /// Whose samples.
+    pub objective: Objective,
+    /// Samples drawn.
+    pub samples: u64,
+    /// Share of valid samples.
+    pub valid: Estimate,
+    /// Share of samples that are valid and not among the training grids.
+    pub novel: Estimate,
+}
+
+/// The result of training one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainResult {
+    /// Which.
+    pub objective: Objective,
+    /// Test loss of the best checkpoint, nats per token.
+    pub nats: f64,
+    /// Its standard error.
+    pub se: f64,
+    /// Whether that is exact or a bound.
+    pub bound: Bound,
+    /// Tokens measured.
+    pub tokens: u64,
+    /// Step of the best checkpoint.
+    pub best_step: u64,
+    /// Lowest possible loss, where the source is known.
+    pub floor_nats: Option<f64>,
+    /// For grids: how many samples are valid, and new.
+    pub grids: Option<Vec<GridShare>>,
+    /// Characters per token of the test part.
+    pub characters_per_token: f64,
+    /// Bytes per token of the test part.
+    pub bytes_per_token: f64,
+    /// Largest resident memory of the process, bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// Wall-clock seconds of the whole run, evaluation included.
+    pub wall_seconds: f64,
+}

@@ -1,0 +1,581 @@
+//! A run from its first step to its last: the models take turns, are evaluated on the way, and every state that could be
+//! needed again is on disk before the run goes on.
+
+use std::collections::VecDeque;
+
+use crate::corpus::{Corpus, EpochOrder};
+use crate::device::{DeviceChoice, Selected};
+use crate::error::{Error, Kind, Result};
+use crate::evaluate::{Mean, autoregressive_nats, masked_bound};
+use crate::lab::crossover::Evaluation;
+use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
+use crate::lab::{Control, finale};
+use crate::laws::flops;
+use crate::model::{Decoder, Shape, Weights};
+use crate::objective::Objective;
+use crate::platform::{self, Folder, Instant};
+use crate::sample::{Choice, Decoding, Denoising, Sample, Sampler, decode, denoise};
+use crate::train::checkpoint::Best;
+use crate::train::trainer::Pending;
+use crate::train::{Checkpoint, Metrics, Provenance, RunConfig, Trainer};
+
+/// Steps whose losses may be unread on a device that works ahead of us.
+const READ_BEHIND: usize = 8;
+
+pub(super) const CONFIG: &str = "config.toml";
+const METRICS: &str = "metrics.jsonl";
+const EVENTS: &str = "events.jsonl";
+const EVALUATIONS: &str = "evaluations.jsonl";
+
+/// A run in progress.
+pub(super) struct Session<'a> {
+    pub config: RunConfig,
+    pub folder: Folder,
+    pub corpus: Corpus,
+    pub shape: Shape,
+    pub history: Vec<Evaluation>,
+    control: &'a Control,
+    device: &'a Selected,
+    trainers: Vec<Trainer>,
+    order: EpochOrder,
+    steps: u64,
+    began: Instant,
+    last_read: Instant,
+}
+
+/// Starts a new run in a folder of its own.
+pub(super) async fn start(
+    config: RunConfig,
+    folder: &str,
+    force: bool,
+    device: &Selected,
+    threads: usize,
+    control: &Control,
+) -> Result<()> {
+    config.check()?;
+    let corpus = Corpus::load(&config.corpus, config.seed)?;
+    let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
+    let config = resolve(config, &corpus, &shape, device, threads);
+    let weights = Weights::initial(&shape, config.model.initializer_range, config.seed);
+    let trainers = config
+        .objectives
+        .iter()
+        .map(|objective| Trainer::new(*objective, &config, &shape, &weights, &device.device))
+        .collect::<Result<Vec<_>>>()?;
+
+    // Everything that could be refused has been; only now is anything written.
+    let folder = Folder::create(folder, force)?;
+    folder.write(CONFIG, config.to_toml()?.as_bytes())?;
+    let session = Session::new(config, folder, corpus, shape, trainers, device, control);
+    for index in 0..session.trainers.len() {
+        session.save(index, CheckpointKind::Last).await?;
+    }
+    session.run(weights.hash()).await
+}
+
+/// Continues a run from its last checkpoints.
+pub(super) async fn resume(
+    folder: &str,
+    device: &Selected,
+    threads: usize,
+    control: &Control,
+) -> Result<()> {
+    let folder = Folder::open(folder)?;
+    let name = folder.name();
+    let text = folder.read(CONFIG)?.ok_or_else(|| {
+        Error::input(format!("`{name}` has no `{CONFIG}`"))
+            .with_hint("give the folder that a `race` or `train` wrote")
+    })?;
+    let origin = format!("{name}/{CONFIG}");
+    let config = RunConfig::from_toml(&String::from_utf8_lossy(&text), &origin)?;
+    config.check()?;
+    if let Some(result) = stored_result(&folder)? {
+        control.emit(Event::Notice {
+            message: format!("`{name}` is a finished run"),
+        });
+        control.emit(Event::Result(Box::new(result)));
+        return Ok(());
+    }
+    let corpus = Corpus::load(&config.corpus, config.seed)?;
+    let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
+    let trainers = config
+        .objectives
+        .iter()
+        .map(|objective| {
+            let file = file_name(*objective, CheckpointKind::Last);
+            let path = format!("{name}/{file}");
+            let bytes = folder.read(&file)?.ok_or_else(|| {
+                Error::input(format!("`{path}` is missing"))
+                    .with_hint("without its last checkpoint a run can't go on; start it anew")
+            })?;
+            let checkpoint = Checkpoint::from_bytes(&bytes, &path)?;
+            Trainer::from_checkpoint(*objective, &config, &shape, &checkpoint, &device.device)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    if let Some(provenance) = &config.provenance {
+        if provenance.threads != threads || provenance.device != device.description {
+            control.emit(Event::Notice {
+                message: format!(
+                    "this run began on {} with {} threads; now it is {} with {threads}, so losses may differ in the last digits",
+                    provenance.device, provenance.threads, device.description
+                ),
+            });
+        }
+    }
+    let hash = Weights::initial(&shape, config.model.initializer_range, config.seed).hash();
+    let mut session = Session::new(config, folder, corpus, shape, trainers, device, control);
+    session.cut_back()?;
+    session.run(hash).await
+}
+
+/// Fills in what was left automatic, and where the run comes from.
+fn resolve(
+    mut config: RunConfig,
+    corpus: &Corpus,
+    shape: &Shape,
+    device: &Selected,
+    threads: usize,
+) -> RunConfig {
+    config.corpus = corpus.config.clone();
+    config.model.intermediate_size = Some(shape.intermediate_size);
+    config.model.num_key_value_heads = Some(shape.num_key_value_heads);
+    config.model.head_dim = Some(shape.head_dim);
+    config.model.vocab_size = Some(shape.vocab_size);
+    let train = &mut config.train;
+    let windows = corpus.train.windows_per_epoch() as f64;
+    let steps = train
+        .steps
+        .unwrap_or((windows * train.epochs / train.batch as f64).ceil() as u64)
+        .max(1);
+    train.epochs = steps as f64 * train.batch as f64 / windows;
+    train.steps = Some(steps);
+    train.warmup_steps = Some(train.warmup_steps.unwrap_or((steps / 100).min(100)));
+    train.micro_batch = Some(train.micro_batch.unwrap_or(train.batch));
+    config.evaluate.every = Some(config.evaluate.every.unwrap_or(steps.div_ceil(25)));
+    config.provenance = Some(Provenance {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: env!("CROSSOVER_COMMIT").to_owned(),
+        lock_hash: lock_hash(),
+        backend: device.choice.to_string(),
+        device: device.description.clone(),
+        processor: platform::processor().0,
+        threads,
+        started_unix: platform::unix_seconds(),
+    });
+    config
+}
+
+fn lock_hash() -> String {
+    use sha2::{Digest, Sha256};
+    hex::encode(Sha256::digest(include_bytes!("../../Cargo.lock")))
+}
+
+/// Where a model's checkpoint is kept in the run's folder.
+pub(super) fn file_name(objective: Objective, kind: CheckpointKind) -> String {
+    let kind = match kind {
+        CheckpointKind::Last => "last",
+        CheckpointKind::Best => "best",
+    };
+    format!("checkpoints/{kind}-{}.safetensors", objective.name())
+}
+
+/// The result of a run that has come to its end.
+fn stored_result(folder: &Folder) -> Result<Option<Outcome>> {
+    let text = folder.read(EVENTS)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&text)
+        .lines()
+        .rev()
+        .find_map(|line| match serde_json::from_str(line) {
+            Ok(Event::Result(outcome)) => Some(*outcome),
+            _ => None,
+        }))
+}
+
+impl<'a> Session<'a> {
+    fn new(
+        config: RunConfig,
+        folder: Folder,
+        corpus: Corpus,
+        shape: Shape,
+        trainers: Vec<Trainer>,
+        device: &'a Selected,
+        control: &'a Control,
+    ) -> Self {
+        Self {
+            order: EpochOrder::new(&corpus.train, config.seed),
+            steps: config.train.steps.unwrap_or(1),
+            history: Vec::new(),
+            began: Instant::now(),
+            last_read: Instant::now(),
+            config,
+            folder,
+            corpus,
+            shape,
+            control,
+            device,
+            trainers,
+        }
+    }
+
+    /// Brings the folder's records back to the steps of the checkpoints, and reads the evaluations up to there.
+    fn cut_back(&mut self) -> Result<()> {
+        let step_of = |objective: Objective| {
+            self.trainers
+                .iter()
+                .find(|trainer| trainer.objective() == objective)
+                .map_or(0, |trainer| trainer.state.step)
+        };
+        let metrics = self.folder.read(METRICS)?.unwrap_or_default();
+        let kept: String = String::from_utf8_lossy(&metrics)
+            .lines()
+            .filter(|line| {
+                // A last line may be half a line: the process may have died while writing it.
+                serde_json::from_str::<Metrics>(line)
+                    .is_ok_and(|metrics| metrics.step <= step_of(metrics.objective))
+            })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        self.folder.write(METRICS, kept.as_bytes())?;
+        let evaluations = self.folder.read(EVALUATIONS)?.unwrap_or_default();
+        let history: Vec<Evaluation> = String::from_utf8_lossy(&evaluations)
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Evaluation>(line).ok())
+            .filter(|evaluation| evaluation.step <= step_of(evaluation.objective))
+            .collect();
+        let mut kept = String::new();
+        for evaluation in &history {
+            kept.push_str(&json(evaluation)?);
+            kept.push('\n');
+        }
+        self.folder.write(EVALUATIONS, kept.as_bytes())?;
+        self.history = history;
+        Ok(())
+    }
+
+    /// Records an event and tells it.
+    pub fn emit(&self, event: Event) -> Result<()> {
+        if !matches!(event, Event::Metrics(_)) {
+            self.folder.append_line(EVENTS, &json(&event)?)?;
+        }
+        self.control.emit(event);
+        Ok(())
+    }
+
+    async fn run(mut self, initial_hash: String) -> Result<()> {
+        self.emit(Event::Started(Box::new(Started {
+            config: self.config.clone(),
+            folder: self.folder.name(),
+            objectives: self.config.objectives.clone(),
+            step: self.step(),
+            steps: self.steps,
+            tokens_per_epoch: self.corpus.train.tokens_per_epoch() as u64,
+            parameters: self.shape.parameters(),
+            initial_hash,
+            floor_nats: self.corpus.floor_nats,
+            vocab: self.corpus.tokenizer.vocab(),
+            grid_side: self.corpus.grid.as_ref().map(|grid| grid.side),
+            device: self.device.description.clone(),
+        })))?;
+        let trained = self.train().await;
+        if let Err(error) = trained {
+            if error.kind() == Kind::Interrupted {
+                self.emit(Event::Stopped {
+                    step: self.step(),
+                    folder: self.folder.name(),
+                })?;
+            }
+            return Err(error);
+        }
+        self.emit(Event::Progress {
+            doing: "measuring the best checkpoints on the test part".to_owned(),
+        })?;
+        let measured = finale::measure(&self).await;
+        match measured {
+            Ok(outcome) => self.emit(Event::Result(Box::new(outcome))),
+            Err(error) => {
+                if error.kind() == Kind::Interrupted {
+                    self.emit(Event::Stopped {
+                        step: self.step(),
+                        folder: self.folder.name(),
+                    })?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops the run here if somebody asked to.
+    pub fn check(&self) -> Result<()> {
+        self.control.check()
+    }
+
+    pub fn device(&self) -> &Selected {
+        self.device
+    }
+
+    pub fn wall_seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    /// Steps that every model has done.
+    fn step(&self) -> u64 {
+        self.trainers
+            .iter()
+            .map(|trainer| trainer.state.step)
+            .min()
+            .unwrap_or(0)
+    }
+
+    /// The models take turns, the one that is behind first, until all have done their steps.
+    async fn train(&mut self) -> Result<()> {
+        // The processor has computed a value by the time it can be asked for.
+        let read_behind = match self.device.choice {
+            DeviceChoice::Cpu => 0,
+            _ => READ_BEHIND,
+        };
+        let mut unread: VecDeque<(usize, Pending)> = VecDeque::new();
+        self.last_read = Instant::now();
+        loop {
+            if let Err(asked) = self.check() {
+                self.read_all(&mut unread).await?;
+                for index in 0..self.trainers.len() {
+                    self.save(index, CheckpointKind::Last).await?;
+                }
+                return Err(asked);
+            }
+            let next = (0..self.trainers.len())
+                .min_by_key(|index| self.trainers[*index].state.step)
+                .filter(|index| self.trainers[*index].state.step < self.steps);
+            let Some(index) = next else {
+                return self.read_all(&mut unread).await;
+            };
+            let tokens = self.tokens(self.trainers[index].state.step);
+            let length = self.corpus.length();
+            let pending = self.trainers[index].step(&tokens, length, self.steps);
+            let step = pending.state.step;
+            let every = self.config.evaluate.every.unwrap_or(self.steps);
+            if step.is_multiple_of(every) || step == self.steps {
+                self.read_all(&mut unread).await?;
+                let metrics = self.read(index, &pending).await?;
+                self.evaluate(index, metrics).await?;
+                self.last_read = Instant::now();
+            } else {
+                unread.push_back((index, pending));
+                while unread.len() > read_behind {
+                    if let Some((index, pending)) = unread.pop_front() {
+                        let metrics = self.read(index, &pending).await?;
+                        self.record(metrics)?;
+                    }
+                }
+            }
+            platform::yield_now().await;
+        }
+    }
+
+    /// The tokens of one optimizer step: `[batch * length]`.
+    fn tokens(&mut self, step: u64) -> Vec<u32> {
+        let batch = self.config.train.batch as u64;
+        (step * batch..(step + 1) * batch)
+            .flat_map(|index| self.order.window(index).to_vec())
+            .collect()
+    }
+
+    async fn read_all(&mut self, unread: &mut VecDeque<(usize, Pending)>) -> Result<()> {
+        while let Some((index, pending)) = unread.pop_front() {
+            let metrics = self.read(index, &pending).await?;
+            self.record(metrics)?;
+        }
+        Ok(())
+    }
+
+    /// Reads one step's figures. A loss that is no number ends the run: the last checkpoint is from before it.
+    async fn read(&mut self, index: usize, pending: &Pending) -> Result<Metrics> {
+        let result = Trainer::read(pending).await?;
+        let now = Instant::now();
+        let seconds = (now - pending.began.max(self.last_read)).as_secs_f64();
+        self.last_read = now;
+        let trainer = &mut self.trainers[index];
+        trainer.state.seconds += seconds;
+        let finite = |value: f64| value.is_finite().then_some(value);
+        let metrics = Metrics {
+            objective: trainer.objective(),
+            likelihood: trainer.objective(),
+            step: pending.state.step,
+            epoch: pending.state.step as f64 * self.config.train.batch as f64
+                / self.corpus.train.windows_per_epoch() as f64,
+            tokens: pending.state.tokens,
+            flops: pending.state.flops,
+            seconds: trainer.state.seconds,
+            train_nats: finite(result.nats),
+            val_nats: None,
+            val_se: None,
+            bound: trainer.objective().bound(),
+            lr: pending.learning_rate,
+            grad_norm: finite(result.grad_norm),
+            tokens_per_second: pending.tokens as f64 / seconds.max(1e-9),
+        };
+        if metrics.train_nats.is_none() || metrics.grad_norm.is_none() {
+            let name = metrics.objective.name();
+            let step = metrics.step;
+            let every = self.config.evaluate.every.unwrap_or(self.steps);
+            self.record(metrics)?;
+            return Err(Error::work(format!(
+                "the {name} model's loss became NaN or infinite at step {step}; the state of step {} is kept",
+                (step - 1) / every * every
+            ))
+            .with_hint("start again with a lower learning rate (`--lr`)"));
+        }
+        Ok(metrics)
+    }
+
+    fn record(&self, metrics: Metrics) -> Result<()> {
+        self.folder.append_line(METRICS, &json(&metrics)?)?;
+        self.emit(Event::Metrics(metrics))
+    }
+
+    /// Measures one model on the validation windows, keeps its state, and lets it write something.
+    async fn evaluate(&mut self, index: usize, mut metrics: Metrics) -> Result<()> {
+        let model = self.trainers[index].model();
+        let objective = metrics.objective;
+        let windows = &self.corpus.validation;
+        let count = windows.count(self.config.evaluate.windows);
+        let windows: Vec<&[u32]> = windows.iter().take(count).collect();
+        let nats = nats(
+            &model,
+            objective,
+            &windows,
+            self.config.evaluate.levels,
+            self.config.seed,
+        )
+        .await?;
+        let mean = Mean::of(&nats)?;
+        if !mean.mean.is_finite() {
+            return Err(Error::work(format!(
+                "the {} model's validation loss became NaN at step {}; the last checkpoint is kept",
+                objective.name(),
+                metrics.step
+            ))
+            .with_hint("start again with a lower learning rate (`--lr`)"));
+        }
+        metrics.val_nats = Some(mean.mean);
+        metrics.val_se = Some(mean.se);
+        let evaluation = Evaluation {
+            objective,
+            step: metrics.step,
+            epoch: metrics.epoch,
+            nats,
+        };
+        let step = metrics.step;
+        self.folder.append_line(EVALUATIONS, &json(&evaluation)?)?;
+        self.history.push(evaluation);
+        self.record(metrics)?;
+
+        let state = &mut self.trainers[index].state;
+        if state.best.is_none_or(|best| mean.mean < best.nats) {
+            state.best = Some(Best {
+                step,
+                nats: mean.mean,
+                se: mean.se,
+            });
+            self.save(index, CheckpointKind::Best).await?;
+        }
+        self.save(index, CheckpointKind::Last).await?;
+        let sample = write(&model, objective, self.corpus.length(), step, 1).await?;
+        self.tell_sample(objective, step, &sample)
+    }
+
+    fn tell_sample(&self, objective: Objective, step: u64, samples: &[Sample]) -> Result<()> {
+        let Some(sample) = samples.first() else {
+            return Ok(());
+        };
+        let text = self.corpus.tokenizer.decode(&sample.tokens);
+        self.folder.write(
+            &format!("samples/{}-{step}.txt", objective.name()),
+            text.as_bytes(),
+        )?;
+        self.emit(Event::Sample(SampleText {
+            objective,
+            step,
+            text,
+            valid: self
+                .corpus
+                .grid
+                .as_ref()
+                .map(|grid| grid.is_valid(&sample.tokens)),
+        }))
+    }
+
+    async fn save(&self, index: usize, kind: CheckpointKind) -> Result<()> {
+        let trainer = &self.trainers[index];
+        let checkpoint = trainer.checkpoint(&self.corpus.tokenizer).await?;
+        self.folder.write(
+            &file_name(trainer.objective(), kind),
+            &checkpoint.to_bytes()?,
+        )?;
+        self.emit(Event::Checkpoint {
+            objective: trainer.objective(),
+            step: checkpoint.state.step,
+            kind,
+        })
+    }
+}
+
+/// Windows measured at once: enough to fill the device, few enough for memory.
+pub(super) fn evaluation_batch(length: usize) -> usize {
+    (4_096 / length).max(1)
+}
+
+/// Loss of each window by a model's own likelihood, nats per token.
+pub(super) async fn nats(
+    model: &Decoder,
+    objective: Objective,
+    windows: &[&[u32]],
+    levels: usize,
+    seed: u64,
+) -> Result<Vec<f64>> {
+    let length = windows.first().map_or(1, |window| window.len());
+    let batch = evaluation_batch(length);
+    match objective {
+        Objective::Autoregressive => autoregressive_nats(model, windows, batch).await,
+        Objective::Masked => masked_bound(model, windows, levels, seed, batch).await,
+    }
+}
+
+/// Lets a model write `count` windows from nothing: token after token, or one denoising step a token.
+pub(super) async fn write(
+    model: &Decoder,
+    objective: Objective,
+    length: usize,
+    seed: u64,
+    count: u64,
+) -> Result<Vec<Sample>> {
+    let flops_per_call = flops::forward(model.shape(), length);
+    match objective {
+        Objective::Autoregressive => {
+            let decoding = Decoding {
+                prompt: Vec::new(),
+                length,
+                choice: Choice::default(),
+                seed,
+                flops_per_call,
+            };
+            decode(model, &decoding, 0..count).await
+        }
+        Objective::Masked => {
+            let denoising = Denoising {
+                template: vec![None; length],
+                sampler: Sampler::Ancestral,
+                steps: length,
+                choice: Choice::default(),
+                seed,
+                flops_per_call,
+            };
+            denoise(model, &denoising, 0..count).await
+        }
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::work("can't write a record").with_source(error))
+}

@@ -1,0 +1,104 @@
+//! FLOPs of training and generation, counted as Megatron does (`megatron/training/training.py`): two per parameter of a
+//! matrix product and token in the forward pass, twice that in the backward pass, and attention's products over the whole
+//! window, not halved for a causal model. So autoregressive and diffusion training are charged alike.
+
+use serde::Serialize;
+
+use crate::model::Shape;
+
+/// What attention's products cost per token pair: layers times width.
+fn attention_width(shape: &Shape) -> f64 {
+    (shape.num_hidden_layers * shape.num_attention_heads * shape.head_dim) as f64
+}
+
+/// Training FLOPs per token: `6N + 12 n d L`, with N the parameters of matrix products (output matrix included).
+pub fn training_per_token(shape: &Shape, length: usize) -> f64 {
+    6.0 * shape.matmul_parameters() as f64 + 12.0 * attention_width(shape) * length as f64
+}
+
+/// FLOPs of one forward pass over a window: `2NL + 4 n d L²`.
+pub fn forward(shape: &Shape, length: usize) -> f64 {
+    let length = length as f64;
+    2.0 * shape.matmul_parameters() as f64 * length
+        + 4.0 * attention_width(shape) * length * length
+}
+
+/// What generating one window costs, by either kind of model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Generation {
+    /// Tokens generated.
+    pub length: usize,
+    /// Autoregressive with a key-value cache: `2NL + 2 n d L²`.
+    pub ar_flops: f64,
+    /// Masked diffusion with as many steps as tokens and full recomputation: `2NL² + 4 n d L³`.
+    pub masked_flops: f64,
+    /// The second over the first.
+    pub ratio: f64,
+}
+
+/// Generation at the lengths of the paper's comparison.
+pub fn generation(shape: &Shape) -> Vec<Generation> {
+    [16, 64, 256, 1024, 2048, 4096]
+        .into_iter()
+        .map(|length| {
+            let tokens = length as f64;
+            let ar_flops = 2.0 * shape.matmul_parameters() as f64 * tokens
+                + 2.0 * attention_width(shape) * tokens * tokens;
+            let masked_flops = forward(shape, length) * tokens;
+            Generation {
+                length,
+                ar_flops,
+                masked_flops,
+                ratio: masked_flops / ar_flops,
+            }
+        })
+        .collect()
+}
+
+/// Bytes that parameters, gradients and both moments take in f32.
+pub fn training_state_bytes(shape: &Shape) -> u64 {
+    shape.parameters() * 4 * 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelConfig;
+
+    /// The paper's 1B: 26 layers, 1792 wide, 14 heads, feed-forward 4736, GPT-2 vocabulary, tied.
+    fn paper_1b() -> Shape {
+        ModelConfig {
+            hidden_size: 1792,
+            intermediate_size: Some(4736),
+            num_hidden_layers: 26,
+            num_attention_heads: 14,
+            tie_word_embeddings: true,
+            ..ModelConfig::default()
+        }
+        .resolve(50_269)
+        .expect("the paper's shape is sound")
+    }
+
+    #[test]
+    fn the_paper_s_generation_ratios_come_out() {
+        let generation = generation(&paper_1b());
+        let ratio = |length| {
+            generation
+                .iter()
+                .find(|row| row.length == length)
+                .map(|row| row.ratio)
+                .expect("a listed length")
+        };
+        for (length, expected) in [(16, 16.0), (256, 258.8), (1024, 1067.0), (2048, 2213.0), (4096, 4708.0)] {
+            assert!((ratio(length) / expected - 1.0).abs() < 5e-3, "{length}: {}", ratio(length));
+        }
+    }
+
+    #[test]
+    fn training_the_paper_s_model_costs_what_megatron_says() {
+        let shape = paper_1b();
+        assert!((shape.matmul_parameters() as f64 / 1.086e9 - 1.0).abs() < 5e-3);
+        let per_token = training_per_token(&shape, 2048);
+        assert!((per_token / 7.67e9 - 1.0).abs() < 5e-3, "{per_token}");
+    }
+}

@@ -1,0 +1,31 @@
+//! A block: attention, then feed-forward, each on a normalised copy of the residual stream.
+
+use burn::tensor::Tensor;
+
+use super::attention::{Attention, Surroundings};
+use super::feed_forward::FeedForward;
+use super::normalization::rms_normalize;
+
+/// One layer of the decoder.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// `[1, hidden_size]`
+    pub attention_norm: Tensor<2>,
+    /// Mixes positions.
+    pub attention: Attention,
+    /// `[1, hidden_size]`
+    pub feed_forward_norm: Tensor<2>,
+    /// Works on each position alone.
+    pub feed_forward: FeedForward,
+}
+
+impl Block {
+    /// `[batch * length, hidden_size]` -> the same.
+    pub fn forward(&self, stream: Tensor<2>, around: &Surroundings) -> Tensor<2> {
+        let eps = self.attention.eps;
+        let read = rms_normalize(stream.clone(), eps) * self.attention_norm.clone();
+        let stream = stream + self.attention.forward(read, around);
+        let read = rms_normalize(stream.clone(), eps) * self.feed_forward_norm.clone();
+        stream + self.feed_forward.forward(read, around.dropout)
+    }
+}

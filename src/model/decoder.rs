@@ -1,0 +1,325 @@
+//! The decoder: token ids in, logits out, for any visibility.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Int, Tensor, TensorData, Transaction, activation::log_softmax};
+
+use crate::error::{Error, Result};
+use crate::model::attention::{Attention, Surroundings, visibility_bias};
+use crate::model::block::Block;
+use crate::model::feed_forward::FeedForward;
+use crate::model::normalization::rms_normalize;
+use crate::model::rotary::Rotary;
+use crate::model::weights::{EMBEDDING, FINAL_NORM, HEAD, HostTensor, Weights, block_name};
+use crate::model::{ModelConfig, Predictor, Shape, Visibility};
+
+/// The trained model on its device. Every parameter is a matrix (a norm's scale has one row), so that the optimizer and
+/// the checkpoint walk one list.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    shape: Shape,
+    rope_theta: f64,
+    eps: f64,
+    device: Device,
+    embedding: Tensor<2>,
+    blocks: Vec<Block>,
+    norm: Tensor<2>,
+    head: Option<Tensor<2>>,
+}
+
+/// `input · weightᵀ`: `[rows, in]` and `[out, in]` -> `[rows, out]`.
+pub(super) fn linear(input: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+    input.matmul(weight.clone().transpose())
+}
+
+impl Decoder {
+    /// Puts weights on a device. On a device with autodiff every parameter asks for its gradient.
+    ///
+    /// # Errors
+    /// When a parameter is missing or has another shape.
+    pub fn new(config: &ModelConfig, shape: &Shape, weights: &Weights, device: &Device) -> Result<Self> {
+        let mut tensors = fused_layout(shape).into_iter().map(|parts| {
+            let (values, sizes) = weights.stacked(&parts)?;
+            let tensor = Tensor::from_data(TensorData::new(values, sizes), device);
+            Ok(if device.is_autodiff() {
+                tensor.require_grad()
+            } else {
+                tensor
+            })
+        });
+        let mut next = || {
+            tensors
+                .next()
+                .unwrap_or_else(|| Err(Error::work("the decoder's layout is too short")))
+        };
+        let embedding = next()?;
+        let blocks = (0..shape.num_hidden_layers)
+            .map(|_| {
+                Ok(Block {
+                    attention_norm: next()?,
+                    attention: Attention {
+                        query_key_value: next()?,
+                        query_norm: next()?,
+                        key_norm: next()?,
+                        output: next()?,
+                        heads: shape.num_attention_heads,
+                        key_value_heads: shape.num_key_value_heads,
+                        eps: config.rms_norm_eps,
+                    },
+                    feed_forward_norm: next()?,
+                    feed_forward: FeedForward {
+                        gate_up: next()?,
+                        down: next()?,
+                    },
+                })
+            })
+            .collect::<Result<_>>()?;
+        let norm = next()?;
+        let head = (!shape.tie_word_embeddings).then(next).transpose()?;
+        Ok(Self {
+            shape: shape.clone(),
+            rope_theta: config.rope_theta,
+            eps: config.rms_norm_eps,
+            device: device.clone(),
+            embedding,
+            blocks,
+            norm,
+            head,
+        })
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Where the parameters are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// A copy without autodiff, for evaluation and sampling.
+    pub fn without_autodiff(&self) -> Self {
+        let mut copy = self.clone();
+        copy.device = copy.device.without_autodiff();
+        for parameter in copy.parameters_mut() {
+            *parameter = parameter.clone().without_autodiff();
+        }
+        copy
+    }
+
+    /// Every parameter, in a fixed order: the optimizer's moments are kept in the same one.
+    pub fn parameters(&self) -> Vec<&Tensor<2>> {
+        let mut list = vec![&self.embedding];
+        for block in &self.blocks {
+            list.extend([
+                &block.attention_norm,
+                &block.attention.query_key_value,
+                &block.attention.query_norm,
+                &block.attention.key_norm,
+                &block.attention.output,
+                &block.feed_forward_norm,
+                &block.feed_forward.gate_up,
+                &block.feed_forward.down,
+            ]);
+        }
+        list.push(&self.norm);
+        list.extend(&self.head);
+        list
+    }
+
+    /// The same list, to be replaced by an update.
+    pub fn parameters_mut(&mut self) -> Vec<&mut Tensor<2>> {
+        let mut list = vec![&mut self.embedding];
+        for block in &mut self.blocks {
+            list.extend([
+                &mut block.attention_norm,
+                &mut block.attention.query_key_value,
+                &mut block.attention.query_norm,
+                &mut block.attention.key_norm,
+                &mut block.attention.output,
+                &mut block.feed_forward_norm,
+                &mut block.feed_forward.gate_up,
+                &mut block.feed_forward.down,
+            ]);
+        }
+        list.push(&mut self.norm);
+        list.extend(&mut self.head);
+        list
+    }
+
+    /// The last block's normalised output: ids `[batch * length]` -> `[batch * length, hidden_size]`.
+    pub fn hidden(&self, tokens: &[u32], length: usize, visibility: Visibility, dropout: f64) -> Tensor<2> {
+        let around = Surroundings {
+            batch: tokens.len() / length,
+            length,
+            rotary: Rotary::new(length, self.shape.head_dim, self.rope_theta, &self.device),
+            bias: visibility_bias(visibility, length, &self.device),
+            dropout,
+        };
+        let stream = self
+            .embedding
+            .clone()
+            .select(0, ids(tokens, &self.device));
+        let stream = self
+            .blocks
+            .iter()
+            .fold(stream, |stream, block| block.forward(stream, &around));
+        rms_normalize(stream, self.eps) * self.norm.clone()
+    }
+
+    /// Logits of every id, MASK included: `[rows, hidden_size]` -> `[rows, vocab_size]`.
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        linear(hidden, self.head.as_ref().unwrap_or(&self.embedding))
+    }
+
+    /// Log-probabilities over what can be predicted, all ids but MASK: `[rows, hidden_size]` -> `[rows, vocab_size - 1]`.
+    pub fn predictions(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let matrix = self.head.as_ref().unwrap_or(&self.embedding);
+        let predicted = matrix.clone().narrow(0, 0, self.shape.vocab_size - 1);
+        log_softmax(linear(hidden, &predicted), 1)
+    }
+
+    /// Cross-entropy of each target, nats: ids `[batch * length]` twice -> `[batch * length]`.
+    pub fn cross_entropy(
+        &self,
+        inputs: &[u32],
+        targets: &[u32],
+        length: usize,
+        visibility: Visibility,
+        dropout: f64,
+    ) -> Tensor<1> {
+        let hidden = self.hidden(inputs, length, visibility, dropout);
+        let rows = targets.len();
+        let targets = ids(targets, &self.device).reshape([rows, 1]);
+        self.predictions(hidden)
+            .gather(1, targets)
+            .reshape([rows])
+            .neg()
+    }
+
+    /// Reads the parameters back, split into Hugging Face's parts.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn weights(&self) -> Result<Weights> {
+        split(&self.shape, &self.parameters()).await
+    }
+}
+
+/// Reads tensors that are laid out like the parameters (the parameters, or an optimizer's moments) and splits the fused
+/// ones into Hugging Face's parts.
+///
+/// # Errors
+/// When the device fails.
+pub async fn split(shape: &Shape, tensors: &[&Tensor<2>]) -> Result<Weights> {
+    let reading = tensors
+        .iter()
+        .fold(Transaction::default(), |reading, tensor| {
+            reading.register((*tensor).clone())
+        });
+    let read = reading.execute_async().await.map_err(device_failed)?;
+    let mut weights = Weights::default();
+    for (parts, data) in fused_layout(shape).into_iter().zip(read) {
+        let values = data
+            .try_into_vec::<f32>()
+            .map_err(|error| Error::work(format!("the device returned no f32 values: {error:?}")))?;
+        let mut rest = values.as_slice();
+        for (name, sizes) in parts {
+            let (part, behind) = rest.split_at(sizes.iter().product());
+            rest = behind;
+            weights.0.insert(
+                name,
+                HostTensor {
+                    shape: sizes,
+                    values: part.to_owned(),
+                },
+            );
+        }
+    }
+    Ok(weights)
+}
+
+/// Hugging Face's parts of each of our parameters, in the order of [`Decoder::parameters`].
+fn fused_layout(shape: &Shape) -> Vec<Vec<(String, Vec<usize>)>> {
+    let sizes: BTreeMap<_, _> = super::weights::layout(shape).into_iter().collect();
+    let sized = |names: Vec<String>| -> Vec<(String, Vec<usize>)> {
+        names
+            .into_iter()
+            .map(|name| {
+                let size = sizes[&name].clone();
+                (name, size)
+            })
+            .collect()
+    };
+    let mut fused = vec![sized(vec![EMBEDDING.to_owned()])];
+    for layer in 0..shape.num_hidden_layers {
+        for parts in [
+            &["input_layernorm"][..],
+            &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+            &["self_attn.q_norm"],
+            &["self_attn.k_norm"],
+            &["self_attn.o_proj"],
+            &["post_attention_layernorm"],
+            &["mlp.gate_proj", "mlp.up_proj"],
+            &["mlp.down_proj"],
+        ] {
+            fused.push(sized(
+                parts.iter().map(|part| block_name(layer, part)).collect(),
+            ));
+        }
+    }
+    fused.push(sized(vec![FINAL_NORM.to_owned()]));
+    if !shape.tie_word_embeddings {
+        fused.push(sized(vec![HEAD.to_owned()]));
+    }
+    fused
+}
+
+fn ids(tokens: &[u32], device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i32> = tokens.iter().map(|token| *token as i32).collect();
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
+}
+
+/// The error of a device that could not finish its work.
+pub(crate) fn device_failed(error: impl std::fmt::Debug) -> Error {
+    Error::work(format!("the device failed: {error:?}"))
+        .with_hint("continue from the last checkpoint with `--resume`, or use `--device cpu`")
+}
+
+impl Predictor for Decoder {
+    fn vocab_size(&self) -> usize {
+        self.shape.vocab_size
+    }
+
+    async fn nats(
+        &self,
+        inputs: &[u32],
+        targets: &[u32],
+        length: usize,
+        visibility: Visibility,
+    ) -> Result<Vec<f64>> {
+        let read = self
+            .cross_entropy(inputs, targets, length, visibility, 0.0)
+            .into_data_async()
+            .await
+            .map_err(device_failed)?;
+        Ok(read.iter::<f32>().map(f64::from).collect())
+    }
+
+    async fn log_probabilities(
+        &self,
+        inputs: &[u32],
+        length: usize,
+        visibility: Visibility,
+    ) -> Result<Vec<f32>> {
+        let hidden = self.hidden(inputs, length, visibility, 0.0);
+        let read = self
+            .predictions(hidden)
+            .into_data_async()
+            .await
+            .map_err(device_failed)?;
+        Ok(read.iter::<f32>().collect())
+    }
+}

@@ -1,0 +1,21 @@
+//! One decoder for every objective: RMSNorm, rotary positions, normalised queries and keys, SwiGLU, no biases.
+//!
+//! Token ids `[batch, length]` enter with a [`Visibility`]; logits leave. The model does not know which objective asks,
+//! nor that diffusion exists: only who may see whom differs. [`config`] gives the shape, [`weights`] the parameters on
+//! the host under Hugging Face's Qwen3 names, [`decoder`] the computation; [`predictor`] is what evaluation and
+//! sampling ask of any model.
+
+pub mod attention;
+pub mod block;
+pub mod config;
+pub mod decoder;
+pub mod feed_forward;
+pub mod normalization;
+pub mod predictor;
+pub mod rotary;
+pub mod weights;
+
+pub use config::{ModelConfig, Shape};
+pub use decoder::Decoder;
+pub use predictor::{Predictor, Visibility};
+pub use weights::Weights;

@@ -1,0 +1,175 @@
+//! Parameters on the host: the form that is drawn, hashed, saved and loaded.
+//!
+//! Names and `[out, in]` orientation are those of Hugging Face's Qwen3, so that a checkpoint's weights load there.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::model::Shape;
+use crate::random::{Purpose, Stream};
+
+/// Named tensors on the host.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Weights(pub BTreeMap<String, HostTensor>);
+
+/// A tensor on the host, row after row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostTensor {
+    /// One or two sizes.
+    pub shape: Vec<usize>,
+    /// The values.
+    pub values: Vec<f32>,
+}
+
+/// The embedding matrix: `[vocab_size, hidden_size]`.
+pub const EMBEDDING: &str = "model.embed_tokens.weight";
+/// The scale of the last norm: `[hidden_size]`.
+pub const FINAL_NORM: &str = "model.norm.weight";
+/// The output matrix: `[vocab_size, hidden_size]`; absent when tied.
+pub const HEAD: &str = "lm_head.weight";
+
+/// The name of a part of block `layer`.
+pub fn block_name(layer: usize, part: &str) -> String {
+    format!("model.layers.{layer}.{part}.weight")
+}
+
+/// Every parameter's name and shape, in the order in which initial weights are drawn.
+pub fn layout(shape: &Shape) -> Vec<(String, Vec<usize>)> {
+    let hidden = shape.hidden_size;
+    let queries = shape.num_attention_heads * shape.head_dim;
+    let keys = shape.num_key_value_heads * shape.head_dim;
+    let mut layout = vec![(EMBEDDING.to_owned(), vec![shape.vocab_size, hidden])];
+    for layer in 0..shape.num_hidden_layers {
+        let parts: [(&str, Vec<usize>); 11] = [
+            ("input_layernorm", vec![hidden]),
+            ("self_attn.q_proj", vec![queries, hidden]),
+            ("self_attn.k_proj", vec![keys, hidden]),
+            ("self_attn.v_proj", vec![keys, hidden]),
+            ("self_attn.q_norm", vec![shape.head_dim]),
+            ("self_attn.k_norm", vec![shape.head_dim]),
+            ("self_attn.o_proj", vec![hidden, queries]),
+            ("post_attention_layernorm", vec![hidden]),
+            ("mlp.gate_proj", vec![shape.intermediate_size, hidden]),
+            ("mlp.up_proj", vec![shape.intermediate_size, hidden]),
+            ("mlp.down_proj", vec![hidden, shape.intermediate_size]),
+        ];
+        layout.extend(
+            parts
+                .into_iter()
+                .map(|(part, sizes)| (block_name(layer, part), sizes)),
+        );
+    }
+    layout.push((FINAL_NORM.to_owned(), vec![hidden]));
+    if !shape.tie_word_embeddings {
+        layout.push((HEAD.to_owned(), vec![shape.vocab_size, hidden]));
+    }
+    layout
+}
+
+impl Weights {
+    /// Draws initial weights: matrices from N(0, `initializer_range`²), norm scales 1. The draw depends on the shape and
+    /// the seed alone, so every objective of a race starts from the same weights.
+    pub fn initial(shape: &Shape, initializer_range: f64, seed: u64) -> Self {
+        let tensors = layout(shape)
+            .into_iter()
+            .enumerate()
+            .map(|(index, (name, sizes))| {
+                let count: usize = sizes.iter().product();
+                let values = if sizes.len() == 1 {
+                    vec![1.0; count]
+                } else {
+                    let mut stream = Stream::new(seed, Purpose::Initialization, index as u64, 0);
+                    (0..count)
+                        .map(|_| (stream.normal() * initializer_range) as f32)
+                        .collect()
+                };
+                (
+                    name,
+                    HostTensor {
+                        shape: sizes,
+                        values,
+                    },
+                )
+            })
+            .collect();
+        Self(tensors)
+    }
+
+    /// SHA-256 over names, shapes and values.
+    pub fn hash(&self) -> String {
+        let mut digest = Sha256::new();
+        for (name, tensor) in &self.0 {
+            digest.update(name.as_bytes());
+            for size in &tensor.shape {
+                digest.update((*size as u64).to_le_bytes());
+            }
+            digest.update(bytemuck::cast_slice::<f32, u8>(&tensor.values));
+        }
+        hex::encode(digest.finalize())
+    }
+
+    /// The values of one parameter, checked against the shape it must have.
+    ///
+    /// # Errors
+    /// When it is missing or shaped otherwise.
+    pub fn get(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
+        let tensor = self
+            .0
+            .get(name)
+            .ok_or_else(|| Error::input(format!("the checkpoint has no tensor `{name}`")))?;
+        if tensor.shape != shape {
+            return Err(Error::input(format!(
+                "`{name}` has shape {:?}, and the configuration asks for {shape:?}",
+                tensor.shape
+            )));
+        }
+        Ok(&tensor.values)
+    }
+
+    /// Several parameters stacked along their rows: how fused projections are built.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
+    pub fn stacked(&self, parts: &[(String, Vec<usize>)]) -> Result<(Vec<f32>, [usize; 2])> {
+        let mut values = Vec::new();
+        let mut rows = 0;
+        let mut columns = 0;
+        for (name, shape) in parts {
+            values.extend_from_slice(self.get(name, shape)?);
+            rows += if shape.len() == 1 { 1 } else { shape[0] };
+            columns = shape[shape.len() - 1];
+        }
+        Ok((values, [rows, columns]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelConfig;
+
+    #[test]
+    fn the_layout_holds_every_parameter_that_the_shape_counts() {
+        for tied in [false, true] {
+            let config = ModelConfig {
+                num_key_value_heads: Some(2),
+                tie_word_embeddings: tied,
+                ..ModelConfig::default()
+            };
+            let shape = config.resolve(7).expect("the default shape is sound");
+            let weights = Weights::initial(&shape, 0.02, 1);
+            let count: usize = weights.0.values().map(|tensor| tensor.values.len()).sum();
+            assert_eq!(count as u64, shape.parameters());
+        }
+    }
+
+    #[test]
+    fn initial_weights_depend_on_the_seed_and_on_nothing_else() {
+        let shape = ModelConfig::default().resolve(6).expect("sound");
+        let first = Weights::initial(&shape, 0.02, 1);
+        assert_eq!(first.hash(), Weights::initial(&shape, 0.02, 1).hash());
+        assert_ne!(first.hash(), Weights::initial(&shape, 0.02, 2).hash());
+    }
+}

@@ -1,0 +1,36 @@
+//! The machine underneath: clock, files, threads and tasks, the same functions natively and in a browser.
+//!
+//! Every `cfg(target_…)` of the library is in this folder. [`Folder`] is where a run keeps its files: a directory
+//! natively, a map in memory in the browser.
+
+#[cfg_attr(target_family = "wasm", path = "wasm.rs")]
+#[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
+mod system;
+
+pub use system::{Folder, peak_memory_bytes, processor, read_file, spawn, threads};
+pub use web_time::Instant;
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+/// Seconds since 1970, UTC.
+#[expect(clippy::disallowed_methods, reason = "natively this is the standard clock, in a browser it is not")]
+pub fn unix_seconds() -> u64 {
+    web_time::SystemTime::now()
+        .duration_since(web_time::UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
+}
+
+/// Lets other tasks of this thread run before going on: the browser's event loop, or nobody natively.
+pub async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

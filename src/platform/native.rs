@@ -1,0 +1,239 @@
+//! The native half of the platform: directories, one pinned thread for a run, `/proc`.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::future::Future;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Reads a whole file.
+///
+/// # Errors
+/// Names the path when it is missing, a folder or unreadable.
+pub fn read_file(path: &str) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => "check the spelling, or give the full path",
+            std::io::ErrorKind::IsADirectory => "give a file; folders are not read yet",
+            _ => "check that you may read it",
+        };
+        Error::input(format!("can't read `{path}`"))
+            .with_source(error)
+            .with_hint(hint)
+    })
+}
+
+/// Runs a task on a thread of its own: a run's tensors live and die on one thread, because the order of GPU work
+/// follows the thread that submitted it.
+pub fn spawn<F, Task>(name: &str, task: F)
+where
+    F: FnOnce() -> Task + Send + 'static,
+    Task: Future<Output = ()>,
+{
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(16 << 20)
+        .spawn(move || pollster::block_on(task()))
+        .expect("the operating system starts a thread");
+}
+
+/// The processor's name and how many hardware threads this process may use.
+pub fn processor() -> (String, usize) {
+    let name = fs::read_to_string("/proc/cpuinfo")
+        .ok()
+        .and_then(|text| {
+            text.lines()
+                .find_map(|line| line.strip_prefix("model name"))
+                .map(|rest| rest.trim_start_matches([' ', '\t', ':']).to_owned())
+        })
+        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    (name, threads())
+}
+
+/// How many hardware threads this process may use.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The largest resident set of this process so far, where the system tells.
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// Where a run keeps its files: a directory that this process has locked.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes a new folder, or takes over an existing one when `force` is set (its run files are removed).
+    ///
+    /// # Errors
+    /// When it already holds something and `force` is not set, when another process uses it, or when it can't be made.
+    pub fn create(path: &str, force: bool) -> Result<Self> {
+        let folder = Path::new(path);
+        let occupied = match fs::read_dir(folder) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => {
+                return Err(Error::input(format!("can't use `{path}` as a run directory"))
+                    .with_source(error)
+                    .with_hint("choose another with `--out`"));
+            }
+        };
+        if occupied && !force {
+            return Err(Error::input(format!("`{path}` already holds files")).with_hint(
+                "choose another with `--out`, continue it with `--resume`, or replace it with `--force`",
+            ));
+        }
+        if occupied && !folder.join(LOCK).exists() {
+            return Err(Error::input(format!(
+                "`{path}` holds files that are not a run of crossover"
+            ))
+            .with_hint("`--force` replaces runs only; choose another folder with `--out`"));
+        }
+        fs::create_dir_all(folder).map_err(|error| {
+            Error::input(format!("can't make the run directory `{path}`"))
+                .with_source(error)
+                .with_hint("choose another with `--out`")
+        })?;
+        let opened = Self::lock(folder)?;
+        if occupied {
+            for name in RUN_ENTRIES {
+                let entry = folder.join(name);
+                let removed = if entry.is_dir() {
+                    fs::remove_dir_all(&entry)
+                } else if entry.exists() {
+                    fs::remove_file(&entry)
+                } else {
+                    Ok(())
+                };
+                removed.map_err(|error| failed("replace", &entry, error))?;
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Opens the folder of an earlier run.
+    ///
+    /// # Errors
+    /// When there is none, or another process uses it.
+    pub fn open(path: &str) -> Result<Self> {
+        let folder = Path::new(path);
+        if !folder.is_dir() {
+            return Err(Error::input(format!("there is no run directory `{path}`"))
+                .with_hint("give the folder that a `race` or `train` wrote"));
+        }
+        Self::lock(folder)
+    }
+
+    fn lock(folder: &Path) -> Result<Self> {
+        let path = folder.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|error| {
+                Error::input(format!("can't write in `{}`", folder.display())).with_source(error)
+            })?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: folder.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(Error::input(format!(
+                "`{}` is in use by another process",
+                folder.display()
+            ))
+            .with_hint("wait for it, or choose another folder with `--out`")),
+            Err(TryLockError::Error(error)) => Err(failed("lock", &path, error)),
+        }
+    }
+
+    /// The folder as a person would type it.
+    pub fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Reads a file, `None` if it isn't there.
+    ///
+    /// # Errors
+    /// When it is there and can't be read.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.path.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path, error)),
+        }
+    }
+
+    /// Writes a file as a whole: beside it first, then renamed, so that a reader or a crash sees the old or the new.
+    ///
+    /// # Errors
+    /// A full disk or a folder that became unwritable; the old file stays.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        let beside = self.path.join(format!("{name}.partial"));
+        let write = || -> std::io::Result<()> {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            let mut file = File::create(&beside)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&beside, &path)
+        };
+        write().map_err(|error| {
+            // A partial file is worthless, and on a full disk it is in the way.
+            let _ = fs::remove_file(&beside);
+            failed("write", &path, error)
+        })
+    }
+
+    /// Adds one line to a file and hands it to the system at once.
+    ///
+    /// # Errors
+    /// A full disk or a folder that became unwritable.
+    pub fn append_line(&self, name: &str, line: &str) -> Result<()> {
+        let path = self.path.join(name);
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
+            .map_err(|error| failed("write", &path, error))
+    }
+}
+
+/// The file whose lock says that a process uses the folder; its presence says that the folder is a run's.
+const LOCK: &str = ".lock";
+
+/// What a run writes: the only things `--force` removes.
+const RUN_ENTRIES: [&str; 7] = [
+    "config.toml",
+    "metrics.jsonl",
+    "events.jsonl",
+    "evaluations.jsonl",
+    "checkpoints",
+    "samples",
+    "report.html",
+];
+
+fn failed(verb: &str, path: &Path, error: std::io::Error) -> Error {
+    let hint = match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "the disk is full: free some space, then continue with `--resume`"
+        }
+        _ => "check the folder's permissions, then continue with `--resume`",
+    };
+    Error::work(format!("can't {verb} `{}`", path.display()))
+        .with_source(error)
+        .with_hint(hint)
+}

@@ -1,0 +1,23 @@
+//! Sampling: how a model writes.
+//!
+//! A [`Predictor`](crate::model::Predictor) and what to write enter; tokens leave, with a record of every step. There
+//! are two ways: [`decode`] adds one token after the other; [`denoise`] starts from MASK wherever nothing is given and
+//! fills in over some steps, an [`Order`] deciding which positions each step commits. A [`Choice`] turns
+//! a distribution into a token in both.
+//!
+//! Sample `i` of a seed draws from a stream of its own, so it is the same however many are written at once. Strings,
+//! files and views are not known here: a [`Trace`] is the whole story, for whoever shows it.
+
+mod autoregressive;
+mod canvas;
+mod denoise;
+mod draw;
+mod order;
+mod trace;
+
+pub use autoregressive::{Decoding, decode};
+pub use canvas::Sample;
+pub use denoise::{Denoising, denoise};
+pub use draw::{Choice, Drawn};
+pub use order::{Decision, Order, Sampler, StepView};
+pub use trace::{Edit, Footer, Header, Parent, Settings, Step, Trace};

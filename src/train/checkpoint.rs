@@ -1,0 +1,327 @@
+//! The checkpoint: one safetensors file with weights under Hugging Face's Qwen3 names, the optimizer's moments under
+//! `optimizer.`, and `config`, `tokenizer` and `state` as JSON strings in its metadata.
+//!
+//! The same file is written and read natively, in the browser, and (weights) in Python.
+
+use std::collections::{BTreeMap, HashMap};
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::corpus::Tokenizer;
+use crate::error::{Error, Result};
+use crate::model::weights::HostTensor;
+use crate::model::{ModelConfig, Shape, Weights};
+use crate::objective::Objective;
+
+/// The newest version of the format that this code reads and writes.
+pub const FORMAT_VERSION: u64 = 1;
+
+const FIRST: &str = "optimizer.exp_avg.";
+const SECOND: &str = "optimizer.exp_avg_sq.";
+
+/// A model on the host, with all that is needed to use it or to train on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// What the model was trained to do.
+    pub objective: Objective,
+    /// Its shape.
+    pub model: ModelConfig,
+    /// Tokens in a window of its training.
+    pub length: usize,
+    /// Its tokens.
+    pub tokenizer: Tokenizer,
+    /// Its parameters.
+    pub weights: Weights,
+    /// The optimizer's moments; absent when only weights were kept.
+    pub moments: Option<Moments>,
+    /// Where training stood.
+    pub state: State,
+}
+
+/// AdamW's moments, shaped and named like the weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    /// Means of the gradients.
+    pub first: Weights,
+    /// Means of their squares.
+    pub second: Weights,
+}
+
+/// Where a model's training stood.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Optimizer steps done. The data cursor follows from it: step times batch windows have been read.
+    pub step: u64,
+    /// Tokens trained on.
+    pub tokens: u64,
+    /// FLOPs spent.
+    pub flops: f64,
+    /// Seconds trained, without evaluation and checkpoints.
+    pub seconds: f64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// The lowest validation loss so far.
+    pub best: Option<Best>,
+}
+
+/// The lowest validation loss so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// After how many steps.
+    pub step: u64,
+    /// The loss, nats per token.
+    pub nats: f64,
+    /// Its standard error.
+    pub se: f64,
+}
+
+impl State {
+    /// Before the first step.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            step: 0,
+            tokens: 0,
+            flops: 0.0,
+            seconds: 0.0,
+            seed,
+            best: None,
+        }
+    }
+}
+
+/// `config` in the metadata: Hugging Face's keys beside ours.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    format_version: u64,
+    objective: Objective,
+    architectures: Vec<String>,
+    model_type: String,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: usize,
+    head_dim: usize,
+    vocab_size: usize,
+    rms_norm_eps: f64,
+    rope_theta: f64,
+    tie_word_embeddings: bool,
+    max_position_embeddings: usize,
+    hidden_act: String,
+    attention_bias: bool,
+    initializer_range: f64,
+    dropout: f64,
+    mask_token_id: usize,
+}
+
+/// The one key that has to be readable in every version.
+#[derive(Deserialize)]
+struct Version {
+    format_version: u64,
+}
+
+impl Checkpoint {
+    /// The resolved shape.
+    ///
+    /// # Errors
+    /// When the configuration is unsound.
+    pub fn shape(&self) -> Result<Shape> {
+        self.model.resolve(self.tokenizer.vocab_size())
+    }
+
+    /// The file's bytes.
+    ///
+    /// # Errors
+    /// Never for a checkpoint that came from a run.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let shape = self.shape()?;
+        let header = Header {
+            format_version: FORMAT_VERSION,
+            objective: self.objective,
+            architectures: vec!["Qwen3ForCausalLM".to_owned()],
+            model_type: "qwen3".to_owned(),
+            hidden_size: shape.hidden_size,
+            intermediate_size: shape.intermediate_size,
+            num_hidden_layers: shape.num_hidden_layers,
+            num_attention_heads: shape.num_attention_heads,
+            num_key_value_heads: shape.num_key_value_heads,
+            head_dim: shape.head_dim,
+            vocab_size: shape.vocab_size,
+            rms_norm_eps: self.model.rms_norm_eps,
+            rope_theta: self.model.rope_theta,
+            tie_word_embeddings: shape.tie_word_embeddings,
+            max_position_embeddings: self.length,
+            hidden_act: "silu".to_owned(),
+            attention_bias: false,
+            initializer_range: self.model.initializer_range,
+            dropout: self.model.dropout,
+            mask_token_id: shape.vocab_size - 1,
+        };
+        let unwritable =
+            |error: &dyn std::fmt::Display| Error::work(format!("can't write the checkpoint: {error}"));
+        let metadata = HashMap::from([
+            (
+                "config".to_owned(),
+                serde_json::to_string(&header).map_err(|error| unwritable(&error))?,
+            ),
+            ("tokenizer".to_owned(), self.tokenizer.to_json()?),
+            (
+                "state".to_owned(),
+                serde_json::to_string(&self.state).map_err(|error| unwritable(&error))?,
+            ),
+            ("format".to_owned(), "pt".to_owned()),
+        ]);
+        let mut views = BTreeMap::new();
+        let mut add = |prefix: &str, weights: &'_ Weights| -> Result<()> {
+            for (name, tensor) in &weights.0 {
+                let bytes = bytemuck::cast_slice::<f32, u8>(&tensor.values).to_vec();
+                views.insert(format!("{prefix}{name}"), (tensor.shape.clone(), bytes));
+            }
+            Ok(())
+        };
+        add("", &self.weights)?;
+        if let Some(moments) = &self.moments {
+            add(FIRST, &moments.first)?;
+            add(SECOND, &moments.second)?;
+        }
+        let views = views
+            .iter()
+            .map(|(name, (sizes, bytes))| {
+                TensorView::new(Dtype::F32, sizes.clone(), bytes)
+                    .map(|view| (name.clone(), view))
+                    .map_err(|error| unwritable(&error))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        safetensors::serialize(views, Some(metadata)).map_err(|error| unwritable(&error))
+    }
+
+    /// Reads a file's bytes; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// When it is truncated, no safetensors file, not one of ours, made by a newer version, or inconsistent.
+    pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Self> {
+        let damaged = |why: String| {
+            Error::input(format!("can't read `{origin}`: {why}"))
+                .with_hint("it may be truncated or no checkpoint; give a `.safetensors` file that crossover wrote")
+        };
+        check_length(bytes).map_err(damaged)?;
+        let (_, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
+        let strings = metadata.metadata().clone().unwrap_or_default();
+        let text = |key: &str| {
+            strings.get(key).ok_or_else(|| {
+                Error::input(format!("`{origin}` is a safetensors file without crossover's `{key}`"))
+                    .with_hint("foreign models come in with `crossover import`, in a later version")
+            })
+        };
+        let config = text("config")?;
+        let Version { format_version } =
+            serde_json::from_str(config).map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
+        if format_version > FORMAT_VERSION {
+            return Err(Error::input(format!(
+                "`{origin}` was made by a newer crossover (format {format_version}; this one reads up to {FORMAT_VERSION})"
+            ))
+            .with_hint("update crossover"));
+        }
+        let header: Header =
+            serde_json::from_str(config).map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
+        let tokenizer = Tokenizer::from_json(text("tokenizer")?)?;
+        let state =
+            serde_json::from_str(text("state")?).map_err(|error| damaged(format!("`state` is damaged: {error}")))?;
+        let tensors =
+            SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
+        let mut weights = Weights::default();
+        let mut first = Weights::default();
+        let mut second = Weights::default();
+        for (name, view) in tensors.iter() {
+            let tensor = host_tensor(&view).map_err(|why| damaged(format!("tensor `{name}` {why}")))?;
+            let (group, name) = if let Some(rest) = name.strip_prefix(FIRST) {
+                (&mut first, rest)
+            } else if let Some(rest) = name.strip_prefix(SECOND) {
+                (&mut second, rest)
+            } else {
+                (&mut weights, name)
+            };
+            group.0.insert(name.to_owned(), tensor);
+        }
+        let checkpoint = Self {
+            objective: header.objective,
+            model: ModelConfig {
+                hidden_size: header.hidden_size,
+                intermediate_size: Some(header.intermediate_size),
+                num_hidden_layers: header.num_hidden_layers,
+                num_attention_heads: header.num_attention_heads,
+                num_key_value_heads: Some(header.num_key_value_heads),
+                head_dim: Some(header.head_dim),
+                rms_norm_eps: header.rms_norm_eps,
+                rope_theta: header.rope_theta,
+                tie_word_embeddings: header.tie_word_embeddings,
+                initializer_range: header.initializer_range,
+                dropout: header.dropout,
+                vocab_size: Some(header.vocab_size),
+            },
+            length: header.max_position_embeddings,
+            tokenizer,
+            weights,
+            moments: (!first.0.is_empty()).then_some(Moments { first, second }),
+            state,
+        };
+        checkpoint.check().map_err(|error| {
+            Error::input(format!("`{origin}` does not fit together"))
+                .with_source(error)
+                .with_hint("the file is damaged; use another checkpoint")
+        })?;
+        Ok(checkpoint)
+    }
+
+    /// Every parameter is there, shaped as the configuration says.
+    fn check(&self) -> Result<()> {
+        if self.length == 0 {
+            return Err(Error::input("`max_position_embeddings` is 0"));
+        }
+        let groups = std::iter::once(&self.weights).chain(
+            self.moments
+                .iter()
+                .flat_map(|moments| [&moments.first, &moments.second]),
+        );
+        let layout = crate::model::weights::layout(&self.shape()?);
+        for group in groups {
+            for (name, sizes) in &layout {
+                group.get(name, sizes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A safetensors file says how long it is: eight bytes of header length, the header, and the tensors' last offset.
+fn check_length(bytes: &[u8]) -> Result<(), String> {
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(format!("it has {} bytes, too few for a header", bytes.len()));
+    };
+    let promised = u64::from_le_bytes(*length);
+    if promised > rest.len() as u64 {
+        return Err(format!(
+            "its header promises {promised} bytes, and {} follow",
+            rest.len()
+        ));
+    }
+    Ok(())
+}
+
+fn host_tensor(view: &TensorView<'_>) -> Result<HostTensor, String> {
+    if view.dtype() != Dtype::F32 {
+        return Err(format!("has type {:?}, and F32 is expected", view.dtype()));
+    }
+    let values = view
+        .data()
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        .collect();
+    Ok(HostTensor {
+        shape: view.shape().to_vec(),
+        values,
+    })
+}

@@ -1,0 +1,275 @@
+//! Everything that decides a run, as one TOML file: a section per room.
+
+use serde::{Deserialize, Serialize};
+
+use crate::corpus::CorpusConfig;
+use crate::error::{Error, Result};
+use crate::model::ModelConfig;
+use crate::objective::{Objective, ObjectiveConfig};
+
+/// A whole run. The file in a run directory has every automatic value filled in, and says where it came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Seed of every random draw.
+    pub seed: u64,
+    /// The models to train: two make a race.
+    pub objectives: Vec<Objective>,
+    /// The text.
+    pub corpus: CorpusConfig,
+    /// The backbone.
+    pub model: ModelConfig,
+    /// The losses.
+    pub objective: ObjectiveConfig,
+    /// The optimizer and its schedule.
+    pub train: TrainConfig,
+    /// The measurements on the way and at the end.
+    pub evaluate: EvaluateConfig,
+    /// What produced this run; written by the run itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            objectives: vec![Objective::Autoregressive, Objective::Masked],
+            corpus: CorpusConfig::default(),
+            model: ModelConfig::default(),
+            objective: ObjectiveConfig::default(),
+            train: TrainConfig::default(),
+            evaluate: EvaluateConfig::default(),
+            provenance: None,
+        }
+    }
+}
+
+/// The optimizer and its schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Windows in one optimizer step.
+    pub batch: usize,
+    /// Windows computed at once; gradients of several are added up. Automatic: the whole batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
+    /// Passes over the unique data.
+    pub epochs: f64,
+    /// Optimizer steps; overrides `epochs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Highest learning rate.
+    pub learning_rate: f64,
+    /// Learning rate at the end of the schedule, as a share of the highest.
+    pub final_learning_rate_ratio: f64,
+    /// How the learning rate moves after the warm-up.
+    pub schedule: Schedule,
+    /// Steps of linear warm-up; automatic: 1% of the steps, at most 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_steps: Option<u64>,
+    /// Share of the steps at the end of a `wsd` schedule in which the rate falls.
+    pub decay_fraction: f64,
+    /// AdamW's decoupled weight decay, on matrices only.
+    pub weight_decay: f64,
+    /// Decay of the first moment.
+    pub adam_beta1: f64,
+    /// Decay of the second moment.
+    pub adam_beta2: f64,
+    /// Added to the root of the second moment.
+    pub adam_epsilon: f64,
+    /// Global norm to which gradients are cut.
+    pub max_grad_norm: f64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            batch: 40,
+            micro_batch: None,
+            epochs: 100.0,
+            steps: None,
+            learning_rate: 1e-3,
+            final_learning_rate_ratio: 0.1,
+            schedule: Schedule::Wsd,
+            warmup_steps: None,
+            decay_fraction: 0.1,
+            weight_decay: 0.1,
+            adam_beta1: 0.9,
+            adam_beta2: 0.95,
+            adam_epsilon: 1e-8,
+            max_grad_norm: 1.0,
+        }
+    }
+}
+
+/// How the learning rate moves after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Falls along a half cosine from the highest to the final rate.
+    Cosine,
+    /// Warm-up, stable, decay: constant until the last `decay_fraction` of the steps, then falls exponentially.
+    Wsd,
+    /// Stays.
+    Constant,
+}
+
+/// The measurements on the way and at the end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluateConfig {
+    /// Steps between evaluations; automatic: 25 evaluations in the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+    /// Validation windows measured at each evaluation, the same ones each time.
+    pub windows: usize,
+    /// Mask levels per window of the bound at each evaluation.
+    pub levels: usize,
+    /// Test windows measured at the end.
+    pub test_windows: usize,
+    /// Mask levels per window of the bound at the end.
+    pub test_levels: usize,
+    /// Random orders of the tighter bound at the end; 0 leaves it out.
+    pub orders: usize,
+    /// Texts written at the end by each model; for grids, the share of valid ones is counted.
+    pub samples: usize,
+}
+
+impl Default for EvaluateConfig {
+    fn default() -> Self {
+        Self {
+            every: None,
+            windows: 174,
+            levels: 8,
+            test_windows: 2_000,
+            test_levels: 16,
+            orders: 4,
+            samples: 200,
+        }
+    }
+}
+
+/// What produced a run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Provenance {
+    /// Version of crossover.
+    pub version: String,
+    /// Commit it was built from, where known.
+    pub commit: String,
+    /// SHA-256 of the lock file it was built with.
+    pub lock_hash: String,
+    /// The `--device` that gets the same again.
+    pub backend: String,
+    /// What it ran on, and why.
+    pub device: String,
+    /// The processor's name.
+    pub processor: String,
+    /// Threads used.
+    pub threads: usize,
+    /// When it started, seconds since 1970, UTC.
+    pub started_unix: u64,
+}
+
+impl RunConfig {
+    /// Reads a configuration file; missing keys take their defaults.
+    ///
+    /// # Errors
+    /// Shows the line when the file is no TOML or has a wrong value, and names the nearest known key for an unknown one.
+    pub fn from_toml(text: &str, origin: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            let message = error.message().to_owned();
+            let failure = Error::input(format!("`{origin}` is no valid configuration\n{error}"));
+            match unknown_key(&message) {
+                Some((typed, known)) => match crate::error::nearest(typed, known) {
+                    Some(near) => failure.with_hint(format!("did you mean `{near}`?")),
+                    None => failure.with_hint("see `docs/formats.md` for every key"),
+                },
+                None => failure,
+            }
+        })
+    }
+
+    /// Refuses values that no run can have.
+    ///
+    /// # Errors
+    /// Names the key, its value and what it may be.
+    pub fn check(&self) -> Result<()> {
+        let (train, evaluate, objective) = (&self.train, &self.evaluate, &self.objective);
+        let unique: std::collections::HashSet<_> = self.objectives.iter().collect();
+        if self.objectives.is_empty() || unique.len() != self.objectives.len() {
+            return Err(Error::input("`objectives` must name each model once")
+                .with_hint("`[\"ar\", \"masked\"]` is a race, one of them is plain training"));
+        }
+        let counts = [
+            ("train.batch", Some(train.batch as u64)),
+            ("train.micro_batch", train.micro_batch.map(|count| count as u64)),
+            ("train.steps", train.steps),
+            ("evaluate.every", evaluate.every),
+            ("evaluate.levels", Some(evaluate.levels as u64)),
+            ("evaluate.test_levels", Some(evaluate.test_levels as u64)),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, value)| *value == Some(0)) {
+            return Err(Error::input(format!("`{name}` is 0")).with_hint("give at least 1"));
+        }
+        for (name, value) in [
+            ("evaluate.windows", evaluate.windows),
+            ("evaluate.test_windows", evaluate.test_windows),
+        ] {
+            if value < 2 {
+                return Err(Error::input(format!("`{name}` is {value}"))
+                    .with_hint("a standard error needs at least 2 windows"));
+            }
+        }
+        let within = |name: &str, value: f64, lowest: f64, highest: f64| {
+            if value.is_finite() && (lowest..=highest).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::input(format!("`{name}` is {value}"))
+                    .with_hint(format!("give a number from {lowest} to {highest}")))
+            }
+        };
+        let positive = |name: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                Ok(())
+            } else {
+                Err(Error::input(format!("`{name}` is {value}")).with_hint("give a number above 0"))
+            }
+        };
+        positive("train.learning_rate", train.learning_rate)?;
+        positive("train.max_grad_norm", train.max_grad_norm)?;
+        positive("train.adam_epsilon", train.adam_epsilon)?;
+        positive("train.epochs", train.epochs)?;
+        positive(
+            "train.final_learning_rate_ratio",
+            train.final_learning_rate_ratio,
+        )?;
+        within("train.final_learning_rate_ratio", train.final_learning_rate_ratio, 0.0, 1.0)?;
+        within("train.decay_fraction", train.decay_fraction, 0.0, 1.0)?;
+        within("train.weight_decay", train.weight_decay, 0.0, 100.0)?;
+        within("train.adam_beta1", train.adam_beta1, 0.0, 0.999_999)?;
+        within("train.adam_beta2", train.adam_beta2, 0.0, 0.999_999)?;
+        within("objective.input_mask", objective.input_mask, 0.0, 1.0)?;
+        within("objective.random_length", objective.random_length, 0.0, 1.0)
+    }
+
+    /// The file that [`RunConfig::from_toml`] reads.
+    ///
+    /// # Errors
+    /// Never for a configuration that came from a file or from flags.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self)
+            .map_err(|error| Error::work("can't write the configuration").with_source(error))
+    }
+}
+
+/// Picks the names out of serde's "unknown field `x`, expected one of `a`, `b`".
+fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
+    let mut quoted = message
+        .strip_prefix("unknown field ")?
+        .split('`')
+        .skip(1)
+        .step_by(2);
+    Some((quoted.next()?, quoted.collect()))
+}

@@ -1,0 +1,38 @@
+//! One line of `metrics.jsonl`: what an optimizer step did to one model.
+
+use serde::{Deserialize, Serialize};
+
+use crate::objective::{Bound, Objective};
+
+/// What is recorded of one optimizer step of one model. What was not measured is `None`, never NaN.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Which model.
+    pub objective: Objective,
+    /// By which likelihood `train_nats` and `val_nats` are measured.
+    pub likelihood: Objective,
+    /// Optimizer steps done, this one included.
+    pub step: u64,
+    /// Passes over the unique data so far.
+    pub epoch: f64,
+    /// Tokens trained on so far.
+    pub tokens: u64,
+    /// Training FLOPs spent so far, by the law in [`crate::laws`].
+    pub flops: f64,
+    /// Seconds this model has trained, without evaluation and checkpoints.
+    pub seconds: f64,
+    /// Training loss of this step, nats per token.
+    pub train_nats: Option<f64>,
+    /// Validation loss after this step, nats per token.
+    pub val_nats: Option<f64>,
+    /// Standard error of `val_nats`.
+    pub val_se: Option<f64>,
+    /// Whether the losses are exact or a bound.
+    pub bound: Bound,
+    /// Learning rate of this step.
+    pub lr: f64,
+    /// Global gradient norm before clipping.
+    pub grad_norm: Option<f64>,
+    /// Training speed of this step.
+    pub tokens_per_second: f64,
+}

@@ -1,0 +1,18 @@
+//! Training: one optimizer step at a time, the same natively and in the browser.
+//!
+//! A window of tokens enters [`Trainer::step`]; changed parameters stay on the device, and the step's loss comes back
+//! through [`Trainer::read`], asynchronously and possibly some steps later. [`checkpoint`] is the file a model is kept in,
+//! [`config`] everything that decides a run, [`metrics`] what is recorded of it. What a step does not know: files,
+//! evaluation, and the other model of a race.
+
+pub mod checkpoint;
+pub mod config;
+pub mod metrics;
+pub mod optimizer;
+pub mod schedule;
+pub mod trainer;
+
+pub use checkpoint::{Checkpoint, State};
+pub use config::{EvaluateConfig, Provenance, RunConfig, Schedule, TrainConfig};
+pub use metrics::Metrics;
+pub use trainer::{StepResult, Trainer};

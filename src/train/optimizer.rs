@@ -1,0 +1,146 @@
+//! AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) with decay on matrices alone, and gradients cut to a global norm.
+//!
+//! burn's own optimizer keeps its state under random parameter ids and reads it synchronously, and its clipping is per
+//! tensor; a run that resumes exactly, also in a browser, needs neither. Nothing here reads from the device.
+
+use burn::tensor::{Gradients, Tensor};
+
+use crate::error::{Error, Result};
+use crate::model::{Decoder, Shape, Weights};
+use crate::train::TrainConfig;
+
+/// The moments of every parameter, in the order of [`Decoder::parameters`].
+#[derive(Debug, Clone)]
+pub struct AdamW {
+    first: Vec<Tensor<2>>,
+    second: Vec<Tensor<2>>,
+}
+
+/// Gradients of every parameter, in the order of [`Decoder::parameters`].
+#[derive(Debug)]
+pub struct GradientList(Vec<Tensor<2>>);
+
+impl GradientList {
+    /// Takes the parameters' gradients out of a backward pass. A parameter the loss does not reach has gradient 0.
+    pub fn take(decoder: &Decoder, gradients: &mut Gradients) -> Self {
+        Self(
+            decoder
+                .parameters()
+                .into_iter()
+                .map(|parameter| {
+                    parameter
+                        .grad_remove(gradients)
+                        .unwrap_or_else(|| parameter.clone().without_autodiff().zeros_like())
+                })
+                .collect(),
+        )
+    }
+
+    /// Adds another micro-batch's gradients.
+    #[must_use]
+    pub fn add(self, other: Self) -> Self {
+        Self(
+            self.0
+                .into_iter()
+                .zip(other.0)
+                .map(|(left, right)| left + right)
+                .collect(),
+        )
+    }
+
+    /// The root of the sum of all squares: `[1, 1]`.
+    pub fn global_norm(&self) -> Tensor<2> {
+        let squares = self
+            .0
+            .iter()
+            .map(|gradient| gradient.clone().square().sum().reshape([1, 1]))
+            .collect();
+        Tensor::cat(squares, 0).sum().sqrt().reshape([1, 1])
+    }
+}
+
+impl AdamW {
+    /// Moments of zero.
+    pub fn new(decoder: &Decoder) -> Self {
+        let zeros: Vec<Tensor<2>> = decoder
+            .parameters()
+            .into_iter()
+            .map(|parameter| parameter.clone().without_autodiff().zeros_like())
+            .collect();
+        Self {
+            first: zeros.clone(),
+            second: zeros,
+        }
+    }
+
+    /// Moments read back from a checkpoint.
+    ///
+    /// # Errors
+    /// When one is missing or shaped otherwise.
+    pub fn from_weights(
+        config: &crate::model::ModelConfig,
+        shape: &Shape,
+        decoder: &Decoder,
+        first: &Weights,
+        second: &Weights,
+    ) -> Result<Self> {
+        // A decoder built from moments instead of weights has them in the right order and fused alike.
+        let device = decoder.device().clone().without_autodiff();
+        let moments = |weights: &Weights| -> Result<Vec<Tensor<2>>> {
+            let shaped = Decoder::new(config, shape, weights, &device)
+                .map_err(|error| Error::input("the checkpoint's optimizer state is damaged").with_source(error))?;
+            Ok(shaped.parameters().into_iter().cloned().collect())
+        };
+        Ok(Self {
+            first: moments(first)?,
+            second: moments(second)?,
+        })
+    }
+
+    /// First and second moments, in the order of the parameters.
+    pub fn moments(&self) -> (Vec<&Tensor<2>>, Vec<&Tensor<2>>) {
+        (self.first.iter().collect(), self.second.iter().collect())
+    }
+
+    /// Moves every parameter. `step` counts from 1; `norm` is the gradients' global norm, `[1, 1]`, and stays on the device.
+    pub fn update(
+        &mut self,
+        decoder: &mut Decoder,
+        gradients: GradientList,
+        norm: Tensor<2>,
+        config: &TrainConfig,
+        learning_rate: f64,
+        step: u64,
+    ) {
+        let (beta1, beta2) = (config.adam_beta1, config.adam_beta2);
+        let step_size = learning_rate / (1.0 - beta1.powf(step as f64));
+        let second_correction = 1.0 / (1.0 - beta2.powf(step as f64)).sqrt();
+        let clip = norm
+            .add_scalar(1e-6)
+            .recip()
+            .mul_scalar(config.max_grad_norm)
+            .clamp_max(1.0);
+        let moments = self.first.iter_mut().zip(&mut self.second);
+        let parameters = decoder.parameters_mut().into_iter();
+        for ((parameter, gradient), (first, second)) in parameters.zip(gradients.0).zip(moments) {
+            let gradient = gradient * clip.clone();
+            *first = first.clone().mul_scalar(beta1) + gradient.clone().mul_scalar(1.0 - beta1);
+            *second = second.clone().mul_scalar(beta2) + gradient.square().mul_scalar(1.0 - beta2);
+            let root = second
+                .clone()
+                .sqrt()
+                .mul_scalar(second_correction)
+                .add_scalar(config.adam_epsilon);
+            let value = parameter.clone().without_autodiff();
+            let [rows, _] = value.dims();
+            // A norm's scale is kept as one row; only matrices decay.
+            let decayed = if rows > 1 {
+                value.mul_scalar(1.0 - learning_rate * config.weight_decay)
+            } else {
+                value
+            };
+            let updated = decayed - (first.clone() / root).mul_scalar(step_size);
+            *parameter = updated.autodiff().require_grad();
+        }
+    }
+}

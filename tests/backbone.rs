@@ -1,0 +1,202 @@
+//! The backbone: nobody sees what is hidden from it, gradients are the loss's slope, and one seed starts every objective
+//! from the same weights.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use crossover::model::{Decoder, ModelConfig, Predictor, Shape, Visibility, Weights};
+use pollster::block_on;
+
+const LENGTH: usize = 7;
+const VOCAB: usize = 6;
+
+fn config() -> ModelConfig {
+    ModelConfig {
+        hidden_size: 16,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: Some(2),
+        // Larger than in training, so that a leak would show.
+        initializer_range: 0.3,
+        ..ModelConfig::default()
+    }
+}
+
+fn decoder(config: &ModelConfig, device: &Device) -> (Shape, Decoder) {
+    let shape = config.resolve(VOCAB).unwrap();
+    let weights = Weights::initial(&shape, config.initializer_range, 3);
+    let decoder = Decoder::new(config, &shape, &weights, device).unwrap();
+    (shape, decoder)
+}
+
+fn log_probabilities(decoder: &Decoder, tokens: &[u32], visibility: Visibility) -> Vec<f32> {
+    block_on(decoder.log_probabilities(tokens, LENGTH, visibility)).unwrap()
+}
+
+#[test]
+fn a_causal_model_never_sees_later_tokens() {
+    let (_, decoder) = decoder(&config(), &Device::flex());
+    let first = [5, 0, 1, 2, 3, 4, 0];
+    let per_row = VOCAB - 1;
+    let before = log_probabilities(&decoder, &first, Visibility::Causal);
+    for position in 1..LENGTH {
+        let mut changed = first;
+        for token in &mut changed[position..] {
+            *token = (*token + 1) % 5;
+        }
+        let after = log_probabilities(&decoder, &changed, Visibility::Causal);
+        let same = position * per_row;
+        assert_eq!(before[..same], after[..same], "a change from {position} on shows before it");
+        assert_ne!(before[same..], after[same..], "a change from {position} on shows nowhere");
+    }
+}
+
+#[test]
+fn a_masked_model_sees_both_sides_and_not_what_is_masked() {
+    let (_, decoder) = decoder(&config(), &Device::flex());
+    // The hidden token never enters the model: the input holds MASK, whatever was there.
+    let hide = |tokens: [u32; LENGTH]| {
+        let mut inputs = tokens;
+        inputs[3] = 5;
+        log_probabilities(&decoder, &inputs, Visibility::Full)
+    };
+    assert_eq!(hide([0, 1, 2, 3, 4, 0, 1]), hide([0, 1, 2, 0, 4, 0, 1]));
+    // A change on either side reaches the masked position.
+    let row = |values: &[f32]| values[3 * (VOCAB - 1)..4 * (VOCAB - 1)].to_vec();
+    let reference = row(&hide([0, 1, 2, 3, 4, 0, 1]));
+    assert_ne!(row(&hide([1, 1, 2, 3, 4, 0, 1])), reference);
+    assert_ne!(row(&hide([0, 1, 2, 3, 4, 0, 2])), reference);
+}
+
+#[test]
+fn predictions_are_distributions_over_everything_but_mask() {
+    let (_, decoder) = decoder(&config(), &Device::flex());
+    let values = log_probabilities(&decoder, &[0, 1, 2, 5, 5, 4, 0], Visibility::Full);
+    assert_eq!(values.len(), LENGTH * (VOCAB - 1));
+    for row in values.chunks_exact(VOCAB - 1) {
+        let sum: f64 = row.iter().map(|value| f64::from(*value).exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn shared_key_heads_equal_repeated_ones() {
+    let grouped = config();
+    let (shape, small) = decoder(&grouped, &Device::flex());
+    let mut weights = block_on(small.weights()).unwrap();
+    // Repeating each key-value head for the two query heads it serves makes the ungrouped model of the same function.
+    for layer in 0..shape.num_hidden_layers {
+        for part in ["k_proj", "v_proj"] {
+            let name = format!("model.layers.{layer}.self_attn.{part}.weight");
+            let tensor = weights.0.get_mut(&name).unwrap();
+            let head = shape.head_dim * shape.hidden_size;
+            tensor.values = tensor
+                .values
+                .chunks_exact(head)
+                .flat_map(|rows| [rows, rows].concat())
+                .collect();
+            tensor.shape[0] *= 2;
+        }
+    }
+    let full = ModelConfig {
+        num_key_value_heads: None,
+        ..grouped
+    };
+    let full_shape = full.resolve(VOCAB).unwrap();
+    let large = Decoder::new(&full, &full_shape, &weights, &Device::flex()).unwrap();
+    let tokens = [0, 1, 2, 3, 4, 0, 1];
+    let (one, two) = (
+        log_probabilities(&small, &tokens, Visibility::Full),
+        log_probabilities(&large, &tokens, Visibility::Full),
+    );
+    for (left, right) in one.iter().zip(&two) {
+        assert!((left - right).abs() < 1e-5, "{left} is not {right}");
+    }
+}
+
+#[test]
+fn gradients_are_the_loss_s_slope() {
+    let config = ModelConfig {
+        num_hidden_layers: 1,
+        tie_word_embeddings: true,
+        ..config()
+    };
+    let device = Device::flex();
+    let shape = config.resolve(VOCAB).unwrap();
+    let weights = Weights::initial(&shape, config.initializer_range, 3);
+    let inputs = [5, 0, 1, 2, 3, 4, 0];
+    let targets = [0, 1, 2, 3, 4, 0, 1];
+    let loss = |weights: &Weights| -> f64 {
+        let decoder = Decoder::new(&config, &shape, weights, &device).unwrap();
+        block_on(decoder.nats(&inputs, &targets, LENGTH, Visibility::Causal))
+            .unwrap()
+            .iter()
+            .sum()
+    };
+    let trained = Decoder::new(&config, &shape, &weights, &device.clone().autodiff()).unwrap();
+    let total = trained
+        .cross_entropy(&inputs, &targets, LENGTH, Visibility::Causal, 0.0)
+        .sum();
+    let gradients = total.backward();
+    let gradients: Vec<Tensor<2>> = trained
+        .parameters()
+        .into_iter()
+        .map(|parameter| parameter.grad(&gradients).expect("every parameter is reached"))
+        .collect();
+    let references: Vec<&Tensor<2>> = gradients.iter().collect();
+    let gradients = block_on(crossover::model::decoder::split(&shape, &references)).unwrap();
+    for (name, gradient) in &gradients.0 {
+        // The steepest coordinate of each parameter, where f32 differences are most reliable.
+        let (index, slope) = gradient
+            .values
+            .iter()
+            .enumerate()
+            .max_by(|left, right| left.1.abs().total_cmp(&right.1.abs()))
+            .unwrap();
+        let step = 1e-2;
+        let moved = |by: f32| {
+            let mut weights = weights.clone();
+            weights.0.get_mut(name).unwrap().values[index] += by;
+            loss(&weights)
+        };
+        // Fourth-order central difference: the step can be wide enough for f32 losses.
+        let difference = (8.0 * (moved(step) - moved(-step)) - (moved(2.0 * step) - moved(-2.0 * step)))
+            / (12.0 * f64::from(step));
+        let tolerance = 1e-3 * f64::from(slope.abs()) + 2e-4;
+        assert!(
+            (difference - f64::from(*slope)).abs() < tolerance,
+            "{name}[{index}]: slope {slope}, difference {difference}"
+        );
+    }
+}
+
+#[test]
+fn weights_come_back_as_they_went_in() {
+    for tied in [false, true] {
+        let config = ModelConfig {
+            tie_word_embeddings: tied,
+            ..config()
+        };
+        let shape = config.resolve(VOCAB).unwrap();
+        let weights = Weights::initial(&shape, 0.02, 9);
+        let decoder = Decoder::new(&config, &shape, &weights, &Device::flex()).unwrap();
+        assert_eq!(block_on(decoder.weights()).unwrap(), weights);
+    }
+}
+
+#[test]
+fn dropout_changes_training_and_nothing_else() {
+    let device = Device::flex();
+    let (_, decoder) = decoder(&config(), &device);
+    let tokens = [5, 0, 1, 2, 3, 4, 0];
+    let hidden = |rate: f64, seed: u64| -> TensorData {
+        device.seed(seed);
+        block_on(
+            decoder
+                .hidden(&tokens, LENGTH, Visibility::Causal, rate)
+                .into_data_async(),
+        )
+        .unwrap()
+    };
+    assert_eq!(hidden(0.0, 1), hidden(0.0, 2));
+    assert_eq!(hidden(0.5, 1), hidden(0.5, 1));
+    assert_ne!(hidden(0.5, 1), hidden(0.0, 1));
+}

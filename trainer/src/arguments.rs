@@ -1,0 +1,403 @@
+//! What can be typed. Nothing here knows a default of the library or what a flag leads to: absent flags stay `None`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Trains autoregressive and diffusion language models side by side and measures where one overtakes the other.
+#[derive(Debug, Parser)]
+#[command(
+    name = "crossover",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a command, a race starts: 1,000 Latin squares, both models, a few minutes.\n\n\
+                  Example: crossover race --corpus book.txt --unique 50000 --epochs 60"
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The default race's flags.
+    #[command(flatten)]
+    pub race: RaceArguments,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train an AR and a masked diffusion model on the same data and see which wins, and when
+    #[command(after_help = "Example: crossover race --corpus book.txt --unique 50000 --epochs 60")]
+    Race(RaceArguments),
+    /// Train one model
+    #[command(after_help = "Example: crossover train --objective masked --corpus grids:latin-5 --epochs 50")]
+    Train(TrainArguments),
+    /// Let a trained model write
+    #[command(
+        after_help = "Example: crossover sample --checkpoint runs/x/checkpoints/best-masked.safetensors --infill \"To be[MASK:8]not to be\""
+    )]
+    Sample(SampleArguments),
+    /// Measure a trained model on a text
+    #[command(
+        after_help = "Example: crossover evaluate --checkpoint runs/x/checkpoints/best-ar.safetensors --text book.txt"
+    )]
+    Evaluate(EvaluateArguments),
+    /// Make or inspect a corpus
+    #[command(after_help = "Example: crossover corpus stats book.txt --tokenizer char")]
+    Corpus(CorpusArguments),
+    /// Count FLOPs and memory of a model, in training and in generation
+    #[command(after_help = "Example: crossover flops --preset paper-1b --json")]
+    Flops(FlopsArguments),
+    /// Measure training speed on this machine
+    #[command(after_help = "Example: crossover bench --hidden-size 128 --layers 4 --batch 8 --length 64")]
+    Bench(BenchArguments),
+    /// Write the HTML report of run directories
+    #[command(after_help = "Example: crossover report runs/*")]
+    Report(ReportArguments),
+    /// Say what this machine offers and lacks
+    #[command(after_help = "Example: crossover doctor --json")]
+    Doctor(DoctorArguments),
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CommonArguments {
+    /// Print JSON lines on stdout; everything else goes to stderr
+    #[arg(long, help_heading = "Common")]
+    pub json: bool,
+    /// Seed of every random draw [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Common")]
+    pub seed: Option<u64>,
+    /// auto, cpu, wgpu, vulkan or cuda [default: auto]
+    #[arg(long, value_name = "DEVICE", help_heading = "Common")]
+    pub device: Option<String>,
+    /// Threads on the processor [default: all]
+    #[arg(long, value_name = "N", help_heading = "Common")]
+    pub threads: Option<usize>,
+}
+
+/// Flags shared by `race` and `train`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArguments {
+    /// Text files, `markov:FILE.toml`, or `grids:latin-5|latin-6|sudoku-4|sudoku-6` [default: grids:latin-5]
+    #[arg(long, value_name = "SOURCE", num_args = 1.., help_heading = "Data")]
+    pub corpus: Option<Vec<String>>,
+    /// Budget of unique training tokens
+    #[arg(long, value_name = "TOKENS", help_heading = "Data")]
+    pub unique: Option<u64>,
+    /// Passes over the unique data
+    #[arg(long, value_name = "E", help_heading = "Data")]
+    pub epochs: Option<f64>,
+    /// Optimizer steps; overrides --epochs
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub steps: Option<u64>,
+    /// Tokens kept for validation, and as many for the test
+    #[arg(long, value_name = "TOKENS", help_heading = "Data")]
+    pub held_out: Option<u64>,
+    /// byte or char [default: char]
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub tokenizer: Option<String>,
+    /// Tokens in a window [default: 64, or the cells of a grid]
+    #[arg(long, value_name = "TOKENS", help_heading = "Data")]
+    pub length: Option<usize>,
+    /// Model shape flags.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// Windows in an optimizer step, over all devices
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub batch: Option<usize>,
+    /// Windows computed at once; gradients are accumulated
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub micro_batch: Option<usize>,
+    /// Highest learning rate
+    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    pub lr: Option<f64>,
+    /// wsd, cosine or constant
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub schedule: Option<String>,
+    /// Warm-up steps [default: 1% of the steps, at most 100]
+    #[arg(long, value_name = "STEPS", help_heading = "Training")]
+    pub warmup: Option<u64>,
+    /// AdamW's decoupled weight decay, on matrices
+    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    pub weight_decay: Option<f64>,
+    /// Probability of dropping attention weights and branch outputs
+    #[arg(long, value_name = "P", help_heading = "Training")]
+    pub dropout: Option<f64>,
+    /// Probability of masking an input of the AR model
+    #[arg(long, value_name = "P", help_heading = "Training")]
+    pub input_mask: Option<f64>,
+    /// Masked diffusion's training loss: exact-l, 1/t, unweighted or paper
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub estimator: Option<String>,
+    /// Share of masked batches cut to a random length
+    #[arg(long, value_name = "P", help_heading = "Training")]
+    pub random_length: Option<f64>,
+    /// Steps between evaluations [default: a 25th of the run]
+    #[arg(long, value_name = "STEPS", help_heading = "Training")]
+    pub evaluate_every: Option<u64>,
+    /// Configuration file; flags override it
+    #[arg(long, value_name = "FILE.toml", help_heading = "Run")]
+    pub config: Option<PathBuf>,
+    /// Run directory [default: runs/<time>-<corpus>]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    pub out: Option<PathBuf>,
+    /// Replace an earlier run in that directory
+    #[arg(long, help_heading = "Run")]
+    pub force: bool,
+    /// Continue the run in this directory; needs nothing else
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    pub resume: Option<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// The backbone's shape.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ModelArguments {
+    /// Width of the model
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub hidden_size: Option<usize>,
+    /// Width of the feed-forward layer [default: about 8/3 of the width]
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub intermediate_size: Option<usize>,
+    /// Blocks
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub layers: Option<usize>,
+    /// Attention heads
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub heads: Option<usize>,
+    /// Key and value heads [default: as many as heads]
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub key_value_heads: Option<usize>,
+    /// Use one matrix for input and output embeddings
+    #[arg(long, help_heading = "Model")]
+    pub tied: bool,
+}
+
+/// `race`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RaceArguments {
+    /// AR's opponent: masked
+    #[arg(long, value_name = "OBJECTIVE", help_heading = "Training")]
+    pub second: Option<String>,
+    /// Everything else.
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// `train`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TrainArguments {
+    /// ar or masked
+    #[arg(long, value_name = "OBJECTIVE", required_unless_present_any = ["resume", "config"], help_heading = "Training")]
+    pub objective: Option<String>,
+    /// Everything else.
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// `sample`.
+#[derive(Debug, Clone, Args)]
+pub struct SampleArguments {
+    /// Checkpoint file
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// Texts to write
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub samples: u64,
+    /// Tokens in all, prompt included [default: the model's window]
+    #[arg(long, value_name = "TOKENS")]
+    pub length: Option<usize>,
+    /// Text to continue
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Text with gaps: `[MASK:8]` is eight free tokens (masked models)
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["prompt", "length"])]
+    pub infill: Option<String>,
+    /// Which positions a step commits: ancestral or low-confidence (masked models) [default: ancestral]
+    #[arg(long, value_name = "NAME")]
+    pub sampler: Option<String>,
+    /// Denoising steps [default: one a free token] (masked models)
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// 0 takes the likeliest token
+    #[arg(long, value_name = "T", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub temperature: f64,
+    /// Draw among the K likeliest tokens only
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Draw among the likeliest tokens that hold this share of the probability
+    #[arg(long, value_name = "P")]
+    pub top_p: Option<f64>,
+    /// Write every step as JSON lines: FILE, FILE.2, … one for each sample
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `evaluate`.
+#[derive(Debug, Clone, Args)]
+pub struct EvaluateArguments {
+    /// Checkpoint file
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// Text to measure, in windows of the model's length
+    #[arg(long, value_name = "FILE")]
+    pub text: PathBuf,
+    /// Windows at most [default: 2000]
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub windows: usize,
+    /// Mask levels a window (masked models)
+    #[arg(long, value_name = "K", default_value_t = 16)]
+    pub levels: usize,
+    /// Also measure the exact left-to-right likelihood and the bound of this many orders (masked models; slow)
+    #[arg(long, value_name = "K")]
+    pub orders: Option<usize>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `corpus`.
+#[derive(Debug, Clone, Args)]
+pub struct CorpusArguments {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: CorpusCommand,
+}
+
+/// What to do with a corpus.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CorpusCommand {
+    /// Say how a run would cut a source: tokens, vocabulary, windows, floor
+    #[command(after_help = "Example: crossover corpus stats book.txt")]
+    Stats(StatsArguments),
+    /// Write text drawn from a Markov chain, and its entropy
+    #[command(after_help = "Example: crossover corpus markov chain.toml --tokens 1000 > text.txt")]
+    Markov(MarkovArguments),
+    /// Write uniformly drawn grids, one a line
+    #[command(after_help = "Example: crossover corpus grids latin-5 --count 10")]
+    Grids(GridsArguments),
+}
+
+/// `corpus stats`.
+#[derive(Debug, Clone, Args)]
+pub struct StatsArguments {
+    /// As in `race --corpus`
+    #[arg(value_name = "SOURCE", required = true)]
+    pub source: Vec<String>,
+    /// byte or char
+    #[arg(long, value_name = "NAME")]
+    pub tokenizer: Option<String>,
+    /// Tokens in a window
+    #[arg(long, value_name = "TOKENS")]
+    pub length: Option<usize>,
+    /// Budget of unique training tokens
+    #[arg(long, value_name = "TOKENS")]
+    pub unique: Option<u64>,
+    /// Tokens kept for validation, and as many for the test
+    #[arg(long, value_name = "TOKENS")]
+    pub held_out: Option<u64>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `corpus markov`.
+#[derive(Debug, Clone, Args)]
+pub struct MarkovArguments {
+    /// The chain
+    #[arg(value_name = "FILE.toml")]
+    pub file: PathBuf,
+    /// Tokens to write
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub tokens: usize,
+    /// Tokens in a window, for the exact entropy
+    #[arg(long, value_name = "TOKENS", default_value_t = 64)]
+    pub length: usize,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `corpus grids`.
+#[derive(Debug, Clone, Args)]
+pub struct GridsArguments {
+    /// latin-5, latin-6, sudoku-4 or sudoku-6
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Grids to write
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub count: usize,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `flops`.
+#[derive(Debug, Clone, Args)]
+pub struct FlopsArguments {
+    /// paper-1b, paper-1.7b, paper-8b, or the race's own shape
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Configuration file
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
+    pub config: Option<PathBuf>,
+    /// Model shape flags.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// Token ids, MASK included
+    #[arg(long, value_name = "N")]
+    pub vocab_size: Option<usize>,
+    /// Tokens in a window
+    #[arg(long, value_name = "TOKENS")]
+    pub length: Option<usize>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `bench`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArguments {
+    /// Model shape flags.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// Windows in a step
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub batch: usize,
+    /// Tokens in a window
+    #[arg(long, value_name = "TOKENS", default_value_t = 64)]
+    pub length: usize,
+    /// Token ids, MASK included
+    #[arg(long, value_name = "N", default_value_t = 66)]
+    pub vocab_size: usize,
+    /// Steps to time, after three to warm up
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub steps: u64,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArguments {
+    /// Run directories
+    #[arg(value_name = "DIR", required = true)]
+    pub folders: Vec<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArguments {
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}

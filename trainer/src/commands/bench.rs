@@ -1,0 +1,101 @@
+//! `bench`: training speed on this machine, as a share of its own matrix product.
+
+use anyhow::Result;
+use crossover::error::Error;
+use crossover::lab::bench::{Speed, matmul_peak, training_speed};
+use crossover::objective::Objective;
+use crossover::platform;
+use crossover::train::RunConfig;
+use serde::Serialize;
+
+use crate::arguments::BenchArguments;
+use crate::commands::{print_json, print_text};
+use crate::{devices, numbers, settings};
+
+#[derive(Serialize)]
+struct Bench {
+    event: &'static str,
+    device: String,
+    threads: usize,
+    parameters: u64,
+    batch: usize,
+    length: usize,
+    matmul_flops_per_second: f64,
+    training: Vec<Speed>,
+    peak_memory_bytes: Option<u64>,
+}
+
+/// Times both objectives.
+pub fn run(arguments: &BenchArguments) -> Result<()> {
+    if arguments.batch == 0 || arguments.length == 0 || arguments.steps == 0 || arguments.vocab_size < 2 {
+        return Err(Error::input("`--batch`, `--length` and `--steps` are at least 1, `--vocab-size` at least 2").into());
+    }
+    let threads = settings::set_threads(arguments.common.threads)?;
+    let device = devices::choose(arguments.common.device.as_deref())?;
+    let mut config = RunConfig {
+        seed: settings::seed(&arguments.common),
+        ..RunConfig::default()
+    };
+    settings::overlay_model(&mut config.model, &arguments.model);
+    config.train.batch = arguments.batch;
+    let shape = config.model.resolve(arguments.vocab_size)?;
+    let measured = pollster::block_on(async {
+        let peak = matmul_peak(&device.device).await?;
+        let mut training = Vec::new();
+        for objective in [Objective::Autoregressive, Objective::Masked] {
+            training.push(
+                training_speed(
+                    objective,
+                    &config,
+                    &shape,
+                    arguments.length,
+                    arguments.steps,
+                    peak,
+                    &device.device,
+                )
+                .await?,
+            );
+        }
+        Ok::<_, Error>(Bench {
+            event: "result",
+            device: device.description.clone(),
+            threads,
+            parameters: shape.parameters(),
+            batch: arguments.batch,
+            length: arguments.length,
+            matmul_flops_per_second: peak,
+            training,
+            peak_memory_bytes: platform::peak_memory_bytes(),
+        })
+    })?;
+    if arguments.common.json {
+        return print_json(&measured);
+    }
+    print_text(&text(&measured))
+}
+
+fn text(bench: &Bench) -> String {
+    let mut text = format!(
+        "{}, {} threads\n{} parameters, {} x {} tokens a step\nmatrix product   {}/s\n",
+        bench.device,
+        bench.threads,
+        numbers::count(bench.parameters as f64),
+        bench.batch,
+        bench.length,
+        numbers::flops(bench.matmul_flops_per_second),
+    );
+    for speed in &bench.training {
+        text += &format!(
+            "{:<16} {} tokens/s, {:.1} ms a step, {}/s ({:.0}% of the matrix product)\n",
+            format!("{} training", speed.objective.name()),
+            numbers::count(speed.tokens_per_second),
+            speed.step_seconds * 1e3,
+            numbers::flops(speed.flops_per_second),
+            speed.share_of_peak * 100.0,
+        );
+    }
+    if let Some(bytes) = bench.peak_memory_bytes {
+        text += &format!("peak memory      {}\n", numbers::memory(bytes));
+    }
+    text
+}

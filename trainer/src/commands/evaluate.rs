@@ -1,0 +1,141 @@
+//! `evaluate`: a checkpoint's likelihood of a text, with its standard error.
+
+use anyhow::Result;
+use crossover::corpus::Windows;
+use crossover::error::Error;
+use crossover::evaluate::{
+    Mean, autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound,
+};
+use crossover::lab::{Estimate, load_checkpoint};
+use crossover::objective::{Bound, Objective};
+use crossover::platform;
+use serde::Serialize;
+
+use crate::arguments::EvaluateArguments;
+use crate::commands::{print_json, print_text};
+use crate::{devices, numbers, settings};
+
+/// Windows measured at once hold about this many tokens.
+const BATCH_TOKENS: usize = 4_096;
+
+#[derive(Serialize)]
+struct Measured {
+    event: &'static str,
+    objective: Objective,
+    nats: f64,
+    se: f64,
+    bound: Bound,
+    tokens: u64,
+    windows: usize,
+    bits_per_character: f64,
+    bits_per_byte: f64,
+    left_to_right: Option<Estimate>,
+    k_order: Option<Estimate>,
+    orders: Option<usize>,
+}
+
+/// Measures and prints.
+pub fn run(arguments: &EvaluateArguments) -> Result<()> {
+    settings::set_threads(arguments.common.threads)?;
+    let device = devices::choose(arguments.common.device.as_deref())?;
+    let loaded = load_checkpoint(&arguments.checkpoint.display().to_string(), &device)?;
+    let checkpoint = &loaded.checkpoint;
+    if arguments.levels == 0 || arguments.orders == Some(0) {
+        return Err(Error::input("`--levels` and `--orders` are at least 1").into());
+    }
+    if arguments.orders.is_some() && checkpoint.objective == Objective::Autoregressive {
+        return Err(Error::input("`--orders` is for masked models: an AR model has one order")
+            .with_hint("leave it out")
+            .into());
+    }
+    let path = arguments.text.display().to_string();
+    let tokens = checkpoint.tokenizer.encode_bytes(&platform::read_file(&path)?)?;
+    let length = checkpoint.length;
+    let all = Windows::new(tokens, length);
+    if all.len() < 2 {
+        return Err(Error::input(format!(
+            "`{path}` has {} tokens, and a standard error needs two windows of {length}",
+            all.tokens.len()
+        ))
+        .with_hint("give a longer text")
+        .into());
+    }
+    let windows: Vec<&[u32]> = all.iter().take(all.count(arguments.windows.max(2))).collect();
+    let seed = settings::seed(&arguments.common);
+    let batch = (BATCH_TOKENS / length).max(1);
+    let model = &loaded.model;
+    let measured = pollster::block_on(async {
+        let nats = match checkpoint.objective {
+            Objective::Autoregressive => autoregressive_nats(model, &windows, batch).await?,
+            Objective::Masked => {
+                masked_bound(model, &windows, arguments.levels, seed, batch).await?
+            }
+        };
+        let mut chains = (None, None);
+        if let Some(orders) = arguments.orders {
+            let left_to_right = left_to_right_nats(model, &windows, batch).await?;
+            let several = k_order_bound(model, &windows, orders, seed, batch).await?;
+            chains = (
+                Some(estimate(Mean::of(&left_to_right)?)),
+                Some(estimate(Mean::of(&several)?)),
+            );
+        }
+        let mean = Mean::of(&nats)?;
+        let read = windows.concat();
+        let (characters, bytes) = checkpoint.tokenizer.measure(&read);
+        let bits = mean.mean * read.len() as f64 / std::f64::consts::LN_2;
+        Ok::<_, Error>(Measured {
+            event: "result",
+            objective: checkpoint.objective,
+            nats: mean.mean,
+            se: mean.se,
+            bound: checkpoint.objective.bound(),
+            tokens: read.len() as u64,
+            windows: windows.len(),
+            bits_per_character: bits / characters as f64,
+            bits_per_byte: bits / bytes as f64,
+            left_to_right: chains.0,
+            k_order: chains.1,
+            orders: arguments.orders,
+        })
+    })?;
+    if arguments.common.json {
+        return print_json(&measured);
+    }
+    print_text(&text(&measured))
+}
+
+fn estimate(mean: Mean) -> Estimate {
+    Estimate {
+        mean: mean.mean,
+        se: mean.se,
+    }
+}
+
+fn text(measured: &Measured) -> String {
+    let kind = match measured.bound {
+        Bound::Exact => "exact NLL",
+        Bound::Elbo => "upper bound (ELBO)",
+    };
+    let mut text = format!(
+        "{} nats/token, {kind}, {} tokens in {} windows\n{:.3} bits/character, {:.3} bits/byte\n",
+        numbers::measured(measured.nats, Some(measured.se)),
+        numbers::grouped(measured.tokens),
+        numbers::grouped(measured.windows as u64),
+        measured.bits_per_character,
+        measured.bits_per_byte,
+    );
+    if let Some(left_to_right) = measured.left_to_right {
+        text += &format!(
+            "{} nats/token, exact NLL when it writes left to right\n",
+            numbers::estimate(left_to_right)
+        );
+    }
+    if let (Some(k_order), Some(orders)) = (measured.k_order, measured.orders) {
+        text += &format!(
+            "{} nats/token, bound from {orders} random orders\n",
+            numbers::estimate(k_order)
+        );
+    }
+    text
+}

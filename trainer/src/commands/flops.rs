@@ -1,0 +1,132 @@
+//! `flops`: what a model costs in training and in generation.
+
+use anyhow::Result;
+use crossover::error::{Error, nearest};
+use crossover::laws::flops;
+use crossover::model::{ModelConfig, Shape};
+use crossover::train::RunConfig;
+use serde::Serialize;
+
+use crate::arguments::FlopsArguments;
+use crate::commands::{print_json, print_text};
+use crate::{numbers, settings};
+
+/// The paper's models: `science.md` 4 names the configuration files they come from. The 8B shape is our choice of a
+/// dense model of that size, as its configuration is not published.
+const PRESETS: [(&str, PresetShape); 3] = [
+    ("paper-1b", PresetShape { hidden: 1_792, feed_forward: 4_736, layers: 26, heads: 14, vocab: 50_269, tied: true, length: 2_048 }),
+    ("paper-1.7b", PresetShape { hidden: 2_048, feed_forward: 6_144, layers: 28, heads: 16, vocab: 50_289, tied: false, length: 2_048 }),
+    ("paper-8b", PresetShape { hidden: 4_096, feed_forward: 14_336, layers: 32, heads: 32, vocab: 50_289, tied: false, length: 2_048 }),
+];
+
+struct PresetShape {
+    hidden: usize,
+    feed_forward: usize,
+    layers: usize,
+    heads: usize,
+    vocab: usize,
+    tied: bool,
+    length: usize,
+}
+
+#[derive(Serialize)]
+struct Flops {
+    event: &'static str,
+    parameters: u64,
+    matmul_parameters: u64,
+    length: usize,
+    training_flops_per_token: f64,
+    training_state_bytes: u64,
+    generation: Vec<flops::Generation>,
+}
+
+/// Counts and prints.
+pub fn run(arguments: &FlopsArguments) -> Result<()> {
+    let (shape, length) = shape(arguments)?;
+    let counted = Flops {
+        event: "result",
+        parameters: shape.parameters(),
+        matmul_parameters: shape.matmul_parameters(),
+        length,
+        training_flops_per_token: flops::training_per_token(&shape, length),
+        training_state_bytes: flops::training_state_bytes(&shape),
+        generation: flops::generation(&shape),
+    };
+    if arguments.common.json {
+        return print_json(&counted);
+    }
+    print_text(&text(&counted))
+}
+
+fn shape(arguments: &FlopsArguments) -> Result<(Shape, usize), Error> {
+    let (mut model, vocab, length) = match (&arguments.preset, &arguments.config) {
+        (Some(name), _) => preset(name)?,
+        (None, Some(path)) => {
+            let config = settings::read_config(path)?;
+            (
+                config.model.clone(),
+                config.model.vocab_size,
+                config.corpus.length,
+            )
+        }
+        (None, None) => (RunConfig::default().model, None, None),
+    };
+    settings::overlay_model(&mut model, &arguments.model);
+    // The default race's vocabulary: the five symbols of its squares, and MASK.
+    let vocab = arguments.vocab_size.or(vocab).unwrap_or(6);
+    let length = arguments.length.or(length).unwrap_or(25);
+    if length == 0 {
+        return Err(Error::input("`--length` is 0").with_hint("give at least 1"));
+    }
+    model.vocab_size = None;
+    Ok((model.resolve(vocab)?, length))
+}
+
+type Preset = (ModelConfig, Option<usize>, Option<usize>);
+
+fn preset(name: &str) -> Result<Preset, Error> {
+    let (_, preset) = PRESETS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or_else(|| {
+            let names = PRESETS.map(|(name, _)| name);
+            let error = Error::input(format!("there is no preset `{name}`"));
+            match nearest(name, names) {
+                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+                None => error.with_hint(format!("one of {}", names.join(", "))),
+            }
+        })?;
+    let model = ModelConfig {
+        hidden_size: preset.hidden,
+        intermediate_size: Some(preset.feed_forward),
+        num_hidden_layers: preset.layers,
+        num_attention_heads: preset.heads,
+        tie_word_embeddings: preset.tied,
+        ..ModelConfig::default()
+    };
+    Ok((model, Some(preset.vocab), Some(preset.length)))
+}
+
+fn text(counted: &Flops) -> String {
+    let mut text = format!(
+        "parameters          {}  ({} in matrix products)\n\
+         training            {} a token, in windows of {}\n\
+         training state      {}  (weights, gradients and moments in f32)\n\n\
+         generation          AR with cache   masked, a step a token   ratio\n",
+        numbers::count(counted.parameters as f64),
+        numbers::count(counted.matmul_parameters as f64),
+        numbers::flops(counted.training_flops_per_token),
+        counted.length,
+        numbers::memory(counted.training_state_bytes),
+    );
+    for row in &counted.generation {
+        text += &format!(
+            "{:>6} tokens       {:>13} {:>24} {:>7.1}\n",
+            row.length,
+            numbers::flops(row.ar_flops),
+            numbers::flops(row.masked_flops),
+            row.ratio
+        );
+    }
+    text
+}

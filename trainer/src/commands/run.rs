@@ -1,0 +1,143 @@
+//! `race` and `train`: both start a run in the lab and show what it tells.
+
+use std::path::Path;
+
+use anyhow::Result;
+use crossover::error::Error;
+use crossover::lab::{self, Event, Lab};
+use crossover::objective::Objective;
+use crossover::train::RunConfig;
+
+use crate::arguments::{RaceArguments, RunArguments, TrainArguments};
+use crate::commands::print_json;
+use crate::{devices, report, settings, terminal};
+
+/// Trains both models side by side.
+pub fn race(arguments: &RaceArguments) -> Result<()> {
+    run(&arguments.run, |config| {
+        if let Some(second) = &arguments.second {
+            let second = settings::objective("--second", second)?;
+            if second == Objective::Autoregressive {
+                return Err(Error::input("AR can't race against itself")
+                    .with_hint("`--second masked`"));
+            }
+            config.objectives = vec![Objective::Autoregressive, second];
+        }
+        if config.objectives.len() != 2 {
+            config.objectives = RunConfig::default().objectives;
+        }
+        Ok(())
+    })
+}
+
+/// Trains one model.
+pub fn train(arguments: &TrainArguments) -> Result<()> {
+    run(&arguments.run, |config| {
+        if let Some(objective) = &arguments.objective {
+            config.objectives = vec![settings::objective("--objective", objective)?];
+        }
+        if config.objectives.len() != 1 {
+            return Err(Error::input("`train` trains one model, and the configuration names two")
+                .with_hint("add `--objective ar` or `--objective masked`"));
+        }
+        Ok(())
+    })
+}
+
+fn run(
+    arguments: &RunArguments,
+    set_objectives: impl FnOnce(&mut RunConfig) -> Result<(), Error>,
+) -> Result<()> {
+    let mut common = arguments.common.clone();
+    let command = match &arguments.resume {
+        Some(folder) => {
+            // A resumed run goes on as it began, unless told otherwise.
+            let provenance = settings::read_config(&folder.join("config.toml"))?.provenance;
+            common.threads = common
+                .threads
+                .or(provenance.as_ref().map(|before| before.threads));
+            common.device = common.device.or(provenance.map(|before| before.backend));
+            lab::Command::Resume {
+                folder: folder.display().to_string(),
+            }
+        }
+        None => {
+            let mut config = settings::run_config(arguments)?;
+            set_objectives(&mut config)?;
+            let folder = match &arguments.out {
+                Some(folder) => folder.clone(),
+                None => settings::default_folder(&config),
+            };
+            lab::Command::Start {
+                config: Box::new(config),
+                folder: folder.display().to_string(),
+                force: arguments.force,
+            }
+        }
+    };
+    let threads = settings::set_threads(common.threads)?;
+    let device = devices::choose(common.device.as_deref())?;
+    let lab = Lab::open(device, threads);
+    let asked = lab.clone();
+    ctrlc::set_handler(move || asked.send(lab::Command::Stop))?;
+    lab.send(command);
+    show(&lab, arguments)
+}
+
+/// Shows the events until the last, then writes the report.
+fn show(lab: &Lab, arguments: &RunArguments) -> Result<()> {
+    let json = arguments.common.json;
+    let mut view = terminal::View::new(terminal::Mode::detect(json));
+    let mut folder = arguments
+        .resume
+        .as_ref()
+        .map(|folder| folder.display().to_string());
+    let mut outcome = None;
+    let mut end = Ok(());
+    while let Ok(event) = lab.events().recv_blocking() {
+        view.on_event(&event);
+        // The result comes last, and only once the report is written.
+        if json && !matches!(event, Event::Result(_)) {
+            print_json(&event)?;
+        }
+        match event {
+            Event::Started(started) => folder = Some(started.folder),
+            Event::Result(result) => outcome = Some(result),
+            Event::Stopped { .. } => end = Err(Error::interrupted("stopped").into()),
+            Event::Failed {
+                message,
+                hint,
+                input,
+            } => {
+                let error = if input {
+                    Error::input(message)
+                } else {
+                    Error::work(message)
+                };
+                end = Err(match hint {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                }
+                .into());
+            }
+            _ => {}
+        }
+    }
+    view.finish();
+    if let (Some(folder), Some(outcome)) = (&folder, outcome) {
+        let page = report::write(Path::new(folder))?;
+        if json {
+            print_json(&Event::Result(outcome))?;
+        } else {
+            let config = settings::read_config(&Path::new(folder).join("config.toml"))?;
+            super::print_text(&terminal::summary(&outcome, &config))?;
+        }
+        eprintln!("report: {}", page.display());
+    } else if let (Some(folder), Err(_)) = (&folder, &end) {
+        let interrupted = matches!(&end, Err(error) if error.downcast_ref::<Error>().is_some_and(|error| error.kind() == crossover::error::Kind::Interrupted));
+        if interrupted {
+            eprintln!("stopped; the state is saved. Continue with: crossover race --resume {folder}");
+        }
+    }
+    end
+}

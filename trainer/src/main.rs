@@ -1,0 +1,57 @@
+//! The `crossover` command: races, training, sampling, evaluation and reports.
+//!
+//! [`arguments`] is what can be typed, [`settings`] what it means, [`commands`] what is done about it; [`terminal`] and
+//! [`report`] show a run's events. Standard output is for data; everything else goes to standard error.
+
+mod arguments;
+mod commands;
+mod devices;
+mod numbers;
+mod report;
+mod settings;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use crossover::error::{Error, Kind};
+
+use arguments::{Arguments, Command};
+
+// Training makes and drops many tensors a step; the system's allocator returns their pages to the kernel each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        None => commands::run::race(&arguments.race),
+        Some(Command::Race(race)) => commands::run::race(&race),
+        Some(Command::Train(train)) => commands::run::train(&train),
+        Some(Command::Sample(sample)) => commands::sample::run(&sample),
+        Some(Command::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
+        Some(Command::Corpus(corpus)) => commands::corpus::run(&corpus.command),
+        Some(Command::Flops(flops)) => commands::flops::run(&flops),
+        Some(Command::Bench(bench)) => commands::bench::run(&bench),
+        Some(Command::Report(report)) => commands::report::run(&report),
+        Some(Command::Doctor(doctor)) => commands::doctor::run(&doctor),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => end(&failure),
+    }
+}
+
+/// Says what went wrong and turns it into an exit code: 1 failed at work, 2 bad input, 130 interrupted.
+fn end(failure: &anyhow::Error) -> ExitCode {
+    let ours = failure.downcast_ref::<Error>();
+    let kind = ours.map_or(Kind::Work, Error::kind);
+    if kind == Kind::Interrupted {
+        return ExitCode::from(130);
+    }
+    eprintln!("error: {failure:#}");
+    if let Some(hint) = ours.and_then(Error::hint) {
+        eprintln!("hint: {hint}");
+    }
+    ExitCode::from(if kind == Kind::Input { 2 } else { 1 })
+}

@@ -1,0 +1,182 @@
+//! How numbers read everywhere: in the report, in the terminal, on the command line.
+
+use crossover::lab::Estimate;
+
+/// A loss or a difference of losses: three decimals, a true minus sign, never "−0.000".
+pub fn loss(value: f64) -> String {
+    let digits = format!("{:.3}", value.abs());
+    let zero = digits.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    if value < 0.0 && !zero {
+        format!("−{digits}")
+    } else {
+        digits
+    }
+}
+
+/// A loss with its standard error, where one was measured.
+pub fn measured(mean: f64, se: Option<f64>) -> String {
+    match se {
+        Some(se) => format!("{} ± {}", loss(mean), error(se)),
+        None => loss(mean),
+    }
+}
+
+/// A loss with its standard error.
+pub fn estimate(estimate: Estimate) -> String {
+    measured(estimate.mean, Some(estimate.se))
+}
+
+/// A standard error: three decimals, or its first digit where three decimals would show zero.
+fn error(se: f64) -> String {
+    if se > 0.0 && se < 5e-4 {
+        let decimals = (-se.log10()).ceil().clamp(0.0, 9.0) as usize;
+        format!("{se:.decimals$}")
+    } else {
+        format!("{se:.3}")
+    }
+}
+
+/// A share with its standard error, in percent.
+pub fn share(share: Estimate) -> String {
+    format!("{:.1} ± {:.1} %", share.mean * 100.0, share.se * 100.0)
+}
+
+/// A count in few characters: 812, 12.3k, 4.5M.
+pub fn count(value: f64) -> String {
+    let units = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+    // 999,960 is "1M", not "1000k": a unit begins where rounding to it would.
+    match units.iter().find(|(size, _)| value >= size * 0.99995) {
+        Some((size, unit)) => format!("{}{unit}", short(value / size)),
+        None => short(value),
+    }
+}
+
+/// One decimal below 100, where it says something; none above.
+pub fn short(value: f64) -> String {
+    let text = if value.abs() < 99.95 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    };
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
+}
+
+/// A whole number with thousands set apart: 1,234,567.
+pub fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Floating-point operations: 2.7e13.
+pub fn flops(value: f64) -> String {
+    if value < 1e3 {
+        return short(value);
+    }
+    let text = format!("{value:.1e}");
+    text.replace(".0e", "e")
+}
+
+/// A time span in its two largest units: 0.4 s, 40 s, 1 m 40 s, 2 h 5 m.
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "unknown".to_owned();
+    }
+    if seconds < 9.95 {
+        return format!("{} s", short(seconds));
+    }
+    let whole = seconds.round() as u64;
+    let (large, small, large_unit, small_unit) = match whole {
+        0..60 => return format!("{whole} s"),
+        60..3_600 => (whole / 60, whole % 60, "m", "s"),
+        3_600..86_400 => (whole / 3_600, whole % 3_600 / 60, "h", "m"),
+        _ => (whole / 86_400, whole % 86_400 / 3_600, "d", "h"),
+    };
+    if small == 0 {
+        format!("{large} {large_unit}")
+    } else {
+        format!("{large} {large_unit} {small} {small_unit}")
+    }
+}
+
+/// An amount of memory in MiB or GiB.
+pub fn memory(bytes: u64) -> String {
+    let mebibytes = bytes as f64 / (1 << 20) as f64;
+    if mebibytes < 1023.5 {
+        format!("{mebibytes:.0} MiB")
+    } else {
+        format!("{:.1} GiB", mebibytes / 1024.0)
+    }
+}
+
+/// A moment, from seconds since 1970: 2026-02-28 14:05 UTC.
+pub fn utc(unix: u64) -> String {
+    // Days are counted in eras of 400 years that begin on 1 March 2000 - 5 * 400: the leap day comes last.
+    let days = unix / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = (shifted_month + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute) = (unix / 3_600 % 24, unix / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_have_three_decimals_and_no_negative_zero() {
+        assert_eq!(loss(0.59149), "0.591");
+        assert_eq!(loss(-0.0411), "−0.041");
+        assert_eq!(loss(-0.0002), "0.000");
+        assert_eq!(measured(0.55, Some(0.0042)), "0.550 ± 0.004");
+        assert_eq!(measured(0.55, Some(0.00042)), "0.550 ± 0.0004");
+        assert_eq!(measured(0.55, Some(0.0)), "0.550 ± 0.000");
+        assert_eq!(measured(0.55, None), "0.550");
+    }
+
+    #[test]
+    fn counts_are_short() {
+        assert_eq!(count(812.0), "812");
+        assert_eq!(count(12_345.0), "12.3k");
+        assert_eq!(count(25_000.0), "25k");
+        assert_eq!(count(999_960.0), "1M");
+        assert_eq!(count(4_500_000.0), "4.5M");
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(flops(2.7e13), "2.7e13");
+        assert_eq!(flops(2e13), "2e13");
+        assert_eq!(flops(0.0), "0");
+    }
+
+    #[test]
+    fn durations_name_their_two_largest_units() {
+        assert_eq!(duration(0.44), "0.4 s");
+        assert_eq!(duration(40.2), "40 s");
+        assert_eq!(duration(59.7), "1 m");
+        assert_eq!(duration(100.0), "1 m 40 s");
+        assert_eq!(duration(7_500.0), "2 h 5 m");
+        assert_eq!(duration(90_000.0), "1 d 1 h");
+        assert_eq!(duration(f64::NAN), "unknown");
+    }
+
+    #[test]
+    fn moments_follow_the_calendar() {
+        assert_eq!(utc(0), "1970-01-01 00:00 UTC");
+        assert_eq!(utc(951_782_400), "2000-02-29 00:00 UTC");
+        assert_eq!(utc(1_772_287_500), "2026-02-28 14:05 UTC");
+        assert_eq!(memory(64_000_000), "61 MiB");
+        assert_eq!(memory(3 << 30), "3.0 GiB");
+    }
+}

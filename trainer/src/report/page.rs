@@ -1,0 +1,458 @@
+//! The page: its order, its words, and the frame around charts, tables and samples.
+
+use crossover::lab::Outcome;
+use crossover::objective::Objective;
+
+use super::chart::{Axis, Crossing, Plot};
+use super::theme::racer;
+use super::{Run, escape, samples, scale, tables, theme, verdict};
+use crate::numbers;
+
+/// What earlier races have shown about regularisation. Plain text, a paragraph.
+const PILOTS: &str = "Regularisation is what decides between the second and the third crossover. On little data, AR \
+    without dropout overfits early, so its best is far from what it could be; dropout, weight decay or masked inputs \
+    delay that and lower its best. Diffusion masks its inputs anyway, a strong regularisation of its own, and usually \
+    gains less from more. A claim that diffusion overtakes AR is only as strong as the AR it is compared with.";
+
+/// The whole page.
+pub fn page(run: &Run) -> String {
+    let headline = headline(run);
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>\n{variables}{style}{tabs}</style>\n</head>\n<body>\n\
+         <header><p class=\"kicker\">Crossover · {what}</p><h1>{title}</h1><p class=\"sub\">{sub}</p></header>\n<main>\n",
+        title = escape(&headline),
+        variables = theme::variables(),
+        style = include_str!("style.css"),
+        tabs = tabs_style(),
+        what = if run.config.objectives.len() > 1 { "race report" } else { "training report" },
+        sub = escape(&setting(run)),
+    );
+    html.push_str(&part("Result", &(tables::result(run) + &reading(run))));
+    html.push_str(&part("Loss along the way", &charts(run)));
+    if run.history.race().is_some() {
+        html.push_str(&part(
+            "Which crossover, and what regularisation does",
+            &crossovers(run),
+        ));
+    }
+    let written = samples::samples(run);
+    if !written.is_empty() {
+        html.push_str(&part("What they wrote", &written));
+    }
+    html.push_str(&part(
+        "What, where, how",
+        &format!(
+            "<div class=\"columns\"><div>{}</div><div>{}</div></div>",
+            tables::configuration(run),
+            tables::provenance(run)
+        ),
+    ));
+    html.push_str(&part("Do it again", &again(run)));
+    html.push_str(&format!(
+        "</main>\n<footer>Made by crossover {}. This page loads nothing from anywhere.</footer>\n</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION")
+    ));
+    html
+}
+
+fn part(title: &str, content: &str) -> String {
+    format!(
+        "<section class=\"part\"><h2>{}</h2>\n{content}</section>\n",
+        escape(title)
+    )
+}
+
+/// The result in a sentence; "so far" while there is none.
+fn headline(run: &Run) -> String {
+    match &run.outcome {
+        Some(Outcome::Race(result)) => verdict::headline(result),
+        Some(Outcome::Train(result)) => {
+            let look = racer(result.objective);
+            format!(
+                "{}: {} nats/token on the test part ({}, from one seed).",
+                look.name,
+                numbers::measured(result.nats, Some(result.se)),
+                look.kind
+            )
+        }
+        None => {
+            let standing = match verdict::standing(&run.history) {
+                Some(standing) => standing.sentence(),
+                None => match run.history.curves().iter().find_map(|curve| Some((curve, curve.best()?))) {
+                    Some((curve, best)) => format!(
+                        "{} is at {} nats/token on validation so far.",
+                        racer(curve.objective).name,
+                        numbers::measured(best.nats, best.se)
+                    ),
+                    None => "Nothing evaluated so far.".to_owned(),
+                },
+            };
+            format!("Unfinished, {}. {standing}", reached(run))
+        }
+    }
+}
+
+/// How far an unfinished run has come.
+fn reached(run: &Run) -> String {
+    let step = run.history.step();
+    let of = run
+        .started
+        .as_ref()
+        .map(|started| format!(" of {}", numbers::grouped(started.steps)))
+        .unwrap_or_default();
+    format!("step {}{of}", numbers::grouped(step))
+}
+
+/// The setting in a line: data, model, machine.
+fn setting(run: &Run) -> String {
+    let (corpus, model) = (&run.config.corpus, &run.config.model);
+    let mut text = corpus.source.join(", ");
+    if let Some(unique) = corpus.unique {
+        text.push_str(&format!(": {} unique tokens", numbers::grouped(unique)));
+    }
+    let epochs = run
+        .history
+        .curves()
+        .iter()
+        .filter_map(|curve| Some(curve.steps.last()?.epoch))
+        .fold(0.0, f64::max);
+    text.push_str(&format!(
+        ", {} epochs of training. {} layers of width {}",
+        numbers::short(epochs),
+        model.num_hidden_layers,
+        model.hidden_size
+    ));
+    if let Some(started) = &run.started {
+        text.push_str(&format!(
+            ", {} parameters",
+            numbers::count(started.parameters as f64)
+        ));
+        if run.config.objectives.len() > 1 {
+            text.push_str(" and the same first weights for both");
+        }
+        text.push_str(&format!(". On {}", started.device));
+    }
+    text.push_str(&format!(". Seed {}.", run.config.seed));
+    text
+}
+
+/// How to read the figures.
+fn reading(run: &Run) -> String {
+    let bound = run.history.curve(Objective::Masked).is_some();
+    let mut text = String::from("<p class=\"small\">");
+    if bound && run.history.race().is_some() {
+        text.push_str(
+            "AR's loss is its exact negative log-likelihood (NLL). Diffusion's is an upper bound: its true loss is at or \
+             below it. So where the bound is below AR, diffusion is better; where it is above, diffusion may still be \
+             better than it looks. ",
+        );
+    } else if bound {
+        text.push_str("The loss is an upper bound: the true negative log-likelihood is at or below it. ");
+    } else {
+        text.push_str("The loss is the exact negative log-likelihood (NLL). ");
+    }
+    text.push_str(
+        "Standard errors cover the choice of test windows, not the seed: another seed may move every figure by more.</p>",
+    );
+    let notices: String = run
+        .notices
+        .iter()
+        .map(|notice| format!("<p class=\"small\">{}</p>", escape(notice)))
+        .collect();
+    text.push_str(&notices);
+    if run.unreadable > 0 {
+        text.push_str(&format!(
+            "<p class=\"small\">Lines of the run's files that could not be read and are left out here: {}.</p>",
+            run.unreadable
+        ));
+    }
+    text
+}
+
+/// Shows the panel of the chosen axis; needs no script.
+fn tabs_style() -> String {
+    Axis::ALL
+        .iter()
+        .map(|axis| {
+            let id = axis.name().to_lowercase();
+            format!("#axis-{id}:checked~.panel-{id}{{display:block}}\n")
+        })
+        .collect()
+}
+
+fn charts(run: &Run) -> String {
+    if run.history.curves().is_empty() {
+        return "<p>Nothing measured yet.</p>".to_owned();
+    }
+    let mut crossings = Vec::new();
+    if let Some(epoch) = run.curve_crossover() {
+        crossings.push(Crossing {
+            name: "curve",
+            filled: false,
+            epoch,
+        });
+    }
+    if let Some(epoch) = run.race().and_then(|race| race.envelope_crossover_epoch) {
+        crossings.push(Crossing {
+            name: "envelope",
+            filled: true,
+            epoch,
+        });
+    }
+    let plot = Plot {
+        history: &run.history,
+        range: scale::losses(&run.history, run.floor()),
+        floor: run.floor(),
+        crossings,
+    };
+    let mut html = String::from("<fieldset><legend class=\"small\">Nats per token (lower is better) against</legend>");
+    for (index, axis) in Axis::ALL.iter().enumerate() {
+        let (name, id) = (axis.name(), axis.name().to_lowercase());
+        let checked = if index == 0 { " checked" } else { "" };
+        html.push_str(&format!(
+            "<input type=\"radio\" name=\"axis\" id=\"axis-{id}\"{checked}><label for=\"axis-{id}\">{name}</label>"
+        ));
+    }
+    html.push_str(&key(&plot));
+    for axis in Axis::ALL {
+        html.push_str(&format!(
+            "<figure class=\"panel panel-{}\"><h3>{}</h3>{}</figure>\n",
+            axis.name().to_lowercase(),
+            axis.name(),
+            plot.drawings(axis)
+        ));
+    }
+    html.push_str("</fieldset>");
+    let mut caption = String::from(
+        "Thick lines with marks: validation, never smoothed; each line's largest mark is its best checkpoint. Shades: \
+         ±1 and ±2 standard errors. Thin pale lines: training batches.",
+    );
+    if let Some(cut) = plot.cut() {
+        caption.push(' ');
+        caption.push_str(&cut);
+    }
+    html.push_str(&format!("<p class=\"small\">{}</p>", escape(&caption)));
+    html.push_str(&format!(
+        "<details><summary>All evaluations as a table</summary>{}</details>",
+        tables::evaluations(run)
+    ));
+    html
+}
+
+/// The legend.
+fn key(plot: &Plot<'_>) -> String {
+    let mut items = Vec::new();
+    for curve in plot.history.curves() {
+        let look = racer(curve.objective);
+        let dash = look
+            .dash
+            .map(|dash| format!(" stroke-dasharray=\"{dash}\""))
+            .unwrap_or_default();
+        let mark = match curve.objective {
+            Objective::Autoregressive => format!("<circle class=\"mark {}\" cx=\"17\" cy=\"7\" r=\"4.5\"/>", look.class),
+            Objective::Masked => format!(
+                "<rect class=\"mark {}\" x=\"12.5\" y=\"2.5\" width=\"9\" height=\"9\"/>",
+                look.class
+            ),
+        };
+        items.push((
+            format!("<path class=\"validation {}\"{dash} d=\"M0 7H34\"/>{mark}", look.class),
+            format!("{}: {}", look.name, look.kind),
+        ));
+    }
+    if plot.history.race().is_some() {
+        items.push((
+            "<path class=\"level ar\" d=\"M0 7H34\"/>".to_owned(),
+            "AR's best, kept".to_owned(),
+        ));
+    }
+    if plot.floor.is_some() {
+        items.push((
+            "<path class=\"floor\" d=\"M1 7H34\"/>".to_owned(),
+            "floor: no model can go lower".to_owned(),
+        ));
+    }
+    for crossing in &plot.crossings {
+        let class = if crossing.filled { "crossing filled" } else { "crossing" };
+        items.push((
+            format!("<path class=\"{class}\" d=\"M17 0l7 7l-7 7l-7-7Z\"/>"),
+            format!("{} crossover", crossing.name),
+        ));
+    }
+    let items: String = items
+        .into_iter()
+        .map(|(drawing, text)| {
+            format!(
+                "<li><svg viewBox=\"0 0 34 14\" aria-hidden=\"true\">{drawing}</svg>{}</li>",
+                escape(&text)
+            )
+        })
+        .collect();
+    format!("<ul class=\"key\">{items}</ul>")
+}
+
+/// The three crossovers, what each compares, and what became of it here.
+fn crossovers(run: &Run) -> String {
+    let (curve, envelope) = match run.race() {
+        Some(result) => (verdict::curve(result), verdict::envelope(result)),
+        None => (
+            match verdict::curve_so_far(&run.history) {
+                Some(epoch) => format!("below since epoch {}, so far.", numbers::short(epoch)),
+                None => "not so far.".to_owned(),
+            },
+            verdict::standing(&run.history).map_or_else(
+                || "nothing to compare so far.".to_owned(),
+                |standing| standing.sentence(),
+            ),
+        ),
+    };
+    let list: String = [
+        (
+            "Curve crossover",
+            "Both models after equal training, overfitted or not. The weakest of the three: once AR overfits, its curve \
+             rises into any bound that doesn't.",
+            curve,
+        ),
+        (
+            "Envelope crossover",
+            "Diffusion against the best AR of the whole run, as if AR had been stopped in time, by more than two paired \
+             standard errors. This is the headline.",
+            envelope,
+        ),
+        (
+            "Regularised envelope",
+            "Diffusion against the best AR of any regularisation tried. The strongest of the three.",
+            verdict::REGULARISED.to_owned(),
+        ),
+    ]
+    .into_iter()
+    .map(|(name, compares, here)| {
+        format!(
+            "<div><dt>{}</dt><dd>{} <span class=\"here\"><b>Here:</b> {}</span></dd></div>",
+            escape(name),
+            escape(compares),
+            with_code(&here)
+        )
+    })
+    .collect();
+    let overfitted = overfitting(run).map_or_else(String::new, |text| {
+        format!(
+            "<div><h3>How far AR overfitted here</h3><p>{}</p></div>",
+            escape(&text)
+        )
+    });
+    format!(
+        "<dl class=\"three\">{list}</dl><div class=\"columns\">{overfitted}\
+         <div><h3>What regularisation does</h3><p>{}</p><p>{}</p></div></div>",
+        escape(&regularisation(run)),
+        with_code(PILOTS)
+    )
+}
+
+/// Text for HTML with its backticked words as code.
+fn with_code(text: &str) -> String {
+    let pieces: Vec<String> = text
+        .split('`')
+        .enumerate()
+        .map(|(index, piece)| {
+            if index.is_multiple_of(2) {
+                escape(piece)
+            } else {
+                format!("<code>{}</code>", escape(piece))
+            }
+        })
+        .collect();
+    pieces.concat()
+}
+
+/// How far AR's curve rose after its best.
+fn overfitting(run: &Run) -> Option<String> {
+    let ar = run.history.curve(Objective::Autoregressive)?;
+    let (best, last) = (ar.best()?, ar.last()?);
+    let rise = last.nats - best.nats;
+    let noise = best.se.unwrap_or(0.0).hypot(last.se.unwrap_or(0.0));
+    let epoch = numbers::short(best.at.epoch);
+    Some(if rise > 2.0 * noise && rise > 0.0 {
+        format!(
+            "AR's validation loss is lowest at epoch {epoch} ({}) and then rises by {} to {}: it learns its training \
+             windows by heart. The curve crossover counts that against AR; the envelope doesn't.",
+            numbers::loss(best.nats),
+            numbers::loss(rise),
+            numbers::loss(last.nats)
+        )
+    } else {
+        format!(
+            "AR's validation loss is lowest at epoch {epoch} ({}) and at the end still within two standard errors of \
+             that ({}). It did not overfit, so curve and envelope compare nearly the same.",
+            numbers::loss(best.nats),
+            numbers::loss(last.nats)
+        )
+    })
+}
+
+/// The one setting this run tried.
+fn regularisation(run: &Run) -> String {
+    let config = &run.config;
+    format!(
+        "This run tried one setting: dropout {} and weight decay {} for both models, and {} of AR's inputs masked in \
+         training.",
+        config.model.dropout,
+        config.train.weight_decay,
+        if config.objective.input_mask > 0.0 {
+            format!("{} %", numbers::short(config.objective.input_mask * 100.0))
+        } else {
+            "none".to_owned()
+        }
+    )
+}
+
+/// How to repeat or continue the run.
+fn again(run: &Run) -> String {
+    let command = match run.config.objectives[..] {
+        [Objective::Autoregressive] => "train --objective ar",
+        [Objective::Masked] => "train --objective masked",
+        _ => "race",
+    };
+    let resume = command.split(' ').next().unwrap_or(command);
+    let folder = quoted(&run.folder);
+    let config = quoted(&format!("{}/config.toml", run.folder));
+    let lines = if run.outcome.is_some() {
+        format!("crossover {command} --config {config} --out runs/again")
+    } else {
+        format!(
+            "# from its last checkpoint\ncrossover {resume} --resume {folder}\n\n\
+             # from the start\ncrossover {command} --config {config} --out runs/again"
+        )
+    };
+    format!(
+        "<p>The configuration decides every random draw: the same version on the same kind of device trains the same \
+         models.</p><pre>{}</pre>\
+         <details><summary><code>config.toml</code></summary><pre>{}</pre></details>",
+        escape(&lines),
+        escape(&run.config_text)
+    )
+}
+
+/// A path as one word for a shell.
+fn quoted(path: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-".contains(letter);
+    if path.chars().all(plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_path_stays_one_word() {
+        assert_eq!(quoted("runs/2026-01-01_grids"), "runs/2026-01-01_grids");
+        assert_eq!(quoted("my runs/it's"), r"'my runs/it'\''s'");
+    }
+}

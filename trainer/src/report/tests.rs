@@ -1,0 +1,147 @@
+//! The page as a whole: finished, unfinished, one model, and hostile text.
+
+use crossover::lab::{Event, Outcome, SampleText, Started, TrainResult};
+use crossover::objective::{Bound, Objective};
+use crossover::train::RunConfig;
+
+use super::history::History;
+use super::*;
+
+fn started(config: RunConfig) -> Started {
+    Started {
+        objectives: config.objectives.clone(),
+        config,
+        folder: "runs/test".to_owned(),
+        step: 0,
+        steps: 100,
+        tokens_per_epoch: 25_000,
+        parameters: 452_000,
+        initial_hash: "abc".to_owned(),
+        floor_nats: Some(0.4796),
+        vocab: vec!["1".to_owned()],
+        grid_side: None,
+        device: "cpu (no GPU found)".to_owned(),
+    }
+}
+
+fn lines<T: serde::Serialize>(items: impl IntoIterator<Item = T>) -> String {
+    items
+        .into_iter()
+        .map(|item| serde_json::to_string(&item).expect("plain data") + "\n")
+        .collect()
+}
+
+fn metrics(history: &History) -> String {
+    lines(history.curves().iter().flat_map(|curve| &curve.steps))
+}
+
+fn parsed(config: &RunConfig, history: &History, events: &[Event]) -> Run {
+    let text = config.to_toml().expect("defaults are valid");
+    Run::parse("runs/test", text, &metrics(history), &lines(events)).expect("a valid run")
+}
+
+fn raced() -> History {
+    history::tests::race(&[0.9, 0.6, 0.8, 1.1], &[0.95, 0.8, 0.7, 0.551])
+}
+
+#[test]
+fn a_finished_race_says_what_it_found_and_loads_nothing() {
+    let config = RunConfig::default();
+    let events = [
+        Event::Started(Box::new(started(config.clone()))),
+        Event::Result(Box::new(Outcome::Race(verdict::tests::won()))),
+    ];
+    let html = render(&parsed(&config, &raced(), &events));
+    assert!(html.contains("Diffusion wins by 0.041 ± 0.008 nats/token (envelope, epoch 61;"));
+    assert!(html.contains("exact NLL") && html.contains("upper bound"));
+    assert!(html.contains("one seed") && !html.contains("so far"));
+    assert_eq!(html.matches("<svg class=\"chart").count(), 8);
+    for outside in ["http:", "https:", "src=", "@import", "url(//", "<script", "<link"] {
+        assert!(!html.contains(outside), "the page has `{outside}`");
+    }
+    assert!(!html.contains("NaN"));
+}
+
+#[test]
+fn an_unfinished_race_says_so_far() {
+    let config = RunConfig::default();
+    let events = [Event::Started(Box::new(started(config.clone())))];
+    let mut text = metrics(&raced());
+    text.push_str("{\"objective\":\"ar\",\"ste");
+    let run = Run::parse(
+        "runs/test",
+        config.to_toml().expect("defaults are valid"),
+        &text,
+        &lines(&events),
+    )
+    .expect("a torn line is no reason to fail");
+    let html = render(&run);
+    assert!(html.contains("Unfinished, step 100 of 100. Diffusion leads so far: about 0.049 ± 0.014"));
+    assert!(html.contains("could not be read and are left out here: 1."));
+    assert!(html.contains("crossover race --resume runs/test"));
+}
+
+#[test]
+fn a_single_model_has_a_report_too() {
+    let config = RunConfig {
+        objectives: vec![Objective::Masked],
+        ..RunConfig::default()
+    };
+    let history = history::tests::race(&[], &[0.9, 0.6]);
+    let result = TrainResult {
+        objective: Objective::Masked,
+        nats: 0.6,
+        se: 0.01,
+        bound: Bound::Elbo,
+        tokens: 50_000,
+        best_step: 50,
+        floor_nats: None,
+        grids: None,
+        characters_per_token: 1.0,
+        bytes_per_token: 1.0,
+        peak_memory_bytes: None,
+        wall_seconds: 12.0,
+    };
+    let events = [Event::Result(Box::new(Outcome::Train(result)))];
+    let html = render(&parsed(&config, &history, &events));
+    assert!(html.contains("<h1>Diffusion: 0.600 ± 0.010 nats/token on the test part (upper bound, from one seed).</h1>"));
+    assert!(html.contains("train --objective masked --config runs/test/config.toml"));
+    assert!(!html.contains("Which crossover"));
+}
+
+#[test]
+fn nothing_measured_is_a_page_as_well() {
+    let config = RunConfig::default();
+    let html = render(&parsed(&config, &History::default(), &[]));
+    assert!(html.contains("Nothing evaluated so far."));
+}
+
+#[test]
+fn what_a_model_writes_stays_text() {
+    let config = RunConfig::default();
+    let sample = |step, text: &str| {
+        Event::Sample(SampleText {
+            objective: Objective::Masked,
+            step,
+            text: text.to_owned(),
+            valid: None,
+        })
+    };
+    let events = [sample(25, "first"), sample(25, "<script>alert('&')</script>")];
+    let run = parsed(&config, &raced(), &events);
+    assert_eq!(run.samples.len(), 1, "a repeated step replaces its sample");
+    assert!(render(&run).contains("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"));
+}
+
+#[test]
+fn the_report_is_written_beside_its_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    assert!(write(folder.path()).is_err(), "an empty folder is no run");
+    let config = RunConfig::default().to_toml().expect("defaults are valid");
+    fs::write(folder.path().join("config.toml"), config).expect("writable");
+    fs::write(folder.path().join("metrics.jsonl"), metrics(&raced())).expect("writable");
+    let path = write(folder.path()).expect("a run");
+    let html = fs::read_to_string(path).expect("written");
+    assert!(html.ends_with("</html>\n"));
+    assert!(!folder.path().join(".report.html.new").exists());
+}

@@ -1,0 +1,226 @@
+//! From what was typed to what it means: the configuration file first, then the flags over it.
+
+use std::path::{Path, PathBuf};
+
+use crossover::error::{Error, Result, nearest};
+use crossover::model::ModelConfig;
+use crossover::objective::Objective;
+use crossover::platform;
+use crossover::train::RunConfig;
+use serde::de::DeserializeOwned;
+
+use crate::arguments::{CommonArguments, ModelArguments, RunArguments};
+
+/// Puts a flag's value over a setting, where it was given.
+fn overlay<T>(setting: &mut T, flag: Option<T>) {
+    if let Some(value) = flag {
+        *setting = value;
+    }
+}
+
+/// Reads a name that serde knows, with the nearest one as the hint when it doesn't.
+fn named<T: DeserializeOwned>(flag: &str, value: &str, known: &[&str]) -> Result<T> {
+    serde_json::from_value(serde_json::Value::from(value)).map_err(|_| {
+        let error = Error::input(format!("`{flag}` can't be `{value}`"));
+        match nearest(value, known.iter().copied()) {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+            None => error.with_hint(format!("one of {}", known.join(", "))),
+        }
+    })
+}
+
+/// An objective by its name.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn objective(flag: &str, value: &str) -> Result<Objective> {
+    named(flag, value, &["ar", "masked"])
+}
+
+/// The configuration of a run.
+///
+/// # Errors
+/// When the file or a flag is not valid.
+pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
+    let mut config = match &arguments.config {
+        Some(path) => read_config(path)?,
+        None => RunConfig::default(),
+    };
+    overlay(&mut config.seed, arguments.common.seed);
+    let corpus = &mut config.corpus;
+    if let Some(source) = &arguments.corpus {
+        corpus.source.clone_from(source);
+        // What a file said of another source's content doesn't hold for this one.
+        corpus.hash = None;
+    }
+    overlay(&mut corpus.tokenizer, arguments.tokenizer.clone());
+    corpus.length = arguments.length.or(corpus.length);
+    corpus.unique = arguments.unique.or(corpus.unique);
+    corpus.held_out = arguments.held_out.or(corpus.held_out);
+    overlay_model(&mut config.model, &arguments.model);
+    overlay(&mut config.model.dropout, arguments.dropout);
+    let objective = &mut config.objective;
+    overlay(&mut objective.input_mask, arguments.input_mask);
+    overlay(&mut objective.random_length, arguments.random_length);
+    if let Some(name) = &arguments.estimator {
+        objective.estimator = named(
+            "--estimator",
+            name,
+            &["exact-l", "1/t", "unweighted", "paper"],
+        )?;
+    }
+    let train = &mut config.train;
+    overlay(&mut train.batch, arguments.batch);
+    train.micro_batch = arguments.micro_batch.or(train.micro_batch);
+    if arguments.epochs.is_some() {
+        // A file's steps would silence the flag.
+        train.steps = None;
+    }
+    overlay(&mut train.epochs, arguments.epochs);
+    train.steps = arguments.steps.or(train.steps);
+    overlay(&mut train.learning_rate, arguments.lr);
+    train.warmup_steps = arguments.warmup.or(train.warmup_steps);
+    overlay(&mut train.weight_decay, arguments.weight_decay);
+    if let Some(name) = &arguments.schedule {
+        train.schedule = named("--schedule", name, &["wsd", "cosine", "constant"])?;
+    }
+    config.evaluate.every = arguments.evaluate_every.or(config.evaluate.every);
+    config.provenance = None;
+    Ok(config)
+}
+
+/// Puts the shape flags over a model's configuration.
+pub fn overlay_model(model: &mut ModelConfig, arguments: &ModelArguments) {
+    if arguments.hidden_size.is_some() || arguments.heads.is_some() {
+        // These follow the width and the heads unless they are given too.
+        model.intermediate_size = None;
+        model.num_key_value_heads = None;
+        model.head_dim = None;
+    }
+    overlay(&mut model.hidden_size, arguments.hidden_size);
+    overlay(&mut model.num_hidden_layers, arguments.layers);
+    overlay(&mut model.num_attention_heads, arguments.heads);
+    model.intermediate_size = arguments.intermediate_size.or(model.intermediate_size);
+    model.num_key_value_heads = arguments.key_value_heads.or(model.num_key_value_heads);
+    model.tie_word_embeddings |= arguments.tied;
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// When it can't be read or is not valid.
+pub fn read_config(path: &Path) -> Result<RunConfig> {
+    let name = path.display().to_string();
+    let bytes = platform::read_file(&name)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Error::input(format!("`{name}` is no text"))
+            .with_source(error)
+            .with_hint("a configuration is a TOML file")
+    })?;
+    RunConfig::from_toml(&text, &name)
+}
+
+/// Where a run goes that was given no place: `runs/<time>-<corpus>`, with a number behind it when that is taken.
+pub fn default_folder(config: &RunConfig) -> PathBuf {
+    let source = config.corpus.source.first().map_or("text", String::as_str);
+    let name: String = Path::new(source.split_once(':').map_or(source, |(_, name)| name))
+        .file_stem()
+        .map_or_else(|| "text".into(), |stem| stem.to_string_lossy())
+        .chars()
+        .map(|c| if c.is_alphanumeric() || c == '-' { c } else { '-' })
+        .take(40)
+        .collect();
+    let first = Path::new("runs").join(format!("{}-{name}", timestamp(platform::unix_seconds())));
+    std::iter::once(first.clone())
+        .chain((2..1_000).map(|number| first.with_file_name(format!("{}-{number}", file_name(&first)))))
+        .find(|folder| !folder.exists())
+        .unwrap_or(first)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// `20261123-163012`, UTC, from seconds since 1970 (civil date by Howard Hinnant's `days_from_civil` inverse).
+pub fn timestamp(unix_seconds: u64) -> String {
+    let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}{month:02}{day:02}-{:02}{:02}{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// The seed of a command.
+pub fn seed(common: &CommonArguments) -> u64 {
+    common.seed.unwrap_or(1)
+}
+
+/// Gives the processor backend its number of threads, and says how many that is. Must come before the first tensor.
+///
+/// # Errors
+/// When it is 0.
+pub fn set_threads(asked: Option<usize>) -> Result<usize> {
+    let threads = match asked {
+        Some(0) => {
+            return Err(Error::input("`--threads` is 0").with_hint("give at least 1"));
+        }
+        Some(threads) => threads,
+        None => platform::threads(),
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| Error::work("can't start the worker threads").with_source(error))?;
+    Ok(threads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_civil_dates() {
+        assert_eq!(timestamp(0), "19700101-000000");
+        assert_eq!(timestamp(951_782_400), "20000229-000000");
+        assert_eq!(timestamp(1_795_451_412), "20261123-163012");
+    }
+
+    #[test]
+    fn flags_lie_over_the_configuration() {
+        let arguments = RunArguments {
+            epochs: Some(3.0),
+            estimator: Some("1/t".to_owned()),
+            ..RunArguments::default()
+        };
+        let config = run_config(&arguments).expect("valid flags");
+        assert_eq!(config.train.epochs, 3.0);
+        assert_eq!(
+            config.objective.estimator,
+            crossover::objective::masked::Estimator::InverseT
+        );
+        let wrong = RunArguments {
+            schedule: Some("cosin".to_owned()),
+            ..RunArguments::default()
+        };
+        let error = run_config(&wrong).expect_err("a misspelled schedule");
+        assert_eq!(error.hint(), Some("did you mean `cosine`?"));
+    }
+}

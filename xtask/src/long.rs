@@ -1,0 +1,11 @@
+//! What takes too long for CI.
+
+use anyhow::Result;
+
+pub fn kill() -> Result<()> {
+    Ok(())
+}
+
+pub fn peer() -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Builds, checks and tests Crossover: `cargo xtask test`, `cargo xtask long NAME`.
+
+mod long;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "usage: cargo xtask test         checks and tests everything; installs what that needs
+       cargo xtask long NAME    what takes too long for CI:
+           kill    kills runs at random moments and compares what follows (20 rounds)
+           peer    training speed and memory beside the PyTorch peer in ../shared/peers";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        ["test"] => test::run(),
+        ["long", "kill"] => long::kill(),
+        ["long", "peer"] => long::peer(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's root.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+/// A command in the workspace's root.
+fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Runs a command to its end, saying what it is and how long it took.
+fn step(mut command: Command) -> Result<()> {
+    let text = format!(
+        "{} {}",
+        command.get_program().to_string_lossy(),
+        command
+            .get_args()
+            .map(|argument| argument.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
+    eprintln!("==> {text}");
+    let began = Instant::now();
+    let status = command
+        .status()
+        .with_context(|| format!("can't start `{text}`"))?;
+    if !status.success() {
+        bail!("`{text}` failed: {status}");
+    }
+    eprintln!("    {:.0} s", began.elapsed().as_secs_f64());
+    Ok(())
+}
