@@ -105,8 +105,7 @@ pub fn select(choice: DeviceChoice, candidates: &[Candidate]) -> Result<Selected
         }
         // A real adapter before a software one.
         named => (
-            of(named)
-                .min_by_key(|candidate| candidate.software),
+            of(named).min_by_key(|candidate| candidate.software),
             "as asked",
         ),
     };
@@ -133,9 +132,15 @@ pub fn select(choice: DeviceChoice, candidates: &[Candidate]) -> Result<Selected
 /// Whether an adapter's name is that of a processor playing a GPU.
 pub fn is_software_adapter(name: &str) -> bool {
     let name = name.to_lowercase();
-    ["llvmpipe", "lavapipe", "swiftshader", "basic render", "softpipe"]
-        .iter()
-        .any(|software| name.contains(software))
+    [
+        "llvmpipe",
+        "lavapipe",
+        "swiftshader",
+        "basic render",
+        "softpipe",
+    ]
+    .iter()
+    .any(|software| name.contains(software))
 }
 
 #[cfg(test)]
@@ -157,7 +162,10 @@ mod tests {
         let llvmpipe = candidate(DeviceChoice::Wgpu, "llvmpipe (LLVM 15)");
         let real = candidate(DeviceChoice::Wgpu, "Radeon");
         let chosen = select(DeviceChoice::Auto, &[llvmpipe.clone(), cpu.clone()]);
-        assert!(chosen.is_ok_and(|chosen| chosen.choice == DeviceChoice::Cpu && chosen.description.contains("no GPU")));
+        assert!(
+            chosen.is_ok_and(|chosen| chosen.choice == DeviceChoice::Cpu
+                && chosen.description.contains("no GPU"))
+        );
         let chosen = select(DeviceChoice::Auto, &[cpu, llvmpipe.clone(), real.clone()]);
         assert!(chosen.is_ok_and(|chosen| chosen.description.contains("Radeon")));
         let chosen = select(DeviceChoice::Wgpu, &[llvmpipe, real]);

@@ -136,11 +136,18 @@ mod tests {
     fn the_same_key_draws_the_same_numbers_here_and_in_the_browser() {
         let mut stream = Stream::new(1, Purpose::Masking, 2, 3);
         let drawn: Vec<u64> = (0..3).map(|_| stream.bits()).collect();
-        assert_eq!(drawn, GOLDEN, "the generator's output is part of the checkpoint format");
+        assert_eq!(
+            drawn, GOLDEN,
+            "the generator's output is part of the checkpoint format"
+        );
     }
 
     /// First three draws of the key (1, Masking, 2, 3): a change here breaks exact resume of older runs.
-    const GOLDEN: [u64; 3] = [7_100_975_674_232_274_879, 9_251_429_015_614_869_756, 2_861_751_601_071_719_679];
+    const GOLDEN: [u64; 3] = [
+        7_100_975_674_232_274_879,
+        9_251_429_015_614_869_756,
+        2_861_751_601_071_719_679,
+    ];
 
     #[test]
     fn every_part_of_the_key_matters() {

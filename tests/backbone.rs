@@ -44,8 +44,16 @@ fn a_causal_model_never_sees_later_tokens() {
         }
         let after = log_probabilities(&decoder, &changed, Visibility::Causal);
         let same = position * per_row;
-        assert_eq!(before[..same], after[..same], "a change from {position} on shows before it");
-        assert_ne!(before[same..], after[same..], "a change from {position} on shows nowhere");
+        assert_eq!(
+            before[..same],
+            after[..same],
+            "a change from {position} on shows before it"
+        );
+        assert_ne!(
+            before[same..],
+            after[same..],
+            "a change from {position} on shows nowhere"
+        );
     }
 }
 
@@ -139,7 +147,11 @@ fn gradients_are_the_loss_s_slope() {
     let gradients: Vec<Tensor<2>> = trained
         .parameters()
         .into_iter()
-        .map(|parameter| parameter.grad(&gradients).expect("every parameter is reached"))
+        .map(|parameter| {
+            parameter
+                .grad(&gradients)
+                .expect("every parameter is reached")
+        })
         .collect();
     let references: Vec<&Tensor<2>> = gradients.iter().collect();
     let gradients = block_on(crossover::model::decoder::split(&shape, &references)).unwrap();
@@ -158,7 +170,8 @@ fn gradients_are_the_loss_s_slope() {
             loss(&weights)
         };
         // Fourth-order central difference: the step can be wide enough for f32 losses.
-        let difference = (8.0 * (moved(step) - moved(-step)) - (moved(2.0 * step) - moved(-2.0 * step)))
+        let difference = (8.0 * (moved(step) - moved(-step))
+            - (moved(2.0 * step) - moved(-2.0 * step)))
             / (12.0 * f64::from(step));
         let tolerance = 1e-3 * f64::from(slope.abs()) + 2e-4;
         assert!(

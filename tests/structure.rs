@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 /// The rooms in import order; the ground floor may be used by all.
 const GROUND_FLOOR: [&str; 4] = ["error", "device", "random", "platform"];
 const ROOMS: [&str; 9] = [
-    "ops", "corpus", "model", "objective", "laws", "sample", "evaluate", "train", "lab",
+    "ops",
+    "corpus",
+    "model",
+    "objective",
+    "laws",
+    "sample",
+    "evaluate",
+    "train",
+    "lab",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -31,7 +39,12 @@ fn rooms_import_only_from_rooms_above_them() {
     let mut checked = 0;
     for path in sources(&source_folder()) {
         let relative = path.strip_prefix(source_folder()).unwrap();
-        let own = relative.components().next().unwrap().as_os_str().to_string_lossy();
+        let own = relative
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_string_lossy();
         let own = own.trim_end_matches(".rs");
         let Some(rank) = ROOMS.iter().position(|room| *room == own) else {
             continue;
@@ -70,7 +83,11 @@ fn only_the_platform_asks_what_it_is_compiled_for() {
         }
         let text = fs::read_to_string(&path).unwrap();
         for forbidden in ["target_family", "target_arch", "target_os"] {
-            assert!(!text.contains(forbidden), "{} asks for {forbidden}", relative.display());
+            assert!(
+                !text.contains(forbidden),
+                "{} asks for {forbidden}",
+                relative.display()
+            );
         }
     }
 }

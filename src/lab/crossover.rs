@@ -94,7 +94,11 @@ mod tests {
                 .map(|(index, mean)| evaluation(objective, 10 * (index as u64 + 1), *mean))
                 .collect()
         };
-        [line(Objective::Autoregressive, ar), line(Objective::Masked, masked)].concat()
+        [
+            line(Objective::Autoregressive, ar),
+            line(Objective::Masked, masked),
+        ]
+        .concat()
     }
 
     #[test]

@@ -91,9 +91,19 @@ async fn grid_shares(
             continue;
         }
         session.emit(Event::Progress {
-            doing: format!("letting the {} model write {count} samples", best.objective.name()),
+            doing: format!(
+                "letting the {} model write {count} samples",
+                best.objective.name()
+            ),
         })?;
-        let written = write(&best.model, best.objective, length, session.config.seed, count as u64).await?;
+        let written = write(
+            &best.model,
+            best.objective,
+            length,
+            session.config.seed,
+            count as u64,
+        )
+        .await?;
         let texts: Vec<String> = written
             .iter()
             .map(|sample| session.corpus.tokenizer.decode(&sample.tokens))
@@ -179,9 +189,7 @@ async fn race_result(
         difference_se: difference.se,
         curve_crossover_epoch: found.curve,
         // The test part has to confirm what the validation part showed.
-        envelope_crossover_epoch: found
-            .envelope
-            .filter(|_| crossover::is_below(&difference)),
+        envelope_crossover_epoch: found.envelope.filter(|_| crossover::is_below(&difference)),
         floor_nats: session.corpus.floor_nats,
         masked_left_to_right: left_to_right.map(estimate),
         masked_k_order: k_order.map(estimate),

@@ -4,8 +4,8 @@
 //! A run lives on one task: natively a pinned thread, in the browser the worker. [`protocol`] is the language, `session`
 //! the run itself, `finale` the measurement at its end, [`crossover`] the verdict.
 
-pub mod crossover;
 pub mod bench;
+pub mod crossover;
 mod finale;
 mod load;
 pub mod protocol;
@@ -77,7 +77,12 @@ impl Control {
     }
 }
 
-async fn work(device: Selected, threads: usize, commands: Receiver<Command>, events: Sender<Event>) {
+async fn work(
+    device: Selected,
+    threads: usize,
+    commands: Receiver<Command>,
+    events: Sender<Event>,
+) {
     let Ok(command) = commands.recv().await else {
         return;
     };

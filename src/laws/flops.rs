@@ -19,8 +19,7 @@ pub fn training_per_token(shape: &Shape, length: usize) -> f64 {
 /// FLOPs of one forward pass over a window: `2NL + 4 n d L²`.
 pub fn forward(shape: &Shape, length: usize) -> f64 {
     let length = length as f64;
-    2.0 * shape.matmul_parameters() as f64 * length
-        + 4.0 * attention_width(shape) * length * length
+    2.0 * shape.matmul_parameters() as f64 * length + 4.0 * attention_width(shape) * length * length
 }
 
 /// What generating one window costs, by either kind of model.
@@ -89,8 +88,18 @@ mod tests {
                 .map(|row| row.ratio)
                 .expect("a listed length")
         };
-        for (length, expected) in [(16, 16.0), (256, 258.8), (1024, 1067.0), (2048, 2213.0), (4096, 4708.0)] {
-            assert!((ratio(length) / expected - 1.0).abs() < 5e-3, "{length}: {}", ratio(length));
+        for (length, expected) in [
+            (16, 16.0),
+            (256, 258.8),
+            (1024, 1067.0),
+            (2048, 2213.0),
+            (4096, 4708.0),
+        ] {
+            assert!(
+                (ratio(length) / expected - 1.0).abs() < 5e-3,
+                "{length}: {}",
+                ratio(length)
+            );
         }
     }
 

@@ -61,11 +61,15 @@ impl Attention {
             .mul_scalar(1.0 / (head_dim as f64).sqrt())
             .expand([heads, head_dim]);
         let key_scale = self.key_norm.clone().expand([kv_heads, head_dim]);
-        let scale = Tensor::cat(vec![query_scale, key_scale], 0)
-            .reshape([1, heads + kv_heads, 1, head_dim]);
-        let turned = around.rotary.apply(
-            rms_normalize(all.clone().narrow(1, 0, heads + kv_heads), self.eps) * scale,
-        );
+        let scale = Tensor::cat(vec![query_scale, key_scale], 0).reshape([
+            1,
+            heads + kv_heads,
+            1,
+            head_dim,
+        ]);
+        let turned = around
+            .rotary
+            .apply(rms_normalize(all.clone().narrow(1, 0, heads + kv_heads), self.eps) * scale);
         let queries = turned.clone().narrow(1, 0, heads);
         let keys = self.shared(turned.narrow(1, heads, kv_heads));
         let values = self.shared(all.narrow(1, heads + kv_heads, kv_heads));
@@ -75,10 +79,10 @@ impl Attention {
             scores = scores + bias.clone();
         }
         let weights = dropout(softmax(scores, 3), around.dropout);
-        let mixed = weights.matmul(values).swap_dims(1, 2).reshape([
-            around.batch * around.length,
-            heads * head_dim,
-        ]);
+        let mixed = weights
+            .matmul(values)
+            .swap_dims(1, 2)
+            .reshape([around.batch * around.length, heads * head_dim]);
         dropout(linear(mixed, &self.output), around.dropout)
     }
 
@@ -97,12 +101,22 @@ impl Attention {
 }
 
 /// The bias that hides what a position may not see: `[1, 1, length, length]`, `None` when nothing is hidden.
-pub fn visibility_bias(visibility: Visibility, length: usize, device: &Device) -> Option<Tensor<4>> {
+pub fn visibility_bias(
+    visibility: Visibility,
+    length: usize,
+    device: &Device,
+) -> Option<Tensor<4>> {
     match visibility {
         Visibility::Full => None,
         Visibility::Causal => {
             let values: Vec<f32> = (0..length * length)
-                .map(|index| if index % length > index / length { HIDDEN } else { 0.0 })
+                .map(|index| {
+                    if index % length > index / length {
+                        HIDDEN
+                    } else {
+                        0.0
+                    }
+                })
                 .collect();
             Some(Tensor::from_data(
                 TensorData::new(values, [1, 1, length, length]),

@@ -172,13 +172,15 @@ impl ModelConfig {
             .iter()
             .find(|(_, value)| !(value.is_finite() && *value > 0.0))
         {
-            return Err(Error::input(format!("`{name}` is {value}")).with_hint("give a number above 0"));
+            return Err(
+                Error::input(format!("`{name}` is {value}")).with_hint("give a number above 0")
+            );
         }
         Ok(Shape {
             hidden_size: self.hidden_size,
             intermediate_size: self
                 .intermediate_size
-                .unwrap_or((8 * self.hidden_size / 3 + 15) / 16 * 16),
+                .unwrap_or((8 * self.hidden_size / 3).div_ceil(16) * 16),
             num_hidden_layers: self.num_hidden_layers,
             num_attention_heads: heads,
             num_key_value_heads: key_value_heads,

@@ -37,7 +37,12 @@ impl Decoder {
     ///
     /// # Errors
     /// When a parameter is missing or has another shape.
-    pub fn new(config: &ModelConfig, shape: &Shape, weights: &Weights, device: &Device) -> Result<Self> {
+    pub fn new(
+        config: &ModelConfig,
+        shape: &Shape,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Self> {
         let mut tensors = fused_layout(shape).into_iter().map(|parts| {
             let (values, sizes) = weights.stacked(&parts)?;
             let tensor = Tensor::from_data(TensorData::new(values, sizes), device);
@@ -149,7 +154,13 @@ impl Decoder {
     }
 
     /// The last block's normalised output: ids `[batch * length]` -> `[batch * length, hidden_size]`.
-    pub fn hidden(&self, tokens: &[u32], length: usize, visibility: Visibility, dropout: f64) -> Tensor<2> {
+    pub fn hidden(
+        &self,
+        tokens: &[u32],
+        length: usize,
+        visibility: Visibility,
+        dropout: f64,
+    ) -> Tensor<2> {
         let around = Surroundings {
             batch: tokens.len() / length,
             length,
@@ -157,10 +168,7 @@ impl Decoder {
             bias: visibility_bias(visibility, length, &self.device),
             dropout,
         };
-        let stream = self
-            .embedding
-            .clone()
-            .select(0, ids(tokens, &self.device));
+        let stream = self.embedding.clone().select(0, ids(tokens, &self.device));
         let stream = self
             .blocks
             .iter()
@@ -221,9 +229,9 @@ pub async fn split(shape: &Shape, tensors: &[&Tensor<2>]) -> Result<Weights> {
     let read = reading.execute_async().await.map_err(device_failed)?;
     let mut weights = Weights::default();
     for (parts, data) in fused_layout(shape).into_iter().zip(read) {
-        let values = data
-            .try_into_vec::<f32>()
-            .map_err(|error| Error::work(format!("the device returned no f32 values: {error:?}")))?;
+        let values = data.try_into_vec::<f32>().map_err(|error| {
+            Error::work(format!("the device returned no f32 values: {error:?}"))
+        })?;
         let mut rest = values.as_slice();
         for (name, sizes) in parts {
             let (part, behind) = rest.split_at(sizes.iter().product());

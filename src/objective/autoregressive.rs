@@ -17,7 +17,13 @@ pub fn shifted(tokens: &[u32], length: usize, mask_id: u32) -> Vec<u32> {
 
 /// One batch. Each input but the start token is replaced by MASK with probability `input_mask` (the ablation of arXiv
 /// 2511.03276; our reading of it: targets and weights stay, evaluation masks nothing).
-pub fn batch(tokens: &[u32], length: usize, mask_id: u32, input_mask: f64, stream: &mut Stream) -> Batch {
+pub fn batch(
+    tokens: &[u32],
+    length: usize,
+    mask_id: u32,
+    input_mask: f64,
+    stream: &mut Stream,
+) -> Batch {
     let mut inputs = shifted(tokens, length, mask_id);
     if input_mask > 0.0 {
         for (index, input) in inputs.iter_mut().enumerate() {

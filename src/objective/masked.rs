@@ -166,7 +166,11 @@ mod tests {
     fn mean_by_count(count: usize) -> f64 {
         let subsets: Vec<Vec<usize>> = (1_usize..1 << LENGTH)
             .filter(|bits| bits.count_ones() as usize == count)
-            .map(|bits| (0..LENGTH).filter(|position| bits >> position & 1 == 1).collect())
+            .map(|bits| {
+                (0..LENGTH)
+                    .filter(|position| bits >> position & 1 == 1)
+                    .collect()
+            })
             .collect();
         let total: f64 = subsets.iter().map(|subset| sum_over(subset)).sum();
         total / (subsets.len() * count) as f64
@@ -183,7 +187,10 @@ mod tests {
             })
             .collect();
         let mean = values.iter().sum::<f64>() / f64::from(draws);
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>()
+        let variance = values
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>()
             / (f64::from(draws) - 1.0);
         (mean, (variance / f64::from(draws)).sqrt())
     }
@@ -228,16 +235,31 @@ mod tests {
         let length = 8;
         let tokens: Vec<u32> = (0..8 * length as u32).map(|index| index % 5).collect();
         for step in 0..20 {
-            let batch = batch(&tokens, length, 5, Estimator::ExactL, 0.0, &mut stream(step));
+            let batch = batch(
+                &tokens,
+                length,
+                5,
+                Estimator::ExactL,
+                0.0,
+                &mut stream(step),
+            );
             let mut counts: Vec<usize> = batch
                 .inputs
                 .chunks_exact(length)
                 .map(|row| row.iter().filter(|token| **token == 5).count())
                 .collect();
             counts.sort_unstable();
-            assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8], "one sequence of each level");
+            assert_eq!(
+                counts,
+                [1, 2, 3, 4, 5, 6, 7, 8],
+                "one sequence of each level"
+            );
             for (row, (input, weight)) in batch.inputs.iter().zip(&batch.weights).enumerate() {
-                assert_eq!(*input == 5, *weight > 0.0, "only masked positions count ({row})");
+                assert_eq!(
+                    *input == 5,
+                    *weight > 0.0,
+                    "only masked positions count ({row})"
+                );
             }
         }
     }
@@ -247,6 +269,9 @@ mod tests {
         let tokens: Vec<u32> = (0..60).collect();
         let batch = batch(&tokens, 20, 99, Estimator::ExactL, 1.0, &mut stream(3));
         assert_eq!(batch.targets.len(), 3 * batch.length);
-        assert_eq!(batch.targets[batch.length], 20, "the second window starts where it did");
+        assert_eq!(
+            batch.targets[batch.length], 20,
+            "the second window starts where it did"
+        );
     }
 }

@@ -14,7 +14,10 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 /// Seconds since 1970, UTC.
-#[expect(clippy::disallowed_methods, reason = "natively this is the standard clock, in a browser it is not")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "natively this is the standard clock, in a browser it is not"
+)]
 pub fn unix_seconds() -> u64 {
     web_time::SystemTime::now()
         .duration_since(web_time::UNIX_EPOCH)

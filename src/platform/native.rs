@@ -82,9 +82,11 @@ impl Folder {
             Ok(mut entries) => entries.next().is_some(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
             Err(error) => {
-                return Err(Error::input(format!("can't use `{path}` as a run directory"))
-                    .with_source(error)
-                    .with_hint("choose another with `--out`"));
+                return Err(
+                    Error::input(format!("can't use `{path}` as a run directory"))
+                        .with_source(error)
+                        .with_hint("choose another with `--out`"),
+                );
             }
         };
         if occupied && !force {

@@ -62,7 +62,8 @@ impl Folder {
     /// # Errors
     /// Always.
     pub fn open(name: &str) -> Result<Self> {
-        Err(Error::input(format!("there is no saved run `{name}`")).with_hint("import its checkpoint"))
+        Err(Error::input(format!("there is no saved run `{name}`"))
+            .with_hint("import its checkpoint"))
     }
 
     /// The folder's name.

@@ -159,8 +159,9 @@ impl Checkpoint {
             dropout: self.model.dropout,
             mask_token_id: shape.vocab_size - 1,
         };
-        let unwritable =
-            |error: &dyn std::fmt::Display| Error::work(format!("can't write the checkpoint: {error}"));
+        let unwritable = |error: &dyn std::fmt::Display| {
+            Error::work(format!("can't write the checkpoint: {error}"))
+        };
         let metadata = HashMap::from([
             (
                 "config".to_owned(),
@@ -212,31 +213,34 @@ impl Checkpoint {
         let strings = metadata.metadata().clone().unwrap_or_default();
         let text = |key: &str| {
             strings.get(key).ok_or_else(|| {
-                Error::input(format!("`{origin}` is a safetensors file without crossover's `{key}`"))
-                    .with_hint("foreign models come in with `crossover import`, in a later version")
+                Error::input(format!(
+                    "`{origin}` is a safetensors file without crossover's `{key}`"
+                ))
+                .with_hint("foreign models come in with `crossover import`, in a later version")
             })
         };
         let config = text("config")?;
-        let Version { format_version } =
-            serde_json::from_str(config).map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
+        let Version { format_version } = serde_json::from_str(config)
+            .map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
         if format_version > FORMAT_VERSION {
             return Err(Error::input(format!(
                 "`{origin}` was made by a newer crossover (format {format_version}; this one reads up to {FORMAT_VERSION})"
             ))
             .with_hint("update crossover"));
         }
-        let header: Header =
-            serde_json::from_str(config).map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
+        let header: Header = serde_json::from_str(config)
+            .map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
         let tokenizer = Tokenizer::from_json(text("tokenizer")?)?;
-        let state =
-            serde_json::from_str(text("state")?).map_err(|error| damaged(format!("`state` is damaged: {error}")))?;
+        let state = serde_json::from_str(text("state")?)
+            .map_err(|error| damaged(format!("`state` is damaged: {error}")))?;
         let tensors =
             SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
         let mut weights = Weights::default();
         let mut first = Weights::default();
         let mut second = Weights::default();
         for (name, view) in tensors.iter() {
-            let tensor = host_tensor(&view).map_err(|why| damaged(format!("tensor `{name}` {why}")))?;
+            let tensor =
+                host_tensor(&view).map_err(|why| damaged(format!("tensor `{name}` {why}")))?;
             let (group, name) = if let Some(rest) = name.strip_prefix(FIRST) {
                 (&mut first, rest)
             } else if let Some(rest) = name.strip_prefix(SECOND) {
@@ -299,7 +303,10 @@ impl Checkpoint {
 /// A safetensors file says how long it is: eight bytes of header length, the header, and the tensors' last offset.
 fn check_length(bytes: &[u8]) -> Result<(), String> {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(format!("it has {} bytes, too few for a header", bytes.len()));
+        return Err(format!(
+            "it has {} bytes, too few for a header",
+            bytes.len()
+        ));
     };
     let promised = u64::from_le_bytes(*length);
     if promised > rest.len() as u64 {

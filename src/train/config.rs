@@ -204,7 +204,10 @@ impl RunConfig {
         }
         let counts = [
             ("train.batch", Some(train.batch as u64)),
-            ("train.micro_batch", train.micro_batch.map(|count| count as u64)),
+            (
+                "train.micro_batch",
+                train.micro_batch.map(|count| count as u64),
+            ),
             ("train.steps", train.steps),
             ("evaluate.every", evaluate.every),
             ("evaluate.levels", Some(evaluate.levels as u64)),
@@ -245,7 +248,12 @@ impl RunConfig {
             "train.final_learning_rate_ratio",
             train.final_learning_rate_ratio,
         )?;
-        within("train.final_learning_rate_ratio", train.final_learning_rate_ratio, 0.0, 1.0)?;
+        within(
+            "train.final_learning_rate_ratio",
+            train.final_learning_rate_ratio,
+            0.0,
+            1.0,
+        )?;
         within("train.decay_fraction", train.decay_fraction, 0.0, 1.0)?;
         within("train.weight_decay", train.weight_decay, 0.0, 100.0)?;
         within("train.adam_beta1", train.adam_beta1, 0.0, 0.999_999)?;

@@ -87,8 +87,9 @@ impl AdamW {
         // A decoder built from moments instead of weights has them in the right order and fused alike.
         let device = decoder.device().clone().without_autodiff();
         let moments = |weights: &Weights| -> Result<Vec<Tensor<2>>> {
-            let shaped = Decoder::new(config, shape, weights, &device)
-                .map_err(|error| Error::input("the checkpoint's optimizer state is damaged").with_source(error))?;
+            let shaped = Decoder::new(config, shape, weights, &device).map_err(|error| {
+                Error::input("the checkpoint's optimizer state is damaged").with_source(error)
+            })?;
             Ok(shaped.parameters().into_iter().cloned().collect())
         };
         Ok(Self {

@@ -53,7 +53,10 @@ mod tests {
     #[test]
     fn cosine_is_halfway_at_half_time_and_wsd_stays_until_its_last_tenth() {
         let cosine = config(Schedule::Cosine);
-        close(learning_rate(&cosine, 0, 500, 1000), 1e-3 * (0.1 + 0.9 * 0.5));
+        close(
+            learning_rate(&cosine, 0, 500, 1000),
+            1e-3 * (0.1 + 0.9 * 0.5),
+        );
         let wsd = config(Schedule::Wsd);
         close(learning_rate(&wsd, 0, 900, 1000), 1e-3);
         close(learning_rate(&wsd, 0, 950, 1000), 1e-3 * 0.1_f64.powf(0.5));
@@ -64,7 +67,10 @@ mod tests {
         for schedule in [Schedule::Constant, Schedule::Cosine, Schedule::Wsd] {
             for step in 0..100 {
                 let rate = learning_rate(&config(schedule), 1, step, 100);
-                assert!((1e-4..=1e-3).contains(&rate), "{schedule:?} at {step}: {rate}");
+                assert!(
+                    (1e-4..=1e-3).contains(&rate),
+                    "{schedule:?} at {step}: {rate}"
+                );
             }
         }
     }

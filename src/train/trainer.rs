@@ -84,11 +84,14 @@ impl Trainer {
         device: &Device,
     ) -> Result<Self> {
         let Moments { first, second } = checkpoint.moments.as_ref().ok_or_else(|| {
-            Error::input("the checkpoint has weights only, and training needs the optimizer's moments")
-                .with_hint("resume from `checkpoints/last-*.safetensors` of a run directory")
+            Error::input(
+                "the checkpoint has weights only, and training needs the optimizer's moments",
+            )
+            .with_hint("resume from `checkpoints/last-*.safetensors` of a run directory")
         })?;
         let mut trainer = Self::new(objective, config, shape, &checkpoint.weights, device)?;
-        trainer.optimizer = AdamW::from_weights(&config.model, shape, &trainer.decoder, first, second)?;
+        trainer.optimizer =
+            AdamW::from_weights(&config.model, shape, &trainer.decoder, first, second)?;
         trainer.state = checkpoint.state.clone();
         Ok(trainer)
     }

@@ -29,7 +29,9 @@ pub enum Command {
     #[command(after_help = "Example: crossover race --corpus book.txt --unique 50000 --epochs 60")]
     Race(RaceArguments),
     /// Train one model
-    #[command(after_help = "Example: crossover train --objective masked --corpus grids:latin-5 --epochs 50")]
+    #[command(
+        after_help = "Example: crossover train --objective masked --corpus grids:latin-5 --epochs 50"
+    )]
     Train(TrainArguments),
     /// Let a trained model write
     #[command(
@@ -48,7 +50,9 @@ pub enum Command {
     #[command(after_help = "Example: crossover flops --preset paper-1b --json")]
     Flops(FlopsArguments),
     /// Measure training speed on this machine
-    #[command(after_help = "Example: crossover bench --hidden-size 128 --layers 4 --batch 8 --length 64")]
+    #[command(
+        after_help = "Example: crossover bench --hidden-size 128 --layers 4 --batch 8 --length 64"
+    )]
     Bench(BenchArguments),
     /// Write the HTML report of run directories
     #[command(after_help = "Example: crossover report runs/*")]
@@ -222,7 +226,12 @@ pub struct SampleArguments {
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
     /// 0 takes the likeliest token
-    #[arg(long, value_name = "T", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub temperature: f64,
     /// Draw among the K likeliest tokens only
     #[arg(long, value_name = "K")]

@@ -46,12 +46,17 @@ fn main() -> ExitCode {
 fn end(failure: &anyhow::Error) -> ExitCode {
     let ours = failure.downcast_ref::<Error>();
     let kind = ours.map_or(Kind::Work, Error::kind);
-    if kind == Kind::Interrupted {
-        return ExitCode::from(130);
-    }
-    eprintln!("error: {failure:#}");
+    let word = match kind {
+        Kind::Interrupted => "interrupted",
+        Kind::Input | Kind::Work => "error",
+    };
+    eprintln!("{word}: {failure:#}");
     if let Some(hint) = ours.and_then(Error::hint) {
         eprintln!("hint: {hint}");
     }
-    ExitCode::from(if kind == Kind::Input { 2 } else { 1 })
+    ExitCode::from(match kind {
+        Kind::Input => 2,
+        Kind::Work => 1,
+        Kind::Interrupted => 130,
+    })
 }

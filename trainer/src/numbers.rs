@@ -21,11 +21,6 @@ pub fn measured(mean: f64, se: Option<f64>) -> String {
     }
 }
 
-/// A loss with its standard error.
-pub fn estimate(estimate: Estimate) -> String {
-    measured(estimate.mean, Some(estimate.se))
-}
-
 /// A standard error: three decimals, or its first digit where three decimals would show zero.
 fn error(se: f64) -> String {
     if se > 0.0 && se < 5e-4 {

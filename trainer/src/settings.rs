@@ -127,12 +127,21 @@ pub fn default_folder(config: &RunConfig) -> PathBuf {
         .file_stem()
         .map_or_else(|| "text".into(), |stem| stem.to_string_lossy())
         .chars()
-        .map(|c| if c.is_alphanumeric() || c == '-' { c } else { '-' })
+        .map(|c| {
+            if c.is_alphanumeric() || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
         .take(40)
         .collect();
     let first = Path::new("runs").join(format!("{}-{name}", timestamp(platform::unix_seconds())));
     std::iter::once(first.clone())
-        .chain((2..1_000).map(|number| first.with_file_name(format!("{}-{number}", file_name(&first)))))
+        .chain(
+            (2..1_000)
+                .map(|number| first.with_file_name(format!("{}-{number}", file_name(&first)))),
+        )
         .find(|folder| !folder.exists())
         .unwrap_or(first)
 }

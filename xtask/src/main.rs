@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-const USAGE: &str = "usage: cargo xtask test         checks and tests everything; installs what that needs
+const USAGE: &str =
+    "usage: cargo xtask test         checks and tests everything; installs what that needs
        cargo xtask long NAME    what takes too long for CI:
            kill    kills runs at random moments and compares what follows (20 rounds)
            peer    training speed and memory beside the PyTorch peer in ../shared/peers";

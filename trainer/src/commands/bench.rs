@@ -27,8 +27,15 @@ struct Bench {
 
 /// Times both objectives.
 pub fn run(arguments: &BenchArguments) -> Result<()> {
-    if arguments.batch == 0 || arguments.length == 0 || arguments.steps == 0 || arguments.vocab_size < 2 {
-        return Err(Error::input("`--batch`, `--length` and `--steps` are at least 1, `--vocab-size` at least 2").into());
+    if arguments.batch == 0
+        || arguments.length == 0
+        || arguments.steps == 0
+        || arguments.vocab_size < 2
+    {
+        return Err(Error::input(
+            "`--batch`, `--length` and `--steps` are at least 1, `--vocab-size` at least 2",
+        )
+        .into());
     }
     let threads = settings::set_threads(arguments.common.threads)?;
     let device = devices::choose(arguments.common.device.as_deref())?;

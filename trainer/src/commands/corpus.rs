@@ -103,7 +103,9 @@ struct Markov {
 
 fn markov(arguments: &MarkovArguments) -> Result<()> {
     if arguments.length == 0 {
-        return Err(Error::input("`--length` is 0").with_hint("give at least 1").into());
+        return Err(Error::input("`--length` is 0")
+            .with_hint("give at least 1")
+            .into());
     }
     let path = arguments.file.display().to_string();
     let bytes = platform::read_file(&path)?;
@@ -139,7 +141,10 @@ fn grids(arguments: &GridsArguments) -> Result<()> {
     let mut stream = Stream::new(settings::seed(&arguments.common), Purpose::Source, 0, 0);
     for _ in 0..arguments.count {
         let cells = grid.unrank(stream.below(grid.count()));
-        let text: String = cells.iter().map(|cell| char::from(b'1' + *cell as u8)).collect();
+        let text: String = cells
+            .iter()
+            .map(|cell| char::from(b'1' + *cell as u8))
+            .collect();
         if arguments.common.json {
             print_json(&DrawnGrid {
                 event: "grid",

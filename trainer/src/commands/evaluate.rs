@@ -44,12 +44,16 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         return Err(Error::input("`--levels` and `--orders` are at least 1").into());
     }
     if arguments.orders.is_some() && checkpoint.objective == Objective::Autoregressive {
-        return Err(Error::input("`--orders` is for masked models: an AR model has one order")
-            .with_hint("leave it out")
-            .into());
+        return Err(
+            Error::input("`--orders` is for masked models: an AR model has one order")
+                .with_hint("leave it out")
+                .into(),
+        );
     }
     let path = arguments.text.display().to_string();
-    let tokens = checkpoint.tokenizer.encode_bytes(&platform::read_file(&path)?)?;
+    let tokens = checkpoint
+        .tokenizer
+        .encode_bytes(&platform::read_file(&path)?)?;
     let length = checkpoint.length;
     let all = Windows::new(tokens, length);
     if all.len() < 2 {
@@ -60,7 +64,10 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         .with_hint("give a longer text")
         .into());
     }
-    let windows: Vec<&[u32]> = all.iter().take(all.count(arguments.windows.max(2))).collect();
+    let windows: Vec<&[u32]> = all
+        .iter()
+        .take(all.count(arguments.windows.max(2)))
+        .collect();
     let seed = settings::seed(&arguments.common);
     let batch = (BATCH_TOKENS / length).max(1);
     let model = &loaded.model;
@@ -128,13 +135,13 @@ fn text(measured: &Measured) -> String {
     if let Some(left_to_right) = measured.left_to_right {
         text += &format!(
             "{} nats/token, exact NLL when it writes left to right\n",
-            numbers::estimate(left_to_right)
+            numbers::measured(left_to_right.mean, Some(left_to_right.se))
         );
     }
     if let (Some(k_order), Some(orders)) = (measured.k_order, measured.orders) {
         text += &format!(
             "{} nats/token, bound from {orders} random orders\n",
-            numbers::estimate(k_order)
+            numbers::measured(k_order.mean, Some(k_order.se))
         );
     }
     text

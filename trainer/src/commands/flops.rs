@@ -14,9 +14,42 @@ use crate::{numbers, settings};
 /// The paper's models: `science.md` 4 names the configuration files they come from. The 8B shape is our choice of a
 /// dense model of that size, as its configuration is not published.
 const PRESETS: [(&str, PresetShape); 3] = [
-    ("paper-1b", PresetShape { hidden: 1_792, feed_forward: 4_736, layers: 26, heads: 14, vocab: 50_269, tied: true, length: 2_048 }),
-    ("paper-1.7b", PresetShape { hidden: 2_048, feed_forward: 6_144, layers: 28, heads: 16, vocab: 50_289, tied: false, length: 2_048 }),
-    ("paper-8b", PresetShape { hidden: 4_096, feed_forward: 14_336, layers: 32, heads: 32, vocab: 50_289, tied: false, length: 2_048 }),
+    (
+        "paper-1b",
+        PresetShape {
+            hidden: 1_792,
+            feed_forward: 4_736,
+            layers: 26,
+            heads: 14,
+            vocab: 50_269,
+            tied: true,
+            length: 2_048,
+        },
+    ),
+    (
+        "paper-1.7b",
+        PresetShape {
+            hidden: 2_048,
+            feed_forward: 6_144,
+            layers: 28,
+            heads: 16,
+            vocab: 50_289,
+            tied: false,
+            length: 2_048,
+        },
+    ),
+    (
+        "paper-8b",
+        PresetShape {
+            hidden: 4_096,
+            feed_forward: 14_336,
+            layers: 32,
+            heads: 32,
+            vocab: 50_289,
+            tied: false,
+            length: 2_048,
+        },
+    ),
 ];
 
 struct PresetShape {

@@ -9,7 +9,7 @@ use crossover::objective::Objective;
 use crossover::train::RunConfig;
 
 use crate::arguments::{RaceArguments, RunArguments, TrainArguments};
-use crate::commands::print_json;
+use crate::commands::{print_json, print_text};
 use crate::{devices, report, settings, terminal};
 
 /// Trains both models side by side.
@@ -18,8 +18,9 @@ pub fn race(arguments: &RaceArguments) -> Result<()> {
         if let Some(second) = &arguments.second {
             let second = settings::objective("--second", second)?;
             if second == Objective::Autoregressive {
-                return Err(Error::input("AR can't race against itself")
-                    .with_hint("`--second masked`"));
+                return Err(
+                    Error::input("AR can't race against itself").with_hint("`--second masked`")
+                );
             }
             config.objectives = vec![Objective::Autoregressive, second];
         }
@@ -37,8 +38,10 @@ pub fn train(arguments: &TrainArguments) -> Result<()> {
             config.objectives = vec![settings::objective("--objective", objective)?];
         }
         if config.objectives.len() != 1 {
-            return Err(Error::input("`train` trains one model, and the configuration names two")
-                .with_hint("add `--objective ar` or `--objective masked`"));
+            return Err(
+                Error::input("`train` trains one model, and the configuration names two")
+                    .with_hint("add `--objective ar` or `--objective masked`"),
+            );
         }
         Ok(())
     })
@@ -87,7 +90,7 @@ fn run(
 /// Shows the events until the last, then writes the report.
 fn show(lab: &Lab, arguments: &RunArguments) -> Result<()> {
     let json = arguments.common.json;
-    let mut view = terminal::View::new(terminal::Mode::detect(json));
+    let mut view = terminal::View::new(terminal::Mode::detect());
     let mut folder = arguments
         .resume
         .as_ref()
@@ -103,7 +106,12 @@ fn show(lab: &Lab, arguments: &RunArguments) -> Result<()> {
         match event {
             Event::Started(started) => folder = Some(started.folder),
             Event::Result(result) => outcome = Some(result),
-            Event::Stopped { .. } => end = Err(Error::interrupted("stopped").into()),
+            Event::Stopped { folder, .. } => {
+                let hint = format!("continue with `crossover race --resume {folder}`");
+                end = Err(Error::interrupted("stopped; the state is saved")
+                    .with_hint(hint)
+                    .into());
+            }
             Event::Failed {
                 message,
                 hint,
@@ -123,21 +131,14 @@ fn show(lab: &Lab, arguments: &RunArguments) -> Result<()> {
             _ => {}
         }
     }
-    view.finish();
-    if let (Some(folder), Some(outcome)) = (&folder, outcome) {
-        let page = report::write(Path::new(folder))?;
-        if json {
-            print_json(&Event::Result(outcome))?;
-        } else {
-            let config = settings::read_config(&Path::new(folder).join("config.toml"))?;
-            super::print_text(&terminal::summary(&outcome, &config))?;
-        }
-        eprintln!("report: {}", page.display());
-    } else if let (Some(folder), Err(_)) = (&folder, &end) {
-        let interrupted = matches!(&end, Err(error) if error.downcast_ref::<Error>().is_some_and(|error| error.kind() == crossover::error::Kind::Interrupted));
-        if interrupted {
-            eprintln!("stopped; the state is saved. Continue with: crossover race --resume {folder}");
-        }
+    let page = match (&folder, &outcome) {
+        (Some(folder), Some(_)) => Some(report::write(Path::new(folder))?),
+        _ => None,
+    };
+    let summary = view.finish(page.as_deref());
+    match outcome {
+        Some(outcome) if json => print_json(&Event::Result(outcome))?,
+        _ => print_text(&summary.unwrap_or_default())?,
     }
     end
 }

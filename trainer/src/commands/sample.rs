@@ -9,7 +9,9 @@ use crossover::error::Error;
 use crossover::lab::{Loaded, load_checkpoint};
 use crossover::laws::flops;
 use crossover::objective::Objective;
-use crossover::sample::{Choice, Decoding, Denoising, Header, Sample, Sampler, Trace, decode, denoise};
+use crossover::sample::{
+    Choice, Decoding, Denoising, Header, Sample, Sampler, Trace, decode, denoise,
+};
 use serde::Serialize;
 
 use crate::arguments::SampleArguments;
@@ -48,7 +50,9 @@ pub fn run(arguments: &SampleArguments) -> Result<()> {
         let samples = pollster::block_on(async {
             match &writing {
                 Writing::LeftToRight(decoding) => decode(&loaded.model, decoding, start..end).await,
-                Writing::Denoising(denoising) => denoise(&loaded.model, denoising, start..end).await,
+                Writing::Denoising(denoising) => {
+                    denoise(&loaded.model, denoising, start..end).await
+                }
             }
         })?;
         let seconds = began.elapsed().as_secs_f64() / samples.len() as f64;
@@ -135,7 +139,9 @@ fn prepare(arguments: &SampleArguments, loaded: &Loaded) -> Result<Writing, Erro
         Objective::Masked => {
             let template = match &arguments.infill {
                 Some(text) => template(text, tokenizer, checkpoint.length)?,
-                None => (0..length).map(|position| prompt.get(position).copied()).collect(),
+                None => (0..length)
+                    .map(|position| prompt.get(position).copied())
+                    .collect(),
             };
             let free = template.iter().filter(|token| token.is_none()).count();
             let sampler = match &arguments.sampler {
@@ -196,10 +202,15 @@ fn trace_files(arguments: &SampleArguments) -> Result<Vec<PathBuf>, Error> {
     let Some(first) = &arguments.trace else {
         return Ok(Vec::new());
     };
-    if let Some(parent) = first.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    if let Some(parent) = first
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
         if !parent.is_dir() {
-            return Err(Error::input(format!("there is no folder `{}`", parent.display()))
-                .with_hint("make it first, or write the trace elsewhere"));
+            return Err(
+                Error::input(format!("there is no folder `{}`", parent.display()))
+                    .with_hint("make it first, or write the trace elsewhere"),
+            );
         }
     }
     Ok((1..=arguments.samples)

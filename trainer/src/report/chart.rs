@@ -160,7 +160,10 @@ impl Plot<'_> {
             .iter()
             .flat_map(|curve| curve.steps.iter().filter_map(|step| step.train_nats))
             .any(outside);
-        let (low, high) = (numbers::loss(self.range.low), numbers::loss(self.range.high));
+        let (low, high) = (
+            numbers::loss(self.range.low),
+            numbers::loss(self.range.high),
+        );
         if !above.is_empty() {
             let above = above.join(" and ");
             Some(format!(
@@ -292,7 +295,10 @@ impl Plot<'_> {
             };
             for errors in [2.0, 1.0] {
                 let above = stretch.iter().map(|evaluation| edge(evaluation, errors));
-                let below = stretch.iter().rev().map(|evaluation| edge(evaluation, -errors));
+                let below = stretch
+                    .iter()
+                    .rev()
+                    .map(|evaluation| edge(evaluation, -errors));
                 let outline: Vec<_> = above.chain(below).collect();
                 let _ = write!(
                     svg,
@@ -409,7 +415,11 @@ impl Plot<'_> {
                 frame.x(at.at),
                 frame.y(at.nats).clamp(frame.top, frame.bottom),
             );
-            let class = if crossing.filled { "crossing filled" } else { "crossing" };
+            let class = if crossing.filled {
+                "crossing filled"
+            } else {
+                "crossing"
+            };
             let _ = write!(
                 svg,
                 "<path class=\"{class}\" d=\"M{x:.1} {:.1}l9 9l-9 9l-9-9Z\"><title>{} crossover, epoch {}</title></path>",
@@ -420,7 +430,11 @@ impl Plot<'_> {
             if frame.size == Size::Wide {
                 // The envelope crossover lies low on the chart: its label goes below, clear of AR's best.
                 let offset = if crossing.filled { 26.0 } else { -16.0 };
-                let anchor = if x > frame.right - 90.0 { "end" } else { "middle" };
+                let anchor = if x > frame.right - 90.0 {
+                    "end"
+                } else {
+                    "middle"
+                };
                 let _ = write!(
                     svg,
                     "<text class=\"note\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}, epoch {}</text>",
@@ -440,7 +454,11 @@ impl Plot<'_> {
         for curve in self.history.curves() {
             let Some(last) = curve.last() else { continue };
             let look = racer(curve.objective);
-            let cut = if last.nats > self.range.high { " ↑" } else { "" };
+            let cut = if last.nats > self.range.high {
+                " ↑"
+            } else {
+                ""
+            };
             let value = if wide {
                 format!(" {}", numbers::loss(last.nats))
             } else {
@@ -470,14 +488,14 @@ impl Plot<'_> {
         }
         labels.sort_by(|left, right| left.0.total_cmp(&right.0));
         let places: Vec<f64> = labels.iter().map(|label| label.0).collect();
-        let places = apart(&places, 17.0, frame.top, frame.bottom);
+        let places = scale::apart(&places, 17.0, frame.top, frame.bottom);
         labels
             .iter()
             .zip(places)
             .map(|((_, class, text), y)| {
                 format!(
                     "<text class=\"end {class}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-                    frame.right + 8.0,
+                    frame.right + 12.0,
                     y + 4.5,
                     escape(text)
                 )
@@ -577,33 +595,10 @@ fn path(points: &[(f64, f64)]) -> String {
     text
 }
 
-/// Rising places moved so that neighbours are `gap` apart and all lie between `low` and `high`, where they fit.
-fn apart(places: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
-    let mut moved: Vec<f64> = places.to_vec();
-    let mut limit = low;
-    for place in &mut moved {
-        *place = place.max(limit);
-        limit = *place + gap;
-    }
-    let mut limit = high;
-    for place in moved.iter_mut().rev() {
-        *place = place.min(limit);
-        limit = *place - gap;
-    }
-    moved
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::history::tests::{line, race};
     use super::*;
-
-    #[test]
-    fn labels_keep_their_distance_and_stay_inside() {
-        assert_eq!(apart(&[10.0, 11.0, 50.0], 17.0, 0.0, 100.0), [10.0, 27.0, 50.0]);
-        assert_eq!(apart(&[95.0, 99.0], 17.0, 0.0, 100.0), [83.0, 100.0]);
-        assert_eq!(apart(&[-300.0], 17.0, 26.0, 100.0), [26.0]);
-    }
 
     #[test]
     fn an_unmeasured_evaluation_leaves_a_gap() {

@@ -1,6 +1,6 @@
 //! A run's metrics, sorted into one curve for each model.
 
-use crossover::objective::{Bound, Objective};
+use crossover::objective::Objective;
 use crossover::train::Metrics;
 
 /// All curves of a run, in the order their models train.
@@ -123,11 +123,6 @@ impl Curve {
     pub fn last(&self) -> Option<Evaluation<'_>> {
         self.evaluations().last()
     }
-
-    /// Whether this curve is exact or a bound.
-    pub fn bound(&self) -> Bound {
-        self.objective.bound()
-    }
 }
 
 #[cfg(test)]
@@ -170,7 +165,10 @@ pub(crate) mod tests {
         let mut history = race(&[1.0, 0.9, 0.8], &[]);
         history.push(line(Objective::Autoregressive, 50, Some(0.7)));
         let curve = history.curve(Objective::Autoregressive).expect("pushed");
-        let losses: Vec<f64> = curve.evaluations().map(|evaluation| evaluation.nats).collect();
+        let losses: Vec<f64> = curve
+            .evaluations()
+            .map(|evaluation| evaluation.nats)
+            .collect();
         assert_eq!(losses, [1.0, 0.7]);
         assert_eq!(history.epoch(50), Some(2.0));
         assert_eq!(history.epoch(75), None);

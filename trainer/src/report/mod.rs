@@ -12,6 +12,8 @@ mod tables;
 pub mod theme;
 pub mod verdict;
 
+pub use samples::rows as grid_rows;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -139,7 +141,7 @@ impl Run {
 
     fn floor(&self) -> Option<f64> {
         let known = self.started.as_ref().and_then(|started| started.floor_nats);
-        known.or_else(|| match &self.outcome {
+        known.or(match &self.outcome {
             Some(Outcome::Race(race)) => race.floor_nats,
             Some(Outcome::Train(train)) => train.floor_nats,
             None => None,

@@ -10,9 +10,9 @@ use crate::numbers;
 
 /// What earlier races have shown about regularisation. Plain text, a paragraph.
 const PILOTS: &str = "Regularisation is what decides between the second and the third crossover. On little data, AR \
-    without dropout overfits early, so its best is far from what it could be; dropout, weight decay or masked inputs \
-    delay that and lower its best. Diffusion masks its inputs anyway, a strong regularisation of its own, and usually \
-    gains less from more. A claim that diffusion overtakes AR is only as strong as the AR it is compared with.";
+    repeats its windows until it knows them by heart; dropout, weight decay or masked inputs can delay that and lower \
+    its best. Diffusion sees its inputs masked anyway, differently each time, which regularises it from the start. So \
+    a claim that diffusion overtakes AR is only as strong as the AR it is compared with.";
 
 /// The whole page.
 pub fn page(run: &Run) -> String {
@@ -27,7 +27,11 @@ pub fn page(run: &Run) -> String {
         variables = theme::variables(),
         style = include_str!("style.css"),
         tabs = tabs_style(),
-        what = if run.config.objectives.len() > 1 { "race report" } else { "training report" },
+        what = if run.config.objectives.len() > 1 {
+            "race report"
+        } else {
+            "training report"
+        },
         sub = escape(&setting(run)),
     );
     html.push_str(&part("Result", &(tables::result(run) + &reading(run))));
@@ -81,7 +85,12 @@ fn headline(run: &Run) -> String {
         None => {
             let standing = match verdict::standing(&run.history) {
                 Some(standing) => standing.sentence(),
-                None => match run.history.curves().iter().find_map(|curve| Some((curve, curve.best()?))) {
+                None => match run
+                    .history
+                    .curves()
+                    .iter()
+                    .find_map(|curve| Some((curve, curve.best()?)))
+                {
                     Some((curve, best)) => format!(
                         "{} is at {} nats/token on validation so far.",
                         racer(curve.objective).name,
@@ -150,7 +159,9 @@ fn reading(run: &Run) -> String {
              better than it looks. ",
         );
     } else if bound {
-        text.push_str("The loss is an upper bound: the true negative log-likelihood is at or below it. ");
+        text.push_str(
+            "The loss is an upper bound: the true negative log-likelihood is at or below it. ",
+        );
     } else {
         text.push_str("The loss is the exact negative log-likelihood (NLL). ");
     }
@@ -208,7 +219,9 @@ fn charts(run: &Run) -> String {
         floor: run.floor(),
         crossings,
     };
-    let mut html = String::from("<fieldset><legend class=\"small\">Nats per token (lower is better) against</legend>");
+    let mut html = String::from(
+        "<fieldset><legend class=\"small\">Nats per token (lower is better) against</legend>",
+    );
     for (index, axis) in Axis::ALL.iter().enumerate() {
         let (name, id) = (axis.name(), axis.name().to_lowercase());
         let checked = if index == 0 { " checked" } else { "" };
@@ -252,14 +265,20 @@ fn key(plot: &Plot<'_>) -> String {
             .map(|dash| format!(" stroke-dasharray=\"{dash}\""))
             .unwrap_or_default();
         let mark = match curve.objective {
-            Objective::Autoregressive => format!("<circle class=\"mark {}\" cx=\"17\" cy=\"7\" r=\"4.5\"/>", look.class),
+            Objective::Autoregressive => format!(
+                "<circle class=\"mark {}\" cx=\"17\" cy=\"7\" r=\"4.5\"/>",
+                look.class
+            ),
             Objective::Masked => format!(
                 "<rect class=\"mark {}\" x=\"12.5\" y=\"2.5\" width=\"9\" height=\"9\"/>",
                 look.class
             ),
         };
         items.push((
-            format!("<path class=\"validation {}\"{dash} d=\"M0 7H34\"/>{mark}", look.class),
+            format!(
+                "<path class=\"validation {}\"{dash} d=\"M0 7H34\"/>{mark}",
+                look.class
+            ),
             format!("{}: {}", look.name, look.kind),
         ));
     }
@@ -276,7 +295,11 @@ fn key(plot: &Plot<'_>) -> String {
         ));
     }
     for crossing in &plot.crossings {
-        let class = if crossing.filled { "crossing filled" } else { "crossing" };
+        let class = if crossing.filled {
+            "crossing filled"
+        } else {
+            "crossing"
+        };
         items.push((
             format!("<path class=\"{class}\" d=\"M17 0l7 7l-7 7l-7-7Z\"/>"),
             format!("{} crossover", crossing.name),

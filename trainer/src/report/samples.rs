@@ -37,10 +37,16 @@ pub fn samples(run: &Run) -> String {
                 .filter(|sample| sample.step == step)
                 .map(|sample| one(sample, side, latin))
                 .collect();
-            format!("<div class=\"moment\"><h3>{time}</h3><div class=\"pair\">{written}</div></div>\n")
+            format!(
+                "<div class=\"moment\"><h3>{time}</h3><div class=\"pair\">{written}</div></div>\n"
+            )
         })
         .collect();
-    let class = if side.is_some() { "samples" } else { "samples text" };
+    let class = if side.is_some() {
+        "samples"
+    } else {
+        "samples text"
+    };
     if moments.is_empty() {
         moments
     } else {

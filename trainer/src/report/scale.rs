@@ -36,8 +36,8 @@ pub fn ticks(range: Range, about: usize) -> Vec<f64> {
 /// Round time spans in a range of seconds: whole seconds, minutes, hours or days.
 pub fn time_ticks(range: Range, about: usize) -> Vec<f64> {
     const STEPS: [f64; 18] = [
-        1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0,
-        14_400.0, 21_600.0, 43_200.0, 86_400.0,
+        1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0,
+        7_200.0, 14_400.0, 21_600.0, 43_200.0, 86_400.0,
     ];
     let rough = (range.high - range.low) / about.max(1) as f64;
     match STEPS.into_iter().find(|step| *step >= rough * 0.999) {
@@ -110,7 +110,10 @@ fn before_evaluation(history: &History, floor: Option<f64>) -> Range {
     if low < high {
         rounded(low, high)
     } else {
-        Range { low: 0.0, high: 1.0 }
+        Range {
+            low: 0.0,
+            high: 1.0,
+        }
     }
 }
 
@@ -146,6 +149,22 @@ pub fn thinned(points: &[(f64, f64)], limit: usize) -> Vec<(f64, f64)> {
         .collect()
 }
 
+/// Rising places moved so that neighbours are `gap` apart and all lie between `low` and `high`, where they fit.
+pub fn apart(places: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
+    let mut moved: Vec<f64> = places.to_vec();
+    let mut limit = low;
+    for place in &mut moved {
+        *place = place.max(limit);
+        limit = *place + gap;
+    }
+    let mut limit = high;
+    for place in moved.iter_mut().rev() {
+        *place = place.min(limit);
+        limit = *place - gap;
+    }
+    moved
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::history::tests::race;
@@ -154,7 +173,10 @@ mod tests {
     #[test]
     fn ticks_are_round() {
         let range = |low, high| Range { low, high };
-        assert_eq!(ticks(range(0.0, 100.0), 5), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
+        assert_eq!(
+            ticks(range(0.0, 100.0), 5),
+            [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
+        );
         assert_eq!(ticks(range(0.0, 2.5e6), 5).len(), 6);
         let small = ticks(range(0.47, 0.93), 5);
         assert_eq!(small.len(), 5);
@@ -168,22 +190,50 @@ mod tests {
     #[test]
     fn the_loss_range_shows_a_mild_overfit_whole_and_cuts_a_blow_up() {
         let mild = losses(&race(&[1.6, 0.59, 1.1], &[1.6, 0.9, 0.55]), Some(0.4796));
-        assert!(mild.low < 0.4796 && mild.high > 1.1 && mild.high < 1.6, "{mild:?}");
+        assert!(
+            mild.low < 0.4796 && mild.high > 1.1 && mild.high < 1.6,
+            "{mild:?}"
+        );
         let wild = losses(&race(&[1.6, 0.59, 9.0], &[1.6, 0.9, 0.55]), Some(0.4796));
         assert!(wild.high < 2.0, "{wild:?}");
         let unmeasured = losses(&race(&[], &[]), None);
-        assert_eq!(unmeasured, Range { low: 0.0, high: 1.0 });
+        assert_eq!(
+            unmeasured,
+            Range {
+                low: 0.0,
+                high: 1.0
+            }
+        );
     }
 
     #[test]
     fn thinning_keeps_the_extremes() {
         let points: Vec<(f64, f64)> = (0..10_000)
-            .map(|index| (f64::from(index), if index == 4_321 { 99.0 } else { f64::from(index % 7) }))
+            .map(|index| {
+                (
+                    f64::from(index),
+                    if index == 4_321 {
+                        99.0
+                    } else {
+                        f64::from(index % 7)
+                    },
+                )
+            })
             .collect();
         let few = thinned(&points, 1_000);
         assert!(few.len() <= 1_000);
         assert!(few.contains(&(4_321.0, 99.0)));
         assert!(few.windows(2).all(|pair| pair[0].0 < pair[1].0));
         assert_eq!(thinned(&points[..10], 1_000).len(), 10);
+    }
+
+    #[test]
+    fn labels_keep_their_distance_and_stay_inside() {
+        assert_eq!(
+            apart(&[10.0, 11.0, 50.0], 17.0, 0.0, 100.0),
+            [10.0, 27.0, 50.0]
+        );
+        assert_eq!(apart(&[95.0, 99.0], 17.0, 0.0, 100.0), [83.0, 100.0]);
+        assert_eq!(apart(&[-300.0], 17.0, 26.0, 100.0), [26.0]);
     }
 }

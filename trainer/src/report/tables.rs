@@ -92,7 +92,12 @@ pub fn result(run: &Run) -> String {
 
 /// The columns of measured losses: how far above the floor, where there is one.
 fn measured(floor: Option<f64>) -> Vec<&'static str> {
-    let mut head = vec!["On the test part", "nats/token", "bits/character", "bits/byte"];
+    let mut head = vec![
+        "On the test part",
+        "nats/token",
+        "bits/character",
+        "bits/byte",
+    ];
     head.extend(floor.map(|_| "above the floor"));
     head.push("best checkpoint");
     head
@@ -166,14 +171,26 @@ fn raced(run: &Run, result: &RaceResult) -> String {
     rows.push(paired);
     if let Some(exact) = result.masked_left_to_right {
         let kind = "exact NLL, as if it were AR";
-        rows.push(units.row("Diffusion, left to right", kind, exact.mean, Some(exact.se), none()));
+        rows.push(units.row(
+            "Diffusion, left to right",
+            kind,
+            exact.mean,
+            Some(exact.se),
+            none(),
+        ));
     }
     if let Some(tighter) = result.masked_k_order {
         let kind = match result.orders {
             Some(orders) => format!("tighter bound, {orders} random orders"),
             None => "tighter bound, random orders".to_owned(),
         };
-        rows.push(units.row("Diffusion, several orders", &kind, tighter.mean, Some(tighter.se), none()));
+        rows.push(units.row(
+            "Diffusion, several orders",
+            &kind,
+            tighter.mean,
+            Some(tighter.se),
+            none(),
+        ));
     }
     if let Some(floor) = result.floor_nats {
         rows.push(units.row("Floor", FLOOR, floor, None, none()));
@@ -218,15 +235,17 @@ fn unfinished(run: &Run) -> String {
         .filter_map(|curve| {
             let (best, last) = (curve.best()?, curve.last()?);
             let look = racer(curve.objective);
-            Some(row(
-                look.name,
-                vec![
-                    numbers::measured(best.nats, best.se),
-                    place(run, best.at.step),
-                    numbers::measured(last.nats, last.se),
-                ],
+            Some(
+                row(
+                    look.name,
+                    vec![
+                        numbers::measured(best.nats, best.se),
+                        place(run, best.at.step),
+                        numbers::measured(last.nats, last.se),
+                    ],
+                )
+                .noted(look.kind),
             )
-            .noted(look.kind))
         })
         .collect();
     if let Some(floor) = run.floor() {
@@ -259,14 +278,26 @@ fn grids(shares: Option<&[GridShare]>) -> String {
             )
         })
         .collect();
-    let head = ["Grids written", "samples", "keep every rule", "and are not in the training data"];
-    format!("<h3>What they write</h3>{}", table("figures", "", &head, &rows))
+    let head = [
+        "Grids written",
+        "samples",
+        "keep every rule",
+        "and are not in the training data",
+    ];
+    format!(
+        "<h3>What they write</h3>{}",
+        table("figures", "", &head, &rows)
+    )
 }
 
 /// A step with its epoch.
 fn place(run: &Run, step: u64) -> String {
     match run.history.epoch(step) {
-        Some(epoch) => format!("epoch {} (step {})", numbers::short(epoch), numbers::grouped(step)),
+        Some(epoch) => format!(
+            "epoch {} (step {})",
+            numbers::short(epoch),
+            numbers::grouped(step)
+        ),
         None => format!("step {}", numbers::grouped(step)),
     }
 }
@@ -291,7 +322,11 @@ pub fn evaluations(run: &Run) -> String {
             let found: Vec<_> = history
                 .curves()
                 .iter()
-                .map(|curve| curve.evaluations().find(|evaluation| evaluation.at.step == step))
+                .map(|curve| {
+                    curve
+                        .evaluations()
+                        .find(|evaluation| evaluation.at.step == step)
+                })
                 .collect();
             let mut cells = match found.iter().flatten().next() {
                 Some(any) => vec![
@@ -322,45 +357,77 @@ pub fn configuration(run: &Run) -> String {
         ("corpus", corpus.source.join(", ")),
         ("tokenizer", corpus.tokenizer.clone()),
         ("unique training tokens", tokens(corpus.unique)),
-        ("held out", match corpus.held_out {
-            Some(count) => format!("{} for validation, as many for test", numbers::grouped(count)),
-            None => auto(),
-        }),
-        ("context", corpus.length.map_or_else(auto, |length| format!("{length} tokens"))),
-        ("passes", match train.steps {
-            Some(steps) => format!("{} steps", numbers::grouped(steps)),
-            None => format!("{} epochs", numbers::short(train.epochs)),
-        }),
+        (
+            "held out",
+            match corpus.held_out {
+                Some(count) => format!(
+                    "{} for validation, as many for test",
+                    numbers::grouped(count)
+                ),
+                None => auto(),
+            },
+        ),
+        (
+            "context",
+            corpus
+                .length
+                .map_or_else(auto, |length| format!("{length} tokens")),
+        ),
+        (
+            "passes",
+            match train.steps {
+                Some(steps) => format!("{} steps", numbers::grouped(steps)),
+                None => format!("{} epochs", numbers::short(train.epochs)),
+            },
+        ),
         ("batch", format!("{} windows", train.batch)),
-        ("model", format!(
-            "{} layers, width {}, {} heads",
-            model.num_hidden_layers, model.hidden_size, model.num_attention_heads
-        )),
+        (
+            "model",
+            format!(
+                "{} layers, width {}, {} heads",
+                model.num_hidden_layers, model.hidden_size, model.num_attention_heads
+            ),
+        ),
     ];
     if let Some(started) = &run.started {
-        list.push(("parameters", format!("{}, equal for every model", numbers::grouped(started.parameters))));
+        list.push((
+            "parameters",
+            format!(
+                "{}, equal for every model",
+                numbers::grouped(started.parameters)
+            ),
+        ));
     }
     list.extend([
-        ("learning rate", format!(
-            "{} ({}, final share {})",
-            train.learning_rate,
-            serial(&train.schedule),
-            train.final_learning_rate_ratio
-        )),
+        (
+            "learning rate",
+            format!(
+                "{} ({}, final share {})",
+                train.learning_rate,
+                serial(&train.schedule),
+                train.final_learning_rate_ratio
+            ),
+        ),
         ("weight decay", train.weight_decay.to_string()),
         ("dropout", model.dropout.to_string()),
         ("AR input mask", config.objective.input_mask.to_string()),
         ("diffusion estimator", serial(&config.objective.estimator)),
         ("seed", config.seed.to_string()),
-        ("validation", format!(
-            "{} windows, {} mask levels each",
-            config.evaluate.windows, config.evaluate.levels
-        )),
-        ("test", format!(
-            "up to {} windows, {} mask levels each",
-            numbers::grouped(config.evaluate.test_windows as u64),
-            config.evaluate.test_levels
-        )),
+        (
+            "validation",
+            format!(
+                "{} windows, {} mask levels each",
+                config.evaluate.windows, config.evaluate.levels
+            ),
+        ),
+        (
+            "test",
+            format!(
+                "up to {} windows, {} mask levels each",
+                numbers::grouped(config.evaluate.test_windows as u64),
+                config.evaluate.test_levels
+            ),
+        ),
     ]);
     facts("Configuration", list)
 }
@@ -369,7 +436,11 @@ pub fn configuration(run: &Run) -> String {
 pub fn provenance(run: &Run) -> String {
     let mut list = Vec::new();
     let known = |text: &str| {
-        if text.is_empty() { "unknown".to_owned() } else { text.to_owned() }
+        if text.is_empty() {
+            "unknown".to_owned()
+        } else {
+            text.to_owned()
+        }
     };
     if let Some(source) = &run.config.provenance {
         list.extend([
@@ -388,7 +459,10 @@ pub fn provenance(run: &Run) -> String {
         None => (None, None),
     };
     if let Some(seconds) = wall {
-        list.push(("wall time", format!("{}, evaluation included", numbers::duration(seconds))));
+        list.push((
+            "wall time",
+            format!("{}, evaluation included", numbers::duration(seconds)),
+        ));
     }
     for curve in run.history.curves() {
         if let Some(last) = curve.steps.last() {

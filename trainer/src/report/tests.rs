@@ -56,7 +56,9 @@ fn a_finished_race_says_what_it_found_and_loads_nothing() {
     assert!(html.contains("exact NLL") && html.contains("upper bound"));
     assert!(html.contains("one seed") && !html.contains("so far"));
     assert_eq!(html.matches("<svg class=\"chart").count(), 8);
-    for outside in ["http:", "https:", "src=", "@import", "url(//", "<script", "<link"] {
+    for outside in [
+        "http:", "https:", "src=", "@import", "url(//", "<script", "<link",
+    ] {
         assert!(!html.contains(outside), "the page has `{outside}`");
     }
     assert!(!html.contains("NaN"));
@@ -76,7 +78,9 @@ fn an_unfinished_race_says_so_far() {
     )
     .expect("a torn line is no reason to fail");
     let html = render(&run);
-    assert!(html.contains("Unfinished, step 100 of 100. Diffusion leads so far: about 0.049 ± 0.014"));
+    assert!(
+        html.contains("Unfinished, step 100 of 100. Diffusion leads so far: about 0.049 ± 0.014")
+    );
     assert!(html.contains("could not be read and are left out here: 1."));
     assert!(html.contains("crossover race --resume runs/test"));
 }
@@ -127,7 +131,10 @@ fn what_a_model_writes_stays_text() {
             valid: None,
         })
     };
-    let events = [sample(25, "first"), sample(25, "<script>alert('&')</script>")];
+    let events = [
+        sample(25, "first"),
+        sample(25, "<script>alert('&')</script>"),
+    ];
     let run = parsed(&config, &raced(), &events);
     assert_eq!(run.samples.len(), 1, "a repeated step replaces its sample");
     assert!(render(&run).contains("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"));

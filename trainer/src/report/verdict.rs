@@ -204,7 +204,10 @@ pub(crate) mod tests {
             "Below AR's best, not significant: by 0.041 ± 0.030 nats/token (1.4 paired SE, from one seed)."
         );
         result.difference = 0.142;
-        assert!(headline(&result).starts_with("Curve crossover only: below AR from epoch 23 on, but 0.142 ± 0.030"));
+        assert!(
+            headline(&result)
+                .starts_with("Curve crossover only: below AR from epoch 23 on, but 0.142 ± 0.030")
+        );
         result.curve_crossover_epoch = None;
         assert_eq!(
             headline(&result),
@@ -214,7 +217,8 @@ pub(crate) mod tests {
 
     #[test]
     fn the_standing_compares_bests_and_says_so_far() {
-        let standing_of = |ar: &[f64], masked: &[f64]| standing(&race(ar, masked)).map(Standing::sentence);
+        let standing_of =
+            |ar: &[f64], masked: &[f64]| standing(&race(ar, masked)).map(Standing::sentence);
         assert_eq!(standing_of(&[0.7], &[]), None);
         assert_eq!(
             standing_of(&[0.7, 0.6, 0.9], &[0.9, 0.8, 0.742]).as_deref(),
@@ -233,7 +237,10 @@ pub(crate) mod tests {
     #[test]
     fn the_curve_crossover_lasts_to_the_end() {
         let epoch = |ar: &[f64], masked: &[f64]| curve_so_far(&race(ar, masked));
-        assert_eq!(epoch(&[0.9, 0.6, 0.7, 0.8], &[0.8, 0.7, 0.6, 0.6]), Some(3.0));
+        assert_eq!(
+            epoch(&[0.9, 0.6, 0.7, 0.8], &[0.8, 0.7, 0.6, 0.6]),
+            Some(3.0)
+        );
         assert_eq!(epoch(&[0.9, 0.6], &[0.8, 0.7]), None);
         assert_eq!(epoch(&[0.9, 0.6], &[0.8]), Some(1.0));
         assert_eq!(epoch(&[], &[]), None);

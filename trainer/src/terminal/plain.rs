@@ -1,0 +1,176 @@
+//! The run in plain lines: a start, the first losses at once, one line for each evaluation.
+
+use crossover::lab::Event;
+use crossover::objective::Objective;
+
+use super::state::State;
+use crate::numbers;
+use crate::report::theme::racer;
+
+/// The lines that an event adds to a log; `state` has taken it already.
+pub fn lines(state: &State, event: &Event) -> Vec<String> {
+    match event {
+        Event::Started(started) => {
+            let config = &started.config;
+            let verb = if started.objectives.len() > 1 {
+                "Racing"
+            } else {
+                "Training"
+            };
+            let from = match started.step {
+                0 => String::new(),
+                step => format!(", from step {}", numbers::grouped(step)),
+            };
+            vec![format!(
+                "{verb} {} on {}: {} steps of {} windows{from}, {} parameters, {}",
+                names(&started.objectives),
+                config.corpus.source.join(", "),
+                numbers::grouped(started.steps),
+                config.train.batch,
+                numbers::count(started.parameters as f64),
+                started.device
+            )]
+        }
+        Event::Metrics(metrics) => {
+            let mut lines: Vec<String> =
+                first_losses(state, metrics.objective).into_iter().collect();
+            if metrics.val_nats.is_some() {
+                lines.extend(evaluation(state, metrics.step));
+            }
+            lines
+        }
+        Event::Progress { doing } => vec![doing.clone()],
+        _ => lasting(event).into_iter().collect(),
+    }
+}
+
+/// What should stay readable even where a dashboard is drawn over everything else.
+pub fn lasting(event: &Event) -> Option<String> {
+    match event {
+        Event::Notice { message } => Some(message.clone()),
+        Event::Stopped { step, .. } => {
+            Some(format!("Stopped after step {}", numbers::grouped(*step)))
+        }
+        _ => None,
+    }
+}
+
+fn names(objectives: &[Objective]) -> String {
+    let names: Vec<&str> = objectives
+        .iter()
+        .map(|objective| match objective {
+            Objective::Autoregressive => "AR",
+            Objective::Masked => "masked diffusion",
+        })
+        .collect();
+    names.join(" and ")
+}
+
+/// The training losses of the first step, as soon as the last model's is known: the line that says "it works".
+fn first_losses(state: &State, newest: Objective) -> Option<String> {
+    let curves = state.history().curves();
+    if curves.len() < state.objectives().len() {
+        return None;
+    }
+    let mut losses = Vec::new();
+    for curve in curves {
+        let mut measured = curve.steps.iter().filter_map(|step| step.train_nats);
+        losses.push(format!(
+            "{} {}",
+            racer(curve.objective).name,
+            numbers::loss(measured.next()?)
+        ));
+        // Only the event that completed the line may write it.
+        if curve.objective == newest && measured.next().is_some() {
+            return None;
+        }
+    }
+    let others_went_on = curves
+        .iter()
+        .any(|curve| curve.steps.len() > 1 && curve.objective != newest);
+    (!others_went_on).then(|| format!("First training losses: {}", losses.join(", ")))
+}
+
+/// The evaluation line, when every model has been evaluated at a step.
+fn evaluation(state: &State, step: u64) -> Option<String> {
+    let curves = state.history().curves();
+    if curves.len() < state.objectives().len() {
+        return None;
+    }
+    let mut losses = Vec::new();
+    for curve in curves {
+        let last = curve.last().filter(|last| last.at.step == step)?;
+        losses.push(format!(
+            "{} {}",
+            racer(curve.objective).name,
+            numbers::measured(last.nats, last.se)
+        ));
+    }
+    Some(format!(
+        "step {} of {} · epoch {} · {} · {} · {}",
+        numbers::grouped(step),
+        numbers::grouped(state.steps()),
+        numbers::short(state.epoch()),
+        losses.join(", "),
+        speeds(state),
+        time_left(state)
+    ))
+}
+
+/// How fast the models train.
+pub fn speeds(state: &State) -> String {
+    let speeds: Vec<String> = state
+        .speeds()
+        .iter()
+        .map(|(objective, speed)| format!("{} {}", racer(*objective).name, numbers::count(*speed)))
+        .collect();
+    if speeds.is_empty() {
+        "starting".to_owned()
+    } else {
+        format!("{} tokens/s", speeds.join(", "))
+    }
+}
+
+/// How long training still takes.
+pub fn time_left(state: &State) -> String {
+    match state.time_left() {
+        Some(seconds) => format!("{} left", numbers::duration(seconds)),
+        None => "time left unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::tests::started;
+    use super::*;
+    use crate::report::history::tests::line;
+
+    #[test]
+    fn a_log_has_a_start_the_first_losses_and_a_line_for_each_evaluation() {
+        let mut state = State::default();
+        let mut log = Vec::new();
+        let mut take = |event: Event, elapsed: f64| {
+            state.apply(&event, elapsed);
+            log.extend(lines(&state, &event));
+        };
+        take(started(0), 0.0);
+        for step in 1..=50 {
+            for objective in [Objective::Autoregressive, Objective::Masked] {
+                let val = (step % 25 == 0).then_some(0.7);
+                take(Event::Metrics(line(objective, step, val)), step as f64);
+            }
+        }
+        assert_eq!(
+            log,
+            [
+                "Racing AR and masked diffusion on grids:latin-5: 100 steps of 40 windows, 452k parameters, \
+                 cpu (no GPU found)",
+                "First training losses: AR 1.000, Diffusion 1.000",
+                "step 25 of 100 · epoch 1 · AR 0.700 ± 0.010, Diffusion 0.700 ± 0.010 · \
+                 AR 50k, Diffusion 50k tokens/s · 1 m 15 s left",
+                "step 50 of 100 · epoch 2 · AR 0.700 ± 0.010, Diffusion 0.700 ± 0.010 · \
+                 AR 50k, Diffusion 50k tokens/s · 50 s left",
+            ]
+        );
+    }
+}

@@ -1,0 +1,307 @@
+//! The final table and verdicts, for standard output.
+
+use std::path::Path;
+
+use crossover::lab::{GridShare, Outcome, RaceResult, TrainResult};
+use crossover::train::RunConfig;
+
+use crate::numbers;
+use crate::report::theme::racer;
+use crate::report::verdict;
+
+/// Columns that every terminal has.
+const COLUMNS: usize = 80;
+
+/// The result as plain text: a table, what is behind it, and where the report is.
+pub fn summary(outcome: &Outcome, config: &RunConfig, report: Option<&Path>) -> String {
+    let (table, words) = match outcome {
+        Outcome::Race(result) => (race_table(result, config), race_words(result)),
+        Outcome::Train(result) => (train_table(result, config), train_words(result)),
+    };
+    let report = report
+        .map(|path| format!("\nReport: {}\n", path.display()))
+        .unwrap_or_default();
+    format!("{}\n{words}{report}", aligned(&table))
+}
+
+/// Columns padded to their widest cell.
+fn aligned(table: &[[String; 4]]) -> String {
+    let width = |column: usize| {
+        table
+            .iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths = [width(0), width(1), width(2), width(3)];
+    table
+        .iter()
+        .map(|row| {
+            let line: String = row
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:width$}  "))
+                .collect();
+            format!("{}\n", line.trim_end())
+        })
+        .collect()
+}
+
+fn head() -> [String; 4] {
+    ["", " nats/token", " bits/character", "best checkpoint"].map(str::to_owned)
+}
+
+/// A table row; `characters` is how many a token has.
+fn row(name: &str, mean: f64, se: Option<f64>, characters: f64, at: String) -> [String; 4] {
+    let scale = std::f64::consts::LN_2 * characters;
+    let bits = if characters > 0.0 {
+        numbers::measured(mean / scale, se.map(|se| se / scale))
+    } else {
+        String::new()
+    };
+    // A column of figures lines up only where positive ones leave room for a sign.
+    let signed = |text: String| {
+        if text.starts_with('−') {
+            text
+        } else {
+            format!(" {text}")
+        }
+    };
+    [
+        name.to_owned(),
+        signed(numbers::measured(mean, se)),
+        signed(bits),
+        at,
+    ]
+}
+
+fn race_table(result: &RaceResult, config: &RunConfig) -> Vec<[String; 4]> {
+    let characters = result.characters_per_token;
+    let none = String::new;
+    let mut table = vec![
+        head(),
+        row(
+            "AR, exact NLL",
+            result.ar_best_nats,
+            Some(result.ar_best_se),
+            characters,
+            place(result.ar_best_step, config),
+        ),
+        row(
+            "Diffusion, upper bound",
+            result.masked_best_nats,
+            Some(result.masked_best_se),
+            characters,
+            place(result.masked_best_step, config),
+        ),
+    ];
+    if let Some(exact) = result.masked_left_to_right {
+        let name = "  left to right, exact";
+        table.push(row(name, exact.mean, Some(exact.se), characters, none()));
+    }
+    if let Some(tighter) = result.masked_k_order {
+        let name = match result.orders {
+            Some(orders) => format!("  bound of {orders} orders"),
+            None => "  bound of orders".to_owned(),
+        };
+        table.push(row(
+            &name,
+            tighter.mean,
+            Some(tighter.se),
+            characters,
+            none(),
+        ));
+    }
+    table.push(row(
+        "Difference, paired",
+        result.difference,
+        Some(result.difference_se),
+        characters,
+        none(),
+    ));
+    if let Some(floor) = result.floor_nats {
+        table.push(row("Floor", floor, None, characters, none()));
+    }
+    table
+}
+
+fn train_table(result: &TrainResult, config: &RunConfig) -> Vec<[String; 4]> {
+    let look = racer(result.objective);
+    let characters = result.characters_per_token;
+    let mut table = vec![
+        head(),
+        row(
+            &format!("{}, {}", look.name, look.kind),
+            result.nats,
+            Some(result.se),
+            characters,
+            place(result.best_step, config),
+        ),
+    ];
+    if let Some(floor) = result.floor_nats {
+        table.push(row("Floor", floor, None, characters, String::new()));
+    }
+    table
+}
+
+fn race_words(result: &RaceResult) -> String {
+    let sentences = [
+        verdict::headline(result),
+        String::new(),
+        format!("Curve crossover: {}", verdict::curve(result)),
+        format!("Envelope crossover: {}", verdict::envelope(result)),
+        format!("Regularised envelope: {}", verdict::REGULARISED),
+    ];
+    let sentences: String = sentences.iter().map(|sentence| wrapped(sentence)).collect();
+    format!(
+        "{}Measured on {} test windows; ± is one standard error over them.\n\n{sentences}",
+        grids(result.grids.as_deref()),
+        numbers::grouped(result.test_windows),
+    )
+}
+
+/// A sentence in lines of at most [`COLUMNS`], broken between words.
+fn wrapped(sentence: &str) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in sentence.split_whitespace() {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > COLUMNS {
+            text.push_str("\n  ");
+            column = 2;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += width;
+    }
+    text + "\n"
+}
+
+fn train_words(result: &TrainResult) -> String {
+    format!(
+        "{}Measured on {} test tokens, from one seed; ± is one standard error.\n",
+        grids(result.grids.as_deref()),
+        numbers::grouped(result.tokens)
+    )
+}
+
+fn grids(shares: Option<&[GridShare]>) -> String {
+    shares
+        .unwrap_or_default()
+        .iter()
+        .map(|share| {
+            format!(
+                "{}: {} of {} grids keep every rule, {} are also new.\n",
+                racer(share.objective).name,
+                numbers::share(share.valid),
+                numbers::grouped(share.samples),
+                numbers::share(share.novel)
+            )
+        })
+        .collect()
+}
+
+/// A step, with its epoch where the configuration is complete enough to tell.
+fn place(step: u64, config: &RunConfig) -> String {
+    let step_text = format!("step {}", numbers::grouped(step));
+    match (config.corpus.length, config.corpus.unique) {
+        (Some(length), Some(unique)) if unique > 0 => {
+            let tokens = step as f64 * (config.train.batch * length) as f64;
+            format!(
+                "epoch {} ({step_text})",
+                numbers::short(tokens / unique as f64)
+            )
+        }
+        _ => step_text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossover::lab::Estimate;
+    use crossover::objective::{Bound, Objective};
+
+    use super::*;
+    use crate::report::verdict::tests::won;
+
+    #[test]
+    fn a_race_ends_with_a_table_and_three_verdicts() {
+        let mut config = RunConfig::default();
+        config.corpus.length = Some(25);
+        config.corpus.unique = Some(25_000);
+        let mut result = won();
+        result.masked_left_to_right = Some(Estimate {
+            mean: 0.556,
+            se: 0.006,
+        });
+        let text = summary(
+            &Outcome::Race(result),
+            &config,
+            Some(Path::new("runs/a/report.html")),
+        );
+        assert_eq!(
+            text,
+            "                         nats/token      bits/character  best checkpoint
+AR, exact NLL            0.592 ± 0.004   0.854 ± 0.006   epoch 9.6 (step 240)
+Diffusion, upper bound   0.551 ± 0.006   0.795 ± 0.009   epoch 100 (step 2,500)
+  left to right, exact   0.556 ± 0.006   0.802 ± 0.009
+Difference, paired      −0.041 ± 0.008  −0.059 ± 0.012
+Floor                    0.480           0.692
+
+Measured on 2,000 test windows; ± is one standard error over them.
+
+Diffusion wins by 0.041 ± 0.008 nats/token (envelope, epoch 61; 5.1 paired SE,
+  from one seed).
+
+Curve crossover: epoch 23. From that evaluation on, diffusion's bound is below
+  AR's NLL at equal tokens.
+Envelope crossover: epoch 61. Diffusion's bound is below the best AR ever
+  reached, as if AR had stopped in time; on the test part by 0.041 (5.1 paired
+  SE).
+Regularised envelope: not measured. A race tries one regularisation only;
+  whether AR stays ahead with the best dropout, weight decay and input masking
+  takes a sweep (`crossover sweep`).
+
+Report: runs/a/report.html
+"
+        );
+    }
+
+    #[test]
+    fn one_model_ends_with_its_figure() {
+        let share = Estimate {
+            mean: 0.9,
+            se: 0.02,
+        };
+        let result = TrainResult {
+            objective: Objective::Autoregressive,
+            nats: 0.6,
+            se: 0.01,
+            bound: Bound::Exact,
+            tokens: 50_000,
+            best_step: 50,
+            floor_nats: None,
+            grids: Some(vec![GridShare {
+                objective: Objective::Autoregressive,
+                samples: 200,
+                valid: share,
+                novel: share,
+            }]),
+            characters_per_token: 1.0,
+            bytes_per_token: 1.0,
+            peak_memory_bytes: None,
+            wall_seconds: 12.0,
+        };
+        let text = summary(&Outcome::Train(result), &RunConfig::default(), None);
+        assert!(
+            text.contains("AR, exact NLL   0.600 ± 0.010   0.866 ± 0.014   step 50"),
+            "{text}"
+        );
+        assert!(
+            text.contains("AR: 90.0 ± 2.0 % of 200 grids keep every rule"),
+            "{text}"
+        );
+    }
+}
