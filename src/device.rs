@@ -79,15 +79,25 @@ pub struct Selected {
     pub device: Device,
     /// What to ask for to get it again.
     pub choice: DeviceChoice,
+    /// Threads of the processor that the run may use.
+    pub threads: usize,
     /// What it is and why, in one line.
     pub description: String,
 }
 
-/// Picks one of the candidates.
+impl Selected {
+    /// Whether it is the processor itself: a value is there by the time it can be asked for, and several threads can
+    /// compute at once.
+    pub fn is_processor(&self) -> bool {
+        self.choice == DeviceChoice::Cpu
+    }
+}
+
+/// Picks one of the candidates; `threads` of the processor may be used.
 ///
 /// # Errors
 /// When what was asked for is not among them.
-pub fn select(choice: DeviceChoice, candidates: &[Candidate]) -> Result<Selected> {
+pub fn select(choice: DeviceChoice, candidates: &[Candidate], threads: usize) -> Result<Selected> {
     let of = |wanted: DeviceChoice| {
         candidates
             .iter()
@@ -113,6 +123,7 @@ pub fn select(choice: DeviceChoice, candidates: &[Candidate]) -> Result<Selected
         .map(|candidate| Selected {
             device: candidate.device.clone(),
             choice: candidate.choice,
+            threads,
             description: format!("{} on {} ({reason})", candidate.choice, candidate.name),
         })
         .ok_or_else(|| {
@@ -161,21 +172,29 @@ mod tests {
         let cpu = candidate(DeviceChoice::Cpu, "EPYC");
         let llvmpipe = candidate(DeviceChoice::Wgpu, "llvmpipe (LLVM 15)");
         let real = candidate(DeviceChoice::Wgpu, "Radeon");
-        let chosen = select(DeviceChoice::Auto, &[llvmpipe.clone(), cpu.clone()]);
+        let chosen = select(DeviceChoice::Auto, &[llvmpipe.clone(), cpu.clone()], 2);
         assert!(
             chosen.is_ok_and(|chosen| chosen.choice == DeviceChoice::Cpu
                 && chosen.description.contains("no GPU"))
         );
-        let chosen = select(DeviceChoice::Auto, &[cpu, llvmpipe.clone(), real.clone()]);
+        let chosen = select(
+            DeviceChoice::Auto,
+            &[cpu, llvmpipe.clone(), real.clone()],
+            2,
+        );
         assert!(chosen.is_ok_and(|chosen| chosen.description.contains("Radeon")));
-        let chosen = select(DeviceChoice::Wgpu, &[llvmpipe, real]);
+        let chosen = select(DeviceChoice::Wgpu, &[llvmpipe, real], 2);
         assert!(chosen.is_ok_and(|chosen| chosen.description.contains("Radeon")));
     }
 
     #[test]
     fn a_missing_device_names_what_there_is() {
-        let error = select(DeviceChoice::Cuda, &[candidate(DeviceChoice::Cpu, "EPYC")])
-            .expect_err("no CUDA here");
+        let error = select(
+            DeviceChoice::Cuda,
+            &[candidate(DeviceChoice::Cpu, "EPYC")],
+            2,
+        )
+        .expect_err("no CUDA here");
         assert!(error.hint().is_some_and(|hint| hint.contains("EPYC")));
     }
 }

@@ -52,6 +52,11 @@ impl Stream {
         self.0.next_u64()
     }
 
+    /// Random bytes, many at once.
+    pub fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
+    }
+
     /// Uniform on [0, 1) with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)

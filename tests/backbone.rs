@@ -1,8 +1,11 @@
 //! The backbone: nobody sees what is hidden from it, gradients are the loss's slope, and one seed starts every objective
 //! from the same weights.
 
+use std::cell::RefCell;
+
 use burn::tensor::{Device, Tensor, TensorData};
-use crossover::model::{Decoder, ModelConfig, Predictor, Shape, Visibility, Weights};
+use crossover::model::{Decoder, Dropout, ModelConfig, Predictor, Shape, Visibility, Weights};
+use crossover::random::{Purpose, Stream};
 use pollster::block_on;
 
 const LENGTH: usize = 7;
@@ -139,9 +142,11 @@ fn gradients_are_the_loss_s_slope() {
             .iter()
             .sum()
     };
-    let trained = Decoder::new(&config, &shape, &weights, &device.clone().autodiff()).unwrap();
+    let trained = Decoder::new(&config, &shape, &weights, &device)
+        .unwrap()
+        .tracked();
     let total = trained
-        .cross_entropy(&inputs, &targets, LENGTH, Visibility::Causal, 0.0)
+        .cross_entropy(&inputs, &targets, LENGTH, Visibility::Causal, &Dropout::Off)
         .sum();
     let gradients = total.backward();
     let gradients: Vec<Tensor<2>> = trained
@@ -154,7 +159,7 @@ fn gradients_are_the_loss_s_slope() {
         })
         .collect();
     let references: Vec<&Tensor<2>> = gradients.iter().collect();
-    let gradients = block_on(crossover::model::decoder::split(&shape, &references)).unwrap();
+    let gradients = block_on(crossover::model::decoder::read(&shape, &references)).unwrap();
     for (name, gradient) in &gradients.0 {
         // The steepest coordinate of each parameter, where f32 differences are most reliable.
         let (index, slope) = gradient
@@ -196,20 +201,20 @@ fn weights_come_back_as_they_went_in() {
 }
 
 #[test]
-fn dropout_changes_training_and_nothing_else() {
+fn dropout_drops_by_its_stream_and_not_at_all_when_off() {
     let device = Device::flex();
     let (_, decoder) = decoder(&config(), &device);
     let tokens = [5, 0, 1, 2, 3, 4, 0];
-    let hidden = |rate: f64, seed: u64| -> TensorData {
-        device.seed(seed);
-        block_on(
-            decoder
-                .hidden(&tokens, LENGTH, Visibility::Causal, rate)
-                .into_data_async(),
-        )
-        .unwrap()
+    let hidden = |dropout: &Dropout| -> TensorData {
+        let hidden = decoder.hidden(&tokens, LENGTH, Visibility::Causal, dropout);
+        block_on(hidden.into_data_async()).unwrap()
     };
-    assert_eq!(hidden(0.0, 1), hidden(0.0, 2));
-    assert_eq!(hidden(0.5, 1), hidden(0.5, 1));
-    assert_ne!(hidden(0.5, 1), hidden(0.0, 1));
+    let host = |seed| Dropout::Host {
+        rate: 0.5,
+        streams: RefCell::new(vec![Stream::new(seed, Purpose::Dropout, 0, 0)]),
+    };
+    assert_eq!(hidden(&Dropout::Off), hidden(&Dropout::Off));
+    assert_eq!(hidden(&host(1)), hidden(&host(1)));
+    assert_ne!(hidden(&host(1)), hidden(&host(2)));
+    assert_ne!(hidden(&host(1)), hidden(&Dropout::Off));
 }

@@ -73,7 +73,7 @@ impl MarkovChain {
     /// When it is no TOML of this form, and everything that [`MarkovChain::new`] refuses.
     pub fn parse(name: &str, text: &[u8]) -> Result<Self> {
         let invalid = |reason: String| {
-            Error::input(format!("`{name}` is no Markov source: {reason}")).with_hint(
+            Error::input(format!("`{name}` is no Markov source: {}", reason.trim_end())).with_hint(
                 "it holds `transition = [[0.9, 0.1], [0.5, 0.5]]`, square, with rows that sum to 1, and optionally \
                  `symbols = \"ab\"`",
             )
@@ -268,7 +268,8 @@ impl MarkovChain {
 /// `-sum p ln p`, through `libm` so that the floor is the same number in the browser.
 fn entropy(distribution: &[f64]) -> f64 {
     let positive = distribution.iter().filter(|&&p| p > 0.0);
-    positive.map(|&p| -p * libm::log(p)).sum()
+    // Taken from 0, so that certainty is 0 and not -0.
+    0.0 - positive.map(|&p| p * libm::log(p)).sum::<f64>()
 }
 
 /// The solution of `pi T = pi`, `None` when it is not unique.

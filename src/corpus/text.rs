@@ -19,7 +19,9 @@ const DEFAULT_HELD_OUT_SHARE: usize = 10;
 pub(super) fn parts(config: &CorpusConfig, text: &[u8]) -> Result<Parts> {
     let names = config.source.join("`, `");
     if text.is_empty() {
-        return Err(Error::input(format!("`{names}` is empty")));
+        return Err(
+            Error::input(format!("`{names}` is empty")).with_hint("give a file that holds text")
+        );
     }
     let tokenizer = Tokenizer::for_text(&config.tokenizer, text)?;
     let mut train = tokenizer.encode_bytes(text)?;
@@ -174,7 +176,10 @@ mod tests {
             assert_eq!(error.kind(), Kind::Input);
             format!("{error} / {}", error.hint().unwrap_or_default())
         };
-        assert_eq!(refused(config(64, None, None), 0), "`a.txt` is empty / ");
+        assert_eq!(
+            refused(config(64, None, None), 0),
+            "`a.txt` is empty / give a file that holds text"
+        );
         assert_eq!(
             refused(config(64, None, None), 100),
             "the text has 100 tokens: too few for three windows of 64 / give more text, or `--length 33` or less"

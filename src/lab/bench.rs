@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Distribution, Tensor};
 use serde::Serialize;
 
+use crate::device::Selected;
 use crate::error::Result;
 use crate::laws::flops;
 use crate::model::decoder::device_failed;
@@ -72,7 +73,7 @@ pub async fn training_speed(
     length: usize,
     steps: u64,
     peak: f64,
-    device: &Device,
+    device: &Selected,
 ) -> Result<Speed> {
     let weights = Weights::initial(shape, config.model.initializer_range, config.seed);
     let mut trainer = Trainer::new(objective, config, shape, &weights, device)?;

@@ -31,11 +31,11 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Opens a lab on a device; `threads` is what the run records as used.
-    pub fn open(device: Selected, threads: usize) -> Self {
+    /// Opens a lab on a device.
+    pub fn open(device: Selected) -> Self {
         let (command_sender, commands) = async_channel::unbounded();
         let (event_sender, events) = async_channel::unbounded();
-        platform::spawn("lab", move || work(device, threads, commands, event_sender));
+        platform::spawn("lab", move || work(device, commands, event_sender));
         Self {
             commands: command_sender,
             events,
@@ -77,12 +77,7 @@ impl Control {
     }
 }
 
-async fn work(
-    device: Selected,
-    threads: usize,
-    commands: Receiver<Command>,
-    events: Sender<Event>,
-) {
+async fn work(device: Selected, commands: Receiver<Command>, events: Sender<Event>) {
     let Ok(command) = commands.recv().await else {
         return;
     };
@@ -92,8 +87,8 @@ async fn work(
             config,
             folder,
             force,
-        } => session::start(*config, &folder, force, &device, threads, &control).await,
-        Command::Resume { folder } => session::resume(&folder, &device, threads, &control).await,
+        } => session::start(*config, &folder, force, &device, &control).await,
+        Command::Resume { folder } => session::resume(&folder, &device, &control).await,
         Command::Stop => Ok(()),
     };
     match result {

@@ -192,7 +192,7 @@ pub struct RaceResult {
     pub grids: Option<Vec<GridShare>>,
     /// Largest resident memory of the process, bytes.
     pub peak_memory_bytes: Option<u64>,
-    /// Wall-clock seconds of the whole run, evaluation included.
+    /// Wall-clock seconds since the run was started or resumed, evaluation included.
     pub wall_seconds: f64,
 }
 
@@ -234,6 +234,6 @@ pub struct TrainResult {
     pub bytes_per_token: f64,
     /// Largest resident memory of the process, bytes.
     pub peak_memory_bytes: Option<u64>,
-    /// Wall-clock seconds of the whole run, evaluation included.
+    /// Wall-clock seconds since the run was started or resumed, evaluation included.
     pub wall_seconds: f64,
 }

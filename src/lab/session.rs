@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::corpus::{Corpus, EpochOrder};
-use crate::device::{DeviceChoice, Selected};
+use crate::device::Selected;
 use crate::error::{Error, Kind, Result};
 use crate::evaluate::{Mean, autoregressive_nats, masked_bound};
 use crate::lab::crossover::Evaluation;
@@ -49,37 +49,43 @@ pub(super) async fn start(
     folder: &str,
     force: bool,
     device: &Selected,
-    threads: usize,
     control: &Control,
 ) -> Result<()> {
     config.check()?;
     let corpus = Corpus::load(&config.corpus, config.seed)?;
+    for (part, windows) in [("validation", &corpus.validation), ("test", &corpus.test)] {
+        if windows.len() < 2 {
+            return Err(Error::input(format!(
+                "the {part} part holds {} tokens, and a standard error needs two windows of {}",
+                windows.tokens.len(),
+                corpus.length()
+            ))
+            .with_hint("raise `--held-out`, or lower `--length`"));
+        }
+    }
     let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
-    let config = resolve(config, &corpus, &shape, device, threads);
+    let config = resolve(config, &corpus, &shape, device);
+    fits(&shape, config.objectives.len())?;
     let weights = Weights::initial(&shape, config.model.initializer_range, config.seed);
     let trainers = config
         .objectives
         .iter()
-        .map(|objective| Trainer::new(*objective, &config, &shape, &weights, &device.device))
+        .map(|objective| Trainer::new(*objective, &config, &shape, &weights, device))
         .collect::<Result<Vec<_>>>()?;
 
     // Everything that could be refused has been; only now is anything written.
     let folder = Folder::create(folder, force)?;
     folder.write(CONFIG, config.to_toml()?.as_bytes())?;
     let session = Session::new(config, folder, corpus, shape, trainers, device, control);
+    session.announce(weights.hash())?;
     for index in 0..session.trainers.len() {
         session.save(index, CheckpointKind::Last).await?;
     }
-    session.run(weights.hash()).await
+    session.run().await
 }
 
 /// Continues a run from its last checkpoints.
-pub(super) async fn resume(
-    folder: &str,
-    device: &Selected,
-    threads: usize,
-    control: &Control,
-) -> Result<()> {
+pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -> Result<()> {
     let folder = Folder::open(folder)?;
     let name = folder.name();
     let text = folder.read(CONFIG)?.ok_or_else(|| {
@@ -109,15 +115,15 @@ pub(super) async fn resume(
                     .with_hint("without its last checkpoint a run can't go on; start it anew")
             })?;
             let checkpoint = Checkpoint::from_bytes(&bytes, &path)?;
-            Trainer::from_checkpoint(*objective, &config, &shape, &checkpoint, &device.device)
+            Trainer::from_checkpoint(*objective, &config, &shape, &checkpoint, device)
         })
         .collect::<Result<Vec<_>>>()?;
     if let Some(provenance) = &config.provenance {
-        if provenance.threads != threads || provenance.device != device.description {
+        if provenance.threads != device.threads || provenance.device != device.description {
             control.emit(Event::Notice {
                 message: format!(
-                    "this run began on {} with {} threads; now it is {} with {threads}, so losses may differ in the last digits",
-                    provenance.device, provenance.threads, device.description
+                    "this run began on {} with {} threads; now it is {} with {}, so losses may differ in the last digits",
+                    provenance.device, provenance.threads, device.description, device.threads
                 ),
             });
         }
@@ -125,17 +131,26 @@ pub(super) async fn resume(
     let hash = Weights::initial(&shape, config.model.initializer_range, config.seed).hash();
     let mut session = Session::new(config, folder, corpus, shape, trainers, device, control);
     session.cut_back()?;
-    session.run(hash).await
+    session.announce(hash)?;
+    session.run().await
+}
+
+/// Refuses a model whose training state alone is larger than this machine's memory.
+fn fits(shape: &Shape, models: usize) -> Result<()> {
+    let needed = flops::training_state_bytes(shape).saturating_mul(models as u64);
+    match platform::memory_bytes() {
+        Some(memory) if needed > memory => Err(Error::input(format!(
+            "training needs {:.1} GB for weights, gradients and moments alone, and this machine has {:.1} GB",
+            needed as f64 / 1e9,
+            memory as f64 / 1e9
+        ))
+        .with_hint("choose fewer layers or a smaller hidden size; `crossover flops` counts before you start")),
+        _ => Ok(()),
+    }
 }
 
 /// Fills in what was left automatic, and where the run comes from.
-fn resolve(
-    mut config: RunConfig,
-    corpus: &Corpus,
-    shape: &Shape,
-    device: &Selected,
-    threads: usize,
-) -> RunConfig {
+fn resolve(mut config: RunConfig, corpus: &Corpus, shape: &Shape, device: &Selected) -> RunConfig {
     config.corpus = corpus.config.clone();
     config.model.intermediate_size = Some(shape.intermediate_size);
     config.model.num_key_value_heads = Some(shape.num_key_value_heads);
@@ -159,7 +174,7 @@ fn resolve(
         backend: device.choice.to_string(),
         device: device.description.clone(),
         processor: platform::processor().0,
-        threads,
+        threads: device.threads,
         started_unix: platform::unix_seconds(),
     });
     config
@@ -248,6 +263,15 @@ impl<'a> Session<'a> {
             kept.push('\n');
         }
         self.folder.write(EVALUATIONS, kept.as_bytes())?;
+        // Events are a log and keep what was done twice; only a half line must go, or the next one would end it.
+        let events = self.folder.read(EVENTS)?.unwrap_or_default();
+        let whole = events
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        if whole < events.len() {
+            self.folder.write(EVENTS, &events[..whole])?;
+        }
         self.history = history;
         Ok(())
     }
@@ -261,7 +285,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    async fn run(mut self, initial_hash: String) -> Result<()> {
+    fn announce(&self, initial_hash: String) -> Result<()> {
         self.emit(Event::Started(Box::new(Started {
             config: self.config.clone(),
             folder: self.folder.name(),
@@ -275,33 +299,30 @@ impl<'a> Session<'a> {
             vocab: self.corpus.tokenizer.vocab(),
             grid_side: self.corpus.grid.as_ref().map(|grid| grid.side),
             device: self.device.description.clone(),
-        })))?;
-        let trained = self.train().await;
-        if let Err(error) = trained {
-            if error.kind() == Kind::Interrupted {
-                self.emit(Event::Stopped {
-                    step: self.step(),
-                    folder: self.folder.name(),
-                })?;
-            }
-            return Err(error);
+        })))
+    }
+
+    async fn run(mut self) -> Result<()> {
+        let ended = self.train_and_measure().await;
+        if ended
+            .as_ref()
+            .is_err_and(|error| error.kind() == Kind::Interrupted)
+        {
+            self.emit(Event::Stopped {
+                step: self.step(),
+                folder: self.folder.name(),
+            })?;
         }
+        ended
+    }
+
+    async fn train_and_measure(&mut self) -> Result<()> {
+        self.train().await?;
         self.emit(Event::Progress {
             doing: "measuring the best checkpoints on the test part".to_owned(),
         })?;
-        let measured = finale::measure(&self).await;
-        match measured {
-            Ok(outcome) => self.emit(Event::Result(Box::new(outcome))),
-            Err(error) => {
-                if error.kind() == Kind::Interrupted {
-                    self.emit(Event::Stopped {
-                        step: self.step(),
-                        folder: self.folder.name(),
-                    })?;
-                }
-                Err(error)
-            }
-        }
+        let outcome = finale::measure(self).await?;
+        self.emit(Event::Result(Box::new(outcome)))
     }
 
     /// Stops the run here if somebody asked to.
@@ -328,10 +349,10 @@ impl<'a> Session<'a> {
 
     /// The models take turns, the one that is behind first, until all have done their steps.
     async fn train(&mut self) -> Result<()> {
-        // The processor has computed a value by the time it can be asked for.
-        let read_behind = match self.device.choice {
-            DeviceChoice::Cpu => 0,
-            _ => READ_BEHIND,
+        let read_behind = if self.device.is_processor() {
+            0
+        } else {
+            READ_BEHIND
         };
         let mut unread: VecDeque<(usize, Pending)> = VecDeque::new();
         self.last_read = Instant::now();
@@ -435,7 +456,7 @@ impl<'a> Session<'a> {
 
     /// Measures one model on the validation windows, keeps its state, and lets it write something.
     async fn evaluate(&mut self, index: usize, mut metrics: Metrics) -> Result<()> {
-        let model = self.trainers[index].model();
+        let model = self.trainers[index].model().clone();
         let objective = metrics.objective;
         let windows = &self.corpus.validation;
         let count = windows.count(self.config.evaluate.windows);

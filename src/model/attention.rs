@@ -1,8 +1,9 @@
 //! Grouped-query attention with normalised queries and keys.
 
-use burn::tensor::{Device, Distribution, Tensor, TensorData, activation::softmax};
+use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
 
 use super::decoder::linear;
+use super::dropout::Dropout;
 use super::normalization::rms_normalize;
 use super::predictor::Visibility;
 use super::rotary::Rotary;
@@ -14,8 +15,12 @@ const HIDDEN: f32 = -1e9;
 /// The attention half of a block.
 #[derive(Debug, Clone)]
 pub struct Attention {
-    /// `[(heads + 2 * key_value_heads) * head_dim, hidden_size]`: queries, keys, values.
-    pub query_key_value: Tensor<2>,
+    /// `[heads * head_dim, hidden_size]`
+    pub query: Tensor<2>,
+    /// `[key_value_heads * head_dim, hidden_size]`
+    pub key: Tensor<2>,
+    /// `[key_value_heads * head_dim, hidden_size]`
+    pub value: Tensor<2>,
     /// `[1, head_dim]`
     pub query_norm: Tensor<2>,
     /// `[1, head_dim]`
@@ -32,7 +37,7 @@ pub struct Attention {
 
 /// What is the same for every layer of a forward pass.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct Surroundings<'a> {
     /// Sequences in the batch.
     pub batch: usize,
     /// Tokens in a sequence.
@@ -41,49 +46,49 @@ pub struct Surroundings {
     pub rotary: Rotary,
     /// Added to the scores `[batch, heads, length, length]`; `None` when everybody sees everybody.
     pub bias: Option<Tensor<4>>,
-    /// Probability of dropping an attention weight or a branch's output.
-    pub dropout: f64,
+    /// What is dropped of attention weights and branch outputs.
+    pub dropout: &'a Dropout,
 }
 
 impl Attention {
     /// `[batch * length, hidden_size]` -> the same.
-    pub fn forward(&self, input: Tensor<2>, around: &Surroundings) -> Tensor<2> {
+    pub fn forward(&self, input: Tensor<2>, around: &Surroundings<'_>) -> Tensor<2> {
         let [_, head_dim] = self.query_norm.dims();
-        let (heads, kv_heads) = (self.heads, self.key_value_heads);
-        let all = linear(input, &self.query_key_value)
-            .reshape([around.batch, around.length, heads + 2 * kv_heads, head_dim])
-            .swap_dims(1, 2);
-
-        // Queries and keys are normalised and turned together; the scores' 1/sqrt(head_dim) hides in the queries' scale.
+        let by_head = |weight: &Tensor<2>, heads: usize| {
+            linear(input.clone(), weight).reshape([around.batch, around.length, heads, head_dim])
+        };
+        // The scores' 1/sqrt(head_dim) hides in the queries' scale, the smallest tensor it can be multiplied into.
         let query_scale = self
             .query_norm
             .clone()
-            .mul_scalar(1.0 / (head_dim as f64).sqrt())
-            .expand([heads, head_dim]);
-        let key_scale = self.key_norm.clone().expand([kv_heads, head_dim]);
-        let scale = Tensor::cat(vec![query_scale, key_scale], 0).reshape([
-            1,
-            heads + kv_heads,
-            1,
-            head_dim,
-        ]);
-        let turned = around
-            .rotary
-            .apply(rms_normalize(all.clone().narrow(1, 0, heads + kv_heads), self.eps) * scale);
-        let queries = turned.clone().narrow(1, 0, heads);
-        let keys = self.shared(turned.narrow(1, heads, kv_heads));
-        let values = self.shared(all.narrow(1, heads + kv_heads, kv_heads));
+            .mul_scalar(1.0 / (head_dim as f64).sqrt());
+        let queries = self.turned(by_head(&self.query, self.heads), query_scale, around);
+        let keys = self.turned(
+            by_head(&self.key, self.key_value_heads),
+            self.key_norm.clone(),
+            around,
+        );
+        let values = by_head(&self.value, self.key_value_heads);
 
+        let queries = queries.swap_dims(1, 2);
+        let keys = self.shared(keys.swap_dims(1, 2));
+        let values = self.shared(values.swap_dims(1, 2));
         let mut scores = queries.matmul(keys.swap_dims(2, 3));
         if let Some(bias) = &around.bias {
             scores = scores + bias.clone();
         }
-        let weights = dropout(softmax(scores, 3), around.dropout);
+        let weights = around.dropout.apply(softmax(scores, 3));
         let mixed = weights
             .matmul(values)
             .swap_dims(1, 2)
-            .reshape([around.batch * around.length, heads * head_dim]);
-        dropout(linear(mixed, &self.output), around.dropout)
+            .reshape([around.batch * around.length, self.heads * head_dim]);
+        around.dropout.apply(linear(mixed, &self.output))
+    }
+
+    /// Normalises each head, scales it, and turns it to its position: `[batch, length, heads, head_dim]` -> the same.
+    fn turned(&self, heads: Tensor<4>, scale: Tensor<2>, around: &Surroundings<'_>) -> Tensor<4> {
+        let scale = scale.unsqueeze::<4>();
+        around.rotary.apply(rms_normalize(heads, self.eps) * scale)
     }
 
     /// Repeats each key or value head for the query heads it serves: `[batch, key_value_heads, ..]` -> `[batch, heads, ..]`.
@@ -124,18 +129,4 @@ pub fn visibility_bias(
             ))
         }
     }
-}
-
-/// Zeroes each element with probability `rate` and scales the others up (Srivastava et al. 2014). The device's generator
-/// is seeded by the caller before each step.
-pub fn dropout<const D: usize>(input: Tensor<D>, rate: f64) -> Tensor<D> {
-    if rate == 0.0 {
-        return input;
-    }
-    let kept = Tensor::random(
-        input.shape(),
-        Distribution::Bernoulli(1.0 - rate),
-        &input.device(),
-    );
-    input * kept.mul_scalar(1.0 / (1.0 - rate))
 }

@@ -21,7 +21,7 @@ pub struct Block {
 
 impl Block {
     /// `[batch * length, hidden_size]` -> the same.
-    pub fn forward(&self, stream: Tensor<2>, around: &Surroundings) -> Tensor<2> {
+    pub fn forward(&self, stream: Tensor<2>, around: &Surroundings<'_>) -> Tensor<2> {
         let eps = self.attention.eps;
         let read = rms_normalize(stream.clone(), eps) * self.attention_norm.clone();
         let stream = stream + self.attention.forward(read, around);

@@ -59,6 +59,9 @@ impl Default for ModelConfig {
     }
 }
 
+/// The largest size of anything: far above any model, and far below what would overflow a count of parameters.
+const MOST: usize = 1 << 20;
+
 /// A [`ModelConfig`] with nothing left open.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
@@ -83,9 +86,8 @@ pub struct Shape {
 impl Shape {
     /// Number of parameters, the embeddings and norms included.
     pub fn parameters(&self) -> u64 {
-        let norms = 2 * self.hidden_size * self.num_hidden_layers
-            + self.hidden_size
-            + 2 * self.head_dim * self.num_hidden_layers;
+        let norms =
+            2 * (self.hidden_size + self.head_dim) * self.num_hidden_layers + self.hidden_size;
         let embedding = if self.tie_word_embeddings {
             0
         } else {
@@ -100,8 +102,8 @@ impl Shape {
         let keys = self.num_key_value_heads * self.head_dim;
         let attention = self.hidden_size * (queries + 2 * keys) + queries * self.hidden_size;
         let feed_forward = 3 * self.hidden_size * self.intermediate_size;
-        (self.num_hidden_layers * (attention + feed_forward) + self.vocab_size * self.hidden_size)
-            as u64
+        self.num_hidden_layers as u64 * (attention + feed_forward) as u64
+            + (self.vocab_size * self.hidden_size) as u64
     }
 }
 
@@ -123,6 +125,10 @@ impl ModelConfig {
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::input(format!("`{name}` is 0")).with_hint("give at least 1"));
+        }
+        if let Some((name, value)) = positive.iter().find(|(_, value)| *value > MOST) {
+            return Err(Error::input(format!("`{name}` is {value}"))
+                .with_hint(format!("the largest that is counted here is {MOST}")));
         }
         if let Some(declared) = self.vocab_size.filter(|declared| *declared != vocab_size) {
             return Err(Error::input(format!(

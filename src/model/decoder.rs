@@ -1,16 +1,15 @@
 //! The decoder: token ids in, logits out, for any visibility.
 
-use std::collections::BTreeMap;
-
 use burn::tensor::{Device, Int, Tensor, TensorData, Transaction, activation::log_softmax};
 
 use crate::error::{Error, Result};
 use crate::model::attention::{Attention, Surroundings, visibility_bias};
 use crate::model::block::Block;
+use crate::model::dropout::Dropout;
 use crate::model::feed_forward::FeedForward;
 use crate::model::normalization::rms_normalize;
 use crate::model::rotary::Rotary;
-use crate::model::weights::{EMBEDDING, FINAL_NORM, HEAD, HostTensor, Weights, block_name};
+use crate::model::weights::{HostTensor, Weights, layout};
 use crate::model::{ModelConfig, Predictor, Shape, Visibility};
 
 /// The trained model on its device. Every parameter is a matrix (a norm's scale has one row), so that the optimizer and
@@ -33,7 +32,7 @@ pub(super) fn linear(input: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
 }
 
 impl Decoder {
-    /// Puts weights on a device. On a device with autodiff every parameter asks for its gradient.
+    /// Puts weights on a device.
     ///
     /// # Errors
     /// When a parameter is missing or has another shape.
@@ -43,14 +42,14 @@ impl Decoder {
         weights: &Weights,
         device: &Device,
     ) -> Result<Self> {
-        let mut tensors = fused_layout(shape).into_iter().map(|parts| {
-            let (values, sizes) = weights.stacked(&parts)?;
-            let tensor = Tensor::from_data(TensorData::new(values, sizes), device);
-            Ok(if device.is_autodiff() {
-                tensor.require_grad()
-            } else {
-                tensor
-            })
+        let mut tensors = layout(shape).into_iter().map(|(name, sizes)| {
+            let values = weights.get(&name, &sizes)?.to_vec();
+            let columns = sizes[sizes.len() - 1];
+            let rows = values.len() / columns;
+            Ok(Tensor::from_data(
+                TensorData::new(values, [rows, columns]),
+                device,
+            ))
         });
         let mut next = || {
             tensors
@@ -63,7 +62,9 @@ impl Decoder {
                 Ok(Block {
                     attention_norm: next()?,
                     attention: Attention {
-                        query_key_value: next()?,
+                        query: next()?,
+                        key: next()?,
+                        value: next()?,
                         query_norm: next()?,
                         key_norm: next()?,
                         output: next()?,
@@ -73,7 +74,8 @@ impl Decoder {
                     },
                     feed_forward_norm: next()?,
                     feed_forward: FeedForward {
-                        gate_up: next()?,
+                        gate: next()?,
+                        up: next()?,
                         down: next()?,
                     },
                 })
@@ -103,12 +105,13 @@ impl Decoder {
         &self.device
     }
 
-    /// A copy without autodiff, for evaluation and sampling.
-    pub fn without_autodiff(&self) -> Self {
+    /// A copy whose parameters ask for their gradients. Each call makes leaves of its own, so that copies can be
+    /// differentiated at the same time without meeting in one graph.
+    pub fn tracked(&self) -> Self {
         let mut copy = self.clone();
-        copy.device = copy.device.without_autodiff();
+        copy.device = copy.device.autodiff();
         for parameter in copy.parameters_mut() {
-            *parameter = parameter.clone().without_autodiff();
+            *parameter = parameter.clone().autodiff().require_grad();
         }
         copy
     }
@@ -119,12 +122,15 @@ impl Decoder {
         for block in &self.blocks {
             list.extend([
                 &block.attention_norm,
-                &block.attention.query_key_value,
+                &block.attention.query,
+                &block.attention.key,
+                &block.attention.value,
                 &block.attention.query_norm,
                 &block.attention.key_norm,
                 &block.attention.output,
                 &block.feed_forward_norm,
-                &block.feed_forward.gate_up,
+                &block.feed_forward.gate,
+                &block.feed_forward.up,
                 &block.feed_forward.down,
             ]);
         }
@@ -139,12 +145,15 @@ impl Decoder {
         for block in &mut self.blocks {
             list.extend([
                 &mut block.attention_norm,
-                &mut block.attention.query_key_value,
+                &mut block.attention.query,
+                &mut block.attention.key,
+                &mut block.attention.value,
                 &mut block.attention.query_norm,
                 &mut block.attention.key_norm,
                 &mut block.attention.output,
                 &mut block.feed_forward_norm,
-                &mut block.feed_forward.gate_up,
+                &mut block.feed_forward.gate,
+                &mut block.feed_forward.up,
                 &mut block.feed_forward.down,
             ]);
         }
@@ -159,7 +168,7 @@ impl Decoder {
         tokens: &[u32],
         length: usize,
         visibility: Visibility,
-        dropout: f64,
+        dropout: &Dropout,
     ) -> Tensor<2> {
         let around = Surroundings {
             batch: tokens.len() / length,
@@ -195,7 +204,7 @@ impl Decoder {
         targets: &[u32],
         length: usize,
         visibility: Visibility,
-        dropout: f64,
+        dropout: &Dropout,
     ) -> Tensor<1> {
         let hidden = self.hidden(inputs, length, visibility, dropout);
         let rows = targets.len();
@@ -206,82 +215,43 @@ impl Decoder {
             .neg()
     }
 
-    /// Reads the parameters back, split into Hugging Face's parts.
+    /// Reads the parameters back.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn weights(&self) -> Result<Weights> {
-        split(&self.shape, &self.parameters()).await
+        read(&self.shape, &self.parameters()).await
     }
 }
 
-/// Reads tensors that are laid out like the parameters (the parameters, or an optimizer's moments) and splits the fused
-/// ones into Hugging Face's parts.
+/// Reads tensors that are listed like the parameters (the parameters, their gradients, or an optimizer's moments).
 ///
 /// # Errors
 /// When the device fails.
-pub async fn split(shape: &Shape, tensors: &[&Tensor<2>]) -> Result<Weights> {
+pub async fn read(shape: &Shape, tensors: &[&Tensor<2>]) -> Result<Weights> {
     let reading = tensors
         .iter()
         .fold(Transaction::default(), |reading, tensor| {
             reading.register((*tensor).clone())
         });
     let read = reading.execute_async().await.map_err(device_failed)?;
-    let mut weights = Weights::default();
-    for (parts, data) in fused_layout(shape).into_iter().zip(read) {
-        let values = data.try_into_vec::<f32>().map_err(|error| {
-            Error::work(format!("the device returned no f32 values: {error:?}"))
-        })?;
-        let mut rest = values.as_slice();
-        for (name, sizes) in parts {
-            let (part, behind) = rest.split_at(sizes.iter().product());
-            rest = behind;
-            weights.0.insert(
+    layout(shape)
+        .into_iter()
+        .zip(read)
+        .map(|((name, sizes), data)| {
+            let values = data.try_into_vec::<f32>().map_err(|error| {
+                Error::work(format!("the device returned no f32 values: {error:?}"))
+            })?;
+            Ok((
                 name,
                 HostTensor {
                     shape: sizes,
-                    values: part.to_owned(),
+                    values,
                 },
-            );
-        }
-    }
-    Ok(weights)
-}
-
-/// Hugging Face's parts of each of our parameters, in the order of [`Decoder::parameters`].
-fn fused_layout(shape: &Shape) -> Vec<Vec<(String, Vec<usize>)>> {
-    let sizes: BTreeMap<_, _> = super::weights::layout(shape).into_iter().collect();
-    let sized = |names: Vec<String>| -> Vec<(String, Vec<usize>)> {
-        names
-            .into_iter()
-            .map(|name| {
-                let size = sizes[&name].clone();
-                (name, size)
-            })
-            .collect()
-    };
-    let mut fused = vec![sized(vec![EMBEDDING.to_owned()])];
-    for layer in 0..shape.num_hidden_layers {
-        for parts in [
-            &["input_layernorm"][..],
-            &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
-            &["self_attn.q_norm"],
-            &["self_attn.k_norm"],
-            &["self_attn.o_proj"],
-            &["post_attention_layernorm"],
-            &["mlp.gate_proj", "mlp.up_proj"],
-            &["mlp.down_proj"],
-        ] {
-            fused.push(sized(
-                parts.iter().map(|part| block_name(layer, part)).collect(),
-            ));
-        }
-    }
-    fused.push(sized(vec![FINAL_NORM.to_owned()]));
-    if !shape.tie_word_embeddings {
-        fused.push(sized(vec![HEAD.to_owned()]));
-    }
-    fused
+            ))
+        })
+        .collect::<Result<_>>()
+        .map(Weights)
 }
 
 fn ids(tokens: &[u32], device: &Device) -> Tensor<1, Int> {
@@ -309,7 +279,7 @@ impl Predictor for Decoder {
         visibility: Visibility,
     ) -> Result<Vec<f64>> {
         let read = self
-            .cross_entropy(inputs, targets, length, visibility, 0.0)
+            .cross_entropy(inputs, targets, length, visibility, &Dropout::Off)
             .into_data_async()
             .await
             .map_err(device_failed)?;
@@ -322,7 +292,7 @@ impl Predictor for Decoder {
         length: usize,
         visibility: Visibility,
     ) -> Result<Vec<f32>> {
-        let hidden = self.hidden(inputs, length, visibility, 0.0);
+        let hidden = self.hidden(inputs, length, visibility, &Dropout::Off);
         let read = self
             .predictions(hidden)
             .into_data_async()

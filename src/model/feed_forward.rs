@@ -3,25 +3,24 @@
 
 use burn::tensor::{Tensor, activation::silu};
 
-use super::attention::dropout;
 use super::decoder::linear;
+use super::dropout::Dropout;
 
-/// `down(silu(gate(x)) * up(x))`, gate and up in one matrix.
+/// `down(silu(gate(x)) * up(x))`.
 #[derive(Debug, Clone)]
 pub struct FeedForward {
-    /// `[2 * intermediate_size, hidden_size]`: the gate's rows, then the up projection's.
-    pub gate_up: Tensor<2>,
+    /// `[intermediate_size, hidden_size]`
+    pub gate: Tensor<2>,
+    /// `[intermediate_size, hidden_size]`
+    pub up: Tensor<2>,
     /// `[hidden_size, intermediate_size]`
     pub down: Tensor<2>,
 }
 
 impl FeedForward {
     /// `[rows, hidden_size]` -> the same.
-    pub fn forward(&self, input: Tensor<2>, dropout_rate: f64) -> Tensor<2> {
-        let [_, intermediate_size] = self.down.dims();
-        let both = linear(input, &self.gate_up);
-        let gate = both.clone().narrow(1, 0, intermediate_size);
-        let up = both.narrow(1, intermediate_size, intermediate_size);
-        dropout(linear(silu(gate) * up, &self.down), dropout_rate)
+    pub fn forward(&self, input: Tensor<2>, dropout: &Dropout) -> Tensor<2> {
+        let gated = silu(linear(input.clone(), &self.gate)) * linear(input, &self.up);
+        dropout.apply(linear(gated, &self.down))
     }
 }

@@ -9,6 +9,7 @@ pub mod attention;
 pub mod block;
 pub mod config;
 pub mod decoder;
+pub mod dropout;
 pub mod feed_forward;
 pub mod normalization;
 pub mod predictor;
@@ -17,5 +18,6 @@ pub mod weights;
 
 pub use config::{ModelConfig, Shape};
 pub use decoder::Decoder;
+pub use dropout::Dropout;
 pub use predictor::{Predictor, Visibility};
 pub use weights::Weights;

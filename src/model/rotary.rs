@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Cosines and signed sines for positions 0..length: each `[1, 1, length, head_dim]`.
+/// Cosines and signed sines for positions 0..length: each `[1, length, 1, head_dim]`.
 #[derive(Debug, Clone)]
 pub struct Rotary {
     cosine: Tensor<4>,
@@ -26,24 +26,24 @@ impl Rotary {
                 signed_sine.push((sign * libm::sin(angle)) as f32);
             }
         }
-        let shape = [1, 1, length, head_dim];
+        let shape = [1, length, 1, head_dim];
         Self {
             cosine: Tensor::from_data(TensorData::new(cosine, shape), device),
             signed_sine: Tensor::from_data(TensorData::new(signed_sine, shape), device),
         }
     }
 
-    /// Turns each pair of coordinates by its position's angle: `[batch, heads, length, head_dim]` -> the same.
+    /// Turns each pair of coordinates by its position's angle: `[batch, length, heads, head_dim]` -> the same.
     ///
     /// With halves (a, b) this is (a cos - b sin, b cos + a sin); the swap is a flip of a two-long axis, which costs one
     /// copy where slicing and joining would cost three.
     pub fn apply(&self, input: Tensor<4>) -> Tensor<4> {
-        let [batch, heads, length, head_dim] = input.dims();
+        let [batch, length, heads, head_dim] = input.dims();
         let swapped: Tensor<4> = input
             .clone()
-            .reshape([batch, heads, length, 2, head_dim / 2])
+            .reshape([batch, length, heads, 2, head_dim / 2])
             .flip([3])
-            .reshape([batch, heads, length, head_dim]);
+            .reshape([batch, length, heads, head_dim]);
         input * self.cosine.clone() + swapped * self.signed_sine.clone()
     }
 }

@@ -23,24 +23,16 @@ pub struct HostTensor {
     pub values: Vec<f32>,
 }
 
-/// The embedding matrix: `[vocab_size, hidden_size]`.
-pub const EMBEDDING: &str = "model.embed_tokens.weight";
-/// The scale of the last norm: `[hidden_size]`.
-pub const FINAL_NORM: &str = "model.norm.weight";
-/// The output matrix: `[vocab_size, hidden_size]`; absent when tied.
-pub const HEAD: &str = "lm_head.weight";
-
-/// The name of a part of block `layer`.
-pub fn block_name(layer: usize, part: &str) -> String {
-    format!("model.layers.{layer}.{part}.weight")
-}
-
-/// Every parameter's name and shape, in the order in which initial weights are drawn.
+/// Every parameter's name and shape, in the order in which initial weights are drawn and in which the decoder, the
+/// optimizer and the checkpoint list them.
 pub fn layout(shape: &Shape) -> Vec<(String, Vec<usize>)> {
     let hidden = shape.hidden_size;
     let queries = shape.num_attention_heads * shape.head_dim;
     let keys = shape.num_key_value_heads * shape.head_dim;
-    let mut layout = vec![(EMBEDDING.to_owned(), vec![shape.vocab_size, hidden])];
+    let mut layout = vec![(
+        "model.embed_tokens.weight".to_owned(),
+        vec![shape.vocab_size, hidden],
+    )];
     for layer in 0..shape.num_hidden_layers {
         let parts: [(&str, Vec<usize>); 11] = [
             ("input_layernorm", vec![hidden]),
@@ -58,12 +50,12 @@ pub fn layout(shape: &Shape) -> Vec<(String, Vec<usize>)> {
         layout.extend(
             parts
                 .into_iter()
-                .map(|(part, sizes)| (block_name(layer, part), sizes)),
+                .map(|(part, sizes)| (format!("model.layers.{layer}.{part}.weight"), sizes)),
         );
     }
-    layout.push((FINAL_NORM.to_owned(), vec![hidden]));
+    layout.push(("model.norm.weight".to_owned(), vec![hidden]));
     if !shape.tie_word_embeddings {
-        layout.push((HEAD.to_owned(), vec![shape.vocab_size, hidden]));
+        layout.push(("lm_head.weight".to_owned(), vec![shape.vocab_size, hidden]));
     }
     layout
 }
@@ -126,22 +118,6 @@ impl Weights {
             )));
         }
         Ok(&tensor.values)
-    }
-
-    /// Several parameters stacked along their rows: how fused projections are built.
-    ///
-    /// # Errors
-    /// As [`Weights::get`].
-    pub fn stacked(&self, parts: &[(String, Vec<usize>)]) -> Result<(Vec<f32>, [usize; 2])> {
-        let mut values = Vec::new();
-        let mut rows = 0;
-        let mut columns = 0;
-        for (name, shape) in parts {
-            values.extend_from_slice(self.get(name, shape)?);
-            rows += if shape.len() == 1 { 1 } else { shape[0] };
-            columns = shape[shape.len() - 1];
-        }
-        Ok((values, [rows, columns]))
     }
 }
 

@@ -7,7 +7,9 @@
 #[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
 mod system;
 
-pub use system::{Folder, peak_memory_bytes, processor, read_file, spawn, threads};
+pub use system::{
+    Folder, in_parallel, memory_bytes, peak_memory_bytes, processor, read_file, spawn, threads,
+};
 pub use web_time::Instant;
 
 use std::future::poll_fn;

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
 use crate::error::{Error, Result};
 
 /// Reads a whole file.
@@ -38,6 +40,17 @@ where
         .expect("the operating system starts a thread");
 }
 
+/// Runs a task on each part, at the same time as far as there are threads; results come in the order of the parts.
+pub fn in_parallel<Part: Send, Output: Send>(
+    parts: Vec<Part>,
+    task: impl Fn(Part) -> Output + Sync + Send,
+) -> Vec<Output> {
+    match parts.len() {
+        0 | 1 => parts.into_iter().map(task).collect(),
+        _ => parts.into_par_iter().map(task).collect(),
+    }
+}
+
 /// The processor's name and how many hardware threads this process may use.
 pub fn processor() -> (String, usize) {
     let name = fs::read_to_string("/proc/cpuinfo")
@@ -58,8 +71,18 @@ pub fn threads() -> usize {
 
 /// The largest resident set of this process so far, where the system tells.
 pub fn peak_memory_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    proc_bytes("/proc/self/status", "VmHWM:")
+}
+
+/// The machine's memory, where the system tells.
+pub fn memory_bytes() -> Option<u64> {
+    proc_bytes("/proc/meminfo", "MemTotal:")
+}
+
+/// The value of a line like `MemTotal:  1234 kB`.
+fn proc_bytes(path: &str, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(key))?;
     let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kibibytes * 1024)
 }

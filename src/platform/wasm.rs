@@ -23,6 +23,11 @@ where
     wasm_bindgen_futures::spawn_local(async move { task().await });
 }
 
+/// Runs a task on each part, one after the other: a page has one thread.
+pub fn in_parallel<Part, Output>(parts: Vec<Part>, task: impl Fn(Part) -> Output) -> Vec<Output> {
+    parts.into_iter().map(task).collect()
+}
+
 /// The processor as far as a page may know it, and its one thread.
 pub fn processor() -> (String, usize) {
     ("browser".to_owned(), threads())
@@ -31,6 +36,11 @@ pub fn processor() -> (String, usize) {
 /// One: wasm threads would need headers that static hosts don't send.
 pub fn threads() -> usize {
     1
+}
+
+/// A page doesn't learn the machine's memory; wasm itself ends at 4 GiB.
+pub fn memory_bytes() -> Option<u64> {
+    Some(4 << 30)
 }
 
 /// A page can't see its peak memory.

@@ -180,13 +180,17 @@ impl RunConfig {
     pub fn from_toml(text: &str, origin: &str) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
             let message = error.message().to_owned();
-            let failure = Error::input(format!("`{origin}` is no valid configuration\n{error}"));
+            let shown = error.to_string();
+            let failure = Error::input(format!(
+                "`{origin}` is no valid configuration\n{}",
+                shown.trim_end()
+            ));
             match unknown_key(&message) {
                 Some((typed, known)) => match crate::error::nearest(typed, known) {
                     Some(near) => failure.with_hint(format!("did you mean `{near}`?")),
                     None => failure.with_hint("see `docs/formats.md` for every key"),
                 },
-                None => failure,
+                None => failure.with_hint("see `docs/formats.md` for every key and what it may be"),
             }
         })
     }
@@ -197,10 +201,10 @@ impl RunConfig {
     /// Names the key, its value and what it may be.
     pub fn check(&self) -> Result<()> {
         let (train, evaluate, objective) = (&self.train, &self.evaluate, &self.objective);
-        let unique: std::collections::HashSet<_> = self.objectives.iter().collect();
-        if self.objectives.is_empty() || unique.len() != self.objectives.len() {
-            return Err(Error::input("`objectives` must name each model once")
-                .with_hint("`[\"ar\", \"masked\"]` is a race, one of them is plain training"));
+        let (ar, masked) = (Objective::Autoregressive, Objective::Masked);
+        if ![&[ar][..], &[masked], &[ar, masked]].contains(&self.objectives.as_slice()) {
+            return Err(Error::input("`objectives` names no run that there is")
+                .with_hint("`[\"ar\", \"masked\"]` is a race, `[\"ar\"]` or `[\"masked\"]` is plain training"));
         }
         let counts = [
             ("train.batch", Some(train.batch as u64)),

@@ -21,7 +21,7 @@ pub struct AdamW {
 pub struct GradientList(Vec<Tensor<2>>);
 
 impl GradientList {
-    /// Takes the parameters' gradients out of a backward pass. A parameter the loss does not reach has gradient 0.
+    /// Takes a tracked decoder's gradients out of a backward pass. A parameter the loss does not reach has gradient 0.
     pub fn take(decoder: &Decoder, gradients: &mut Gradients) -> Self {
         Self(
             decoder
@@ -65,7 +65,7 @@ impl AdamW {
         let zeros: Vec<Tensor<2>> = decoder
             .parameters()
             .into_iter()
-            .map(|parameter| parameter.clone().without_autodiff().zeros_like())
+            .map(|parameter| parameter.zeros_like())
             .collect();
         Self {
             first: zeros.clone(),
@@ -84,12 +84,12 @@ impl AdamW {
         first: &Weights,
         second: &Weights,
     ) -> Result<Self> {
-        // A decoder built from moments instead of weights has them in the right order and fused alike.
-        let device = decoder.device().clone().without_autodiff();
+        // A decoder built from moments instead of weights has them in the right order.
         let moments = |weights: &Weights| -> Result<Vec<Tensor<2>>> {
-            let shaped = Decoder::new(config, shape, weights, &device).map_err(|error| {
-                Error::input("the checkpoint's optimizer state is damaged").with_source(error)
-            })?;
+            let shaped =
+                Decoder::new(config, shape, weights, decoder.device()).map_err(|error| {
+                    Error::input("the checkpoint's optimizer state is damaged").with_source(error)
+                })?;
             Ok(shaped.parameters().into_iter().cloned().collect())
         };
         Ok(Self {
@@ -132,7 +132,7 @@ impl AdamW {
                 .sqrt()
                 .mul_scalar(second_correction)
                 .add_scalar(config.adam_epsilon);
-            let value = parameter.clone().without_autodiff();
+            let value = parameter.clone();
             let [rows, _] = value.dims();
             // A norm's scale is kept as one row; only matrices decay.
             let decayed = if rows > 1 {
@@ -140,8 +140,7 @@ impl AdamW {
             } else {
                 value
             };
-            let updated = decayed - (first.clone() / root).mul_scalar(step_size);
-            *parameter = updated.autodiff().require_grad();
+            *parameter = decayed - (first.clone() / root).mul_scalar(step_size);
         }
     }
 }

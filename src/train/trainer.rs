@@ -1,13 +1,17 @@
 //! One model in training: its parameters, its optimizer, and the counters that a resumed run continues.
 
+use std::cell::RefCell;
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData, Transaction};
 
+use crate::device::Selected;
 use crate::error::{Error, Result};
 use crate::laws::flops;
-use crate::model::decoder::{device_failed, split};
-use crate::model::{Decoder, ModelConfig, Shape, Weights};
+use crate::model::decoder::{device_failed, read};
+use crate::model::{Decoder, Dropout, ModelConfig, Shape, Weights};
 use crate::objective::{Batch, Objective, autoregressive, masked};
-use crate::platform::Instant;
+use crate::platform::{self, Instant};
 use crate::random::{Purpose, Stream};
 use crate::train::checkpoint::{Checkpoint, Moments, State};
 use crate::train::optimizer::{AdamW, GradientList};
@@ -20,6 +24,7 @@ pub struct Trainer {
     config: RunConfig,
     shape: Shape,
     decoder: Decoder,
+    device: Selected,
     optimizer: AdamW,
     /// The counters, as the next checkpoint will hold them.
     pub state: State,
@@ -49,6 +54,15 @@ pub struct StepResult {
     pub grad_norm: f64,
 }
 
+/// Cuts sequences into at most `count` shares whose sizes differ by one at most.
+fn shares(sequences: Range<usize>, count: usize) -> Vec<Range<usize>> {
+    let (start, total) = (sequences.start, sequences.len());
+    let count = count.clamp(1, total);
+    (0..count)
+        .map(|share| start + share * total / count..start + (share + 1) * total / count)
+        .collect()
+}
+
 impl Trainer {
     /// A model at its first step.
     ///
@@ -59,15 +73,16 @@ impl Trainer {
         config: &RunConfig,
         shape: &Shape,
         weights: &Weights,
-        device: &Device,
+        device: &Selected,
     ) -> Result<Self> {
-        let decoder = Decoder::new(&config.model, shape, weights, &device.clone().autodiff())?;
+        let decoder = Decoder::new(&config.model, shape, weights, &device.device)?;
         Ok(Self {
             objective,
             config: config.clone(),
             shape: shape.clone(),
             optimizer: AdamW::new(&decoder),
             decoder,
+            device: device.clone(),
             state: State::new(config.seed),
         })
     }
@@ -81,7 +96,7 @@ impl Trainer {
         config: &RunConfig,
         shape: &Shape,
         checkpoint: &Checkpoint,
-        device: &Device,
+        device: &Selected,
     ) -> Result<Self> {
         let Moments { first, second } = checkpoint.moments.as_ref().ok_or_else(|| {
             Error::input(
@@ -101,9 +116,9 @@ impl Trainer {
         self.objective
     }
 
-    /// The model as it is now, without autodiff.
-    pub fn model(&self) -> Decoder {
-        self.decoder.without_autodiff()
+    /// The model as it is now.
+    pub fn model(&self) -> &Decoder {
+        &self.decoder
     }
 
     /// Takes one optimizer step on `[batch * length]` tokens, of `steps` in all. Nothing is read from the device.
@@ -113,25 +128,22 @@ impl Trainer {
         let index = self.state.step;
         let warmup = train.warmup_steps.unwrap_or((steps / 100).min(100));
         let learning_rate = schedule::learning_rate(train, warmup, index, steps);
-        self.decoder
-            .device()
-            .seed(Stream::new(self.config.seed, Purpose::Dropout, index, 0).bits());
-
         let batch = self.batch(tokens, length);
-        let micro_rows = train.micro_batch.unwrap_or(train.batch) * batch.length;
-        let mut sum: Option<(GradientList, Tensor<1>)> = None;
-        for start in (0..batch.inputs.len()).step_by(micro_rows) {
-            let end = (start + micro_rows).min(batch.inputs.len());
-            let loss = self.loss(&batch, start..end);
-            let mut gradients = loss.backward();
-            let gradients = GradientList::take(&self.decoder, &mut gradients);
-            let loss = loss.without_autodiff();
-            sum = Some(match sum {
-                Some((total, total_loss)) => (total.add(gradients), total_loss + loss),
-                None => (gradients, loss),
-            });
+        let sequences = batch.inputs.len() / batch.length;
+        let micro_batch = train.micro_batch.unwrap_or(sequences);
+        let mut total: Option<(GradientList, Tensor<1>)> = None;
+        for start in (0..sequences).step_by(micro_batch) {
+            let end = (start + micro_batch).min(sequences);
+            let shares = shares(start..end, self.workers());
+            let parts = platform::in_parallel(shares, |share| self.backward(&batch, share));
+            for (gradients, loss) in parts {
+                total = Some(match total {
+                    Some((sum, total_loss)) => (sum.add(gradients), total_loss + loss),
+                    None => (gradients, loss),
+                });
+            }
         }
-        let (gradients, loss) = sum.expect("a batch has at least one window");
+        let (gradients, loss) = total.expect("a batch has at least one window");
         let norm = gradients.global_norm();
         self.optimizer.update(
             &mut self.decoder,
@@ -153,6 +165,16 @@ impl Trainer {
             learning_rate,
             tokens: tokens.len() as u64,
             began,
+        }
+    }
+
+    /// How many shares of a batch are computed at the same time. The processor backend's elementwise operations use one
+    /// thread each, so a share for each thread keeps all of them busy; a GPU takes the batch whole.
+    fn workers(&self) -> usize {
+        if self.device.is_processor() {
+            self.device.threads
+        } else {
+            1
         }
     }
 
@@ -179,21 +201,51 @@ impl Trainer {
         }
     }
 
-    /// The weighted cross-entropy of some rows of a batch: `[1]`.
-    fn loss(&self, batch: &Batch, rows: std::ops::Range<usize>) -> Tensor<1> {
-        let count = rows.len();
+    /// Gradients and loss of some of a batch's sequences.
+    fn backward(&self, batch: &Batch, sequences: Range<usize>) -> (GradientList, Tensor<1>) {
+        let decoder = self.decoder.tracked();
+        let dropout = self.dropout(decoder.device(), sequences.clone());
+        let rows = sequences.start * batch.length..sequences.end * batch.length;
         let weights = Tensor::<1>::from_data(
-            TensorData::new(batch.weights[rows.clone()].to_vec(), [count]),
+            TensorData::new(batch.weights[rows.clone()].to_vec(), [rows.len()]),
             self.decoder.device(),
         );
-        let nats = self.decoder.cross_entropy(
+        let nats = decoder.cross_entropy(
             &batch.inputs[rows.clone()],
             &batch.targets[rows],
             batch.length,
             batch.visibility,
-            self.config.model.dropout,
+            &dropout,
         );
-        (nats * weights).sum()
+        let loss = (nats * weights).sum();
+        let mut gradients = loss.backward();
+        let gradients = GradientList::take(&decoder, &mut gradients);
+        (gradients, loss.without_autodiff())
+    }
+
+    /// The dropout of some of a batch's sequences: on the processor a stream for each, so that masks are the same however
+    /// the batch is shared out.
+    fn dropout(&self, device: &Device, sequences: Range<usize>) -> Dropout {
+        let rate = self.config.model.dropout;
+        let stream = |sequence| {
+            Stream::new(
+                self.config.seed,
+                Purpose::Dropout,
+                self.state.step,
+                sequence as u64,
+            )
+        };
+        if rate == 0.0 {
+            Dropout::Off
+        } else if self.device.is_processor() {
+            Dropout::Host {
+                rate,
+                streams: RefCell::new(sequences.map(stream).collect()),
+            }
+        } else {
+            device.seed(stream(sequences.start).bits());
+            Dropout::Device { rate }
+        }
     }
 
     /// Reads a step's figures.
@@ -232,8 +284,8 @@ impl Trainer {
             tokenizer: tokenizer.clone(),
             weights: self.decoder.weights().await?,
             moments: Some(Moments {
-                first: split(&self.shape, &first).await?,
-                second: split(&self.shape, &second).await?,
+                first: read(&self.shape, &first).await?,
+                second: read(&self.shape, &second).await?,
             }),
             state: self.state.clone(),
         })

@@ -89,7 +89,12 @@ pub struct RunArguments {
     #[arg(long, value_name = "TOKENS", help_heading = "Data")]
     pub unique: Option<u64>,
     /// Passes over the unique data
-    #[arg(long, value_name = "E", help_heading = "Data")]
+    #[arg(
+        long,
+        value_name = "E",
+        help_heading = "Data",
+        allow_negative_numbers = true
+    )]
     pub epochs: Option<f64>,
     /// Optimizer steps; overrides --epochs
     #[arg(long, value_name = "N", help_heading = "Data")]
@@ -113,7 +118,12 @@ pub struct RunArguments {
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub micro_batch: Option<usize>,
     /// Highest learning rate
-    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    #[arg(
+        long,
+        value_name = "RATE",
+        help_heading = "Training",
+        allow_negative_numbers = true
+    )]
     pub lr: Option<f64>,
     /// wsd, cosine or constant
     #[arg(long, value_name = "NAME", help_heading = "Training")]
@@ -122,19 +132,39 @@ pub struct RunArguments {
     #[arg(long, value_name = "STEPS", help_heading = "Training")]
     pub warmup: Option<u64>,
     /// AdamW's decoupled weight decay, on matrices
-    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    #[arg(
+        long,
+        value_name = "RATE",
+        help_heading = "Training",
+        allow_negative_numbers = true
+    )]
     pub weight_decay: Option<f64>,
     /// Probability of dropping attention weights and branch outputs
-    #[arg(long, value_name = "P", help_heading = "Training")]
+    #[arg(
+        long,
+        value_name = "P",
+        help_heading = "Training",
+        allow_negative_numbers = true
+    )]
     pub dropout: Option<f64>,
     /// Probability of masking an input of the AR model
-    #[arg(long, value_name = "P", help_heading = "Training")]
+    #[arg(
+        long,
+        value_name = "P",
+        help_heading = "Training",
+        allow_negative_numbers = true
+    )]
     pub input_mask: Option<f64>,
     /// Masked diffusion's training loss: exact-l, 1/t, unweighted or paper
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub estimator: Option<String>,
     /// Share of masked batches cut to a random length
-    #[arg(long, value_name = "P", help_heading = "Training")]
+    #[arg(
+        long,
+        value_name = "P",
+        help_heading = "Training",
+        allow_negative_numbers = true
+    )]
     pub random_length: Option<f64>,
     /// Steps between evaluations [default: a 25th of the run]
     #[arg(long, value_name = "STEPS", help_heading = "Training")]
@@ -237,7 +267,7 @@ pub struct SampleArguments {
     #[arg(long, value_name = "K")]
     pub top_k: Option<usize>,
     /// Draw among the likeliest tokens that hold this share of the probability
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub top_p: Option<f64>,
     /// Write every step as JSON lines: FILE, FILE.2, … one for each sample
     #[arg(long, value_name = "FILE")]

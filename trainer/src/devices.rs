@@ -1,7 +1,10 @@
 //! The backends this binary was built with, and what they find on this machine.
 
 use crossover::device::{Candidate, DeviceChoice, Selected, is_software_adapter, select};
-use crossover::error::Result;
+use crossover::error::{Error, Result};
+use crossover::platform;
+
+use crate::arguments::CommonArguments;
 
 /// Every device that could be used. Looking for GPUs opens their drivers, so it is done only where `choice` may need one.
 pub fn candidates(choice: DeviceChoice) -> Vec<Candidate> {
@@ -13,20 +16,31 @@ pub fn candidates(choice: DeviceChoice) -> Vec<Candidate> {
     found
 }
 
-/// Picks the device of a command.
+/// Picks the device of a command, and gives the processor its number of threads. Must come before the first tensor.
 ///
 /// # Errors
-/// When this build or machine has none of the kind asked for.
-pub fn choose(asked: Option<&str>) -> Result<Selected> {
-    let choice = asked.map_or(Ok(DeviceChoice::Auto), str::parse)?;
-    select(choice, &candidates(choice))
+/// When this build or machine has none of the kind asked for, or the number of threads is 0.
+pub fn choose(asked: &CommonArguments) -> Result<Selected> {
+    let choice = asked
+        .device
+        .as_deref()
+        .map_or(Ok(DeviceChoice::Auto), str::parse)?;
+    let threads = asked.threads.unwrap_or_else(platform::threads);
+    if threads == 0 {
+        return Err(Error::input("`--threads` is 0").with_hint("give at least 1"));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| Error::work("can't start the worker threads").with_source(error))?;
+    select(choice, &candidates(choice), threads)
 }
 
 #[cfg(feature = "cpu")]
 fn cpu() -> Option<Candidate> {
     Some(Candidate {
         choice: DeviceChoice::Cpu,
-        name: crossover::platform::processor().0,
+        name: platform::processor().0,
         software: false,
         device: burn::tensor::Device::flex(),
     })

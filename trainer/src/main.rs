@@ -3,6 +3,7 @@
 //! [`arguments`] is what can be typed, [`settings`] what it means, [`commands`] what is done about it; [`terminal`] and
 //! [`report`] show a run's events. Standard output is for data; everything else goes to standard error.
 
+mod allocator;
 mod arguments;
 mod commands;
 mod devices;
@@ -18,11 +19,8 @@ use crossover::error::{Error, Kind};
 
 use arguments::{Arguments, Command};
 
-// Training makes and drops many tensors a step; the system's allocator returns their pages to the kernel each time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::keep_pages();
     let arguments = Arguments::parse();
     let result = match arguments.command {
         None => commands::run::race(&arguments.race),
@@ -50,7 +48,15 @@ fn end(failure: &anyhow::Error) -> ExitCode {
         Kind::Interrupted => "interrupted",
         Kind::Input | Kind::Work => "error",
     };
-    eprintln!("{word}: {failure:#}");
+    // Our own errors say their cause themselves.
+    let mut said = Vec::new();
+    for cause in failure.chain() {
+        said.push(cause.to_string());
+        if cause.is::<Error>() {
+            break;
+        }
+    }
+    eprintln!("{word}: {}", said.join(": "));
     if let Some(hint) = ours.and_then(Error::hint) {
         eprintln!("hint: {hint}");
     }

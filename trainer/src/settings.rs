@@ -182,25 +182,6 @@ pub fn seed(common: &CommonArguments) -> u64 {
     common.seed.unwrap_or(1)
 }
 
-/// Gives the processor backend its number of threads, and says how many that is. Must come before the first tensor.
-///
-/// # Errors
-/// When it is 0.
-pub fn set_threads(asked: Option<usize>) -> Result<usize> {
-    let threads = match asked {
-        Some(0) => {
-            return Err(Error::input("`--threads` is 0").with_hint("give at least 1"));
-        }
-        Some(threads) => threads,
-        None => platform::threads(),
-    };
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global()
-        .map_err(|error| Error::work("can't start the worker threads").with_source(error))?;
-    Ok(threads)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

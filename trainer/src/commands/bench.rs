@@ -37,8 +37,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         )
         .into());
     }
-    let threads = settings::set_threads(arguments.common.threads)?;
-    let device = devices::choose(arguments.common.device.as_deref())?;
+    let device = devices::choose(&arguments.common)?;
     let mut config = RunConfig {
         seed: settings::seed(&arguments.common),
         ..RunConfig::default()
@@ -58,7 +57,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
                     arguments.length,
                     arguments.steps,
                     peak,
-                    &device.device,
+                    &device,
                 )
                 .await?,
             );
@@ -66,7 +65,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         Ok::<_, Error>(Bench {
             event: "result",
             device: device.description.clone(),
-            threads,
+            threads: device.threads,
             parameters: shape.parameters(),
             batch: arguments.batch,
             length: arguments.length,

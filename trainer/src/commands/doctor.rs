@@ -61,7 +61,7 @@ fn findings() -> Vec<Finding> {
         [] => "none found".to_owned(),
         names => names.join(", "),
     };
-    let auto = match select(DeviceChoice::Auto, &candidates) {
+    let auto = match select(DeviceChoice::Auto, &candidates, threads) {
         Ok(selected) => selected.description,
         Err(error) => error.to_string(),
     };

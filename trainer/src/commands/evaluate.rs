@@ -36,8 +36,7 @@ struct Measured {
 
 /// Measures and prints.
 pub fn run(arguments: &EvaluateArguments) -> Result<()> {
-    settings::set_threads(arguments.common.threads)?;
-    let device = devices::choose(arguments.common.device.as_deref())?;
+    let device = devices::choose(&arguments.common)?;
     let loaded = load_checkpoint(&arguments.checkpoint.display().to_string(), &device)?;
     let checkpoint = &loaded.checkpoint;
     if arguments.levels == 0 || arguments.orders == Some(0) {

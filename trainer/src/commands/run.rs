@@ -78,9 +78,8 @@ fn run(
             }
         }
     };
-    let threads = settings::set_threads(common.threads)?;
-    let device = devices::choose(common.device.as_deref())?;
-    let lab = Lab::open(device, threads);
+    let device = devices::choose(&common)?;
+    let lab = Lab::open(device);
     let asked = lab.clone();
     ctrlc::set_handler(move || asked.send(lab::Command::Stop))?;
     lab.send(command);
@@ -96,7 +95,10 @@ fn show(lab: &Lab, arguments: &RunArguments) -> Result<()> {
         .as_ref()
         .map(|folder| folder.display().to_string());
     let mut outcome = None;
-    let mut end = Ok(());
+    // A channel that closes without an ending means that the run's thread died.
+    let mut end = Err(Error::work("the run broke off: this is a bug in crossover")
+        .with_hint("the state of the last evaluation is on disk: continue with `--resume`")
+        .into());
     while let Ok(event) = lab.events().recv_blocking() {
         view.on_event(&event);
         // The result comes last, and only once the report is written.
@@ -105,7 +107,10 @@ fn show(lab: &Lab, arguments: &RunArguments) -> Result<()> {
         }
         match event {
             Event::Started(started) => folder = Some(started.folder),
-            Event::Result(result) => outcome = Some(result),
+            Event::Result(result) => {
+                outcome = Some(result);
+                end = Ok(());
+            }
             Event::Stopped { folder, .. } => {
                 let hint = format!("continue with `crossover race --resume {folder}`");
                 end = Err(Error::interrupted("stopped; the state is saved")
@@ -135,7 +140,12 @@ fn show(lab: &Lab, arguments: &RunArguments) -> Result<()> {
         (Some(folder), Some(_)) => Some(report::write(Path::new(folder))?),
         _ => None,
     };
-    let summary = view.finish(page.as_deref());
+    let mut summary = view.finish(page.as_deref());
+    if let (None, Some(folder), Some(outcome)) = (&summary, &folder, &outcome) {
+        // A finished run that is resumed doesn't start: it only tells its result.
+        let config = settings::read_config(&Path::new(folder).join("config.toml"))?;
+        summary = Some(terminal::summary(outcome, &config, page.as_deref()));
+    }
     match outcome {
         Some(outcome) if json => print_json(&Event::Result(outcome))?,
         _ => print_text(&summary.unwrap_or_default())?,

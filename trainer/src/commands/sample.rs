@@ -38,8 +38,7 @@ enum Writing {
 
 /// Writes the samples, and their traces where asked.
 pub fn run(arguments: &SampleArguments) -> Result<()> {
-    settings::set_threads(arguments.common.threads)?;
-    let device = devices::choose(arguments.common.device.as_deref())?;
+    let device = devices::choose(&arguments.common)?;
     let loaded = load_checkpoint(&arguments.checkpoint.display().to_string(), &device)?;
     let writing = prepare(arguments, &loaded)?;
     let traces = trace_files(arguments)?;
@@ -202,6 +201,13 @@ fn trace_files(arguments: &SampleArguments) -> Result<Vec<PathBuf>, Error> {
     let Some(first) = &arguments.trace else {
         return Ok(Vec::new());
     };
+    if first.is_dir() {
+        return Err(Error::input(format!(
+            "the trace can't be written to `{}`: it is a folder",
+            first.display()
+        ))
+        .with_hint("give a file"));
+    }
     if let Some(parent) = first
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())

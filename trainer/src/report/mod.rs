@@ -18,6 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use crossover::error::Error;
 use crossover::lab::{Event, Outcome, RaceResult, SampleText, Started};
 use crossover::train::{Metrics, RunConfig};
 
@@ -50,12 +51,10 @@ impl Run {
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         let read = |name: &str| {
             let path = folder.join(name);
-            fs::read_to_string(&path).with_context(|| {
-                format!(
-                    "can't read `{}`; is `{}` a run directory?",
-                    path.display(),
-                    folder.display()
-                )
+            fs::read_to_string(&path).map_err(|error| {
+                Error::input(format!("can't read `{}`", path.display()))
+                    .with_source(error)
+                    .with_hint("give the folder that a `race` or `train` wrote")
             })
         };
         let events = folder.join("events.jsonl");

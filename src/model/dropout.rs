@@ -1,0 +1,83 @@
+//! Dropout (Srivastava et al. 2014): zeroes each element with some probability and scales the others up.
+
+use std::cell::RefCell;
+
+use burn::tensor::{Distribution, Tensor, TensorData};
+
+use crate::random::Stream;
+
+/// What a forward pass drops.
+#[derive(Debug)]
+pub enum Dropout {
+    /// Nothing: evaluation, and training without it.
+    Off,
+    /// Masks drawn here and carried to the device. On the processor that costs less than its own generator, which is one
+    /// for the whole process: two threads would take each other's numbers.
+    Host {
+        /// Probability of dropping an element.
+        rate: f64,
+        /// Where each sequence's masks come from: the first dimension goes through the sequences in order, so a mask
+        /// does not depend on which others are computed with it.
+        streams: RefCell<Vec<Stream>>,
+    },
+    /// Masks drawn by the device, whose generator the caller has seeded.
+    Device {
+        /// Probability of dropping an element.
+        rate: f64,
+    },
+}
+
+impl Dropout {
+    /// Any shape -> the same.
+    pub fn apply<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let (rate, kept) = match self {
+            Self::Off => return input,
+            Self::Host { rate, stream } => {
+                let values = kept(
+                    *rate,
+                    input.shape().num_elements(),
+                    &mut stream.borrow_mut(),
+                );
+                (
+                    *rate,
+                    Tensor::from_data(TensorData::new(values, input.shape()), &input.device()),
+                )
+            }
+            Self::Device { rate } => (
+                *rate,
+                Tensor::random(
+                    input.shape(),
+                    Distribution::Bernoulli(1.0 - rate),
+                    &input.device(),
+                ),
+            ),
+        };
+        input * kept.mul_scalar(1.0 / (1.0 - rate))
+    }
+}
+
+/// 1 where an element is kept, 0 where it is dropped. 16 random bits decide each: a rate is exact to 1/65536.
+fn kept(rate: f64, count: usize, stream: &mut Stream) -> impl Iterator<Item = f32> {
+    let dropped = (rate * 65_536.0) as u16;
+    let mut bytes = vec![0; 2 * count];
+    stream.fill_bytes(&mut bytes);
+    (0..count).map(move |index| {
+        let bits = u16::from_le_bytes([bytes[2 * index], bytes[2 * index + 1]]);
+        f32::from(u8::from(bits >= dropped))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+
+    #[test]
+    fn the_share_that_is_dropped_is_the_rate() {
+        let count = 100_000;
+        let mut stream = Stream::new(1, Purpose::Dropout, 0, 0);
+        let kept = kept(0.3, count, &mut stream).sum::<f32>();
+        let deviation = (count as f32 * 0.3 * 0.7).sqrt();
+        assert!((kept - 0.7 * count as f32).abs() < 4.0 * deviation);
+    }
+}

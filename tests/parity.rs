@@ -1,0 +1,71 @@
+//! The same run on another device: losses of a few steps through wgpu agree with those of the processor.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The software Vulkan driver's manifest, on Debian.
+const SOFTWARE_VULKAN: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
+
+const CHAIN: &str =
+    "transition = [[0.8, 0.15, 0.05], [0.1, 0.8, 0.1], [0.25, 0.05, 0.7]]\nsymbols = \"abc\"\n";
+
+/// One evaluation at the end and no texts: a software GPU takes its time.
+const CONFIG: &str =
+    "[evaluate]\nevery = 4\nwindows = 4\ntest_windows = 4\norders = 0\nsamples = 0\n";
+
+/// Training loss of each step, and what was measured at the end.
+fn train(folder: &Path, objective: &str, device: &str) -> (Vec<f64>, f64) {
+    let output = Command::new(env!("CARGO_BIN_EXE_crossover"))
+        .args(["train", "--objective", objective, "--device", device])
+        .args(["--config", "config.toml", "--corpus", "markov:chain.toml"])
+        .args(["--length", "16", "--unique", "320", "--held-out", "64"])
+        .args(["--hidden-size", "32", "--layers", "2", "--heads", "2"])
+        .args(["--batch", "4", "--steps", "4", "--json"])
+        .args(["--out", &format!("{objective}-{device}")])
+        .env("VK_ICD_FILENAMES", SOFTWARE_VULKAN)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{objective} on {device}: {err}");
+    let lines: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let steps = lines.iter().filter(|line| line["event"] == "metrics");
+    let losses = steps.map(|line| line["train_nats"].as_f64().unwrap());
+    let result = lines.last().unwrap()["nats"].as_f64().unwrap();
+    (losses.collect(), result)
+}
+
+#[test]
+fn a_gpu_trains_like_the_processor() {
+    if std::env::var_os("CROSSOVER_TEST_WGPU").is_none_or(|value| value != "1") {
+        eprintln!("skipped: set CROSSOVER_TEST_WGPU=1 where there is a Vulkan driver");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("chain.toml"), CHAIN).unwrap();
+    fs::write(folder.path().join("config.toml"), CONFIG).unwrap();
+    for objective in ["ar", "masked"] {
+        let (expected, expected_result) = train(folder.path(), objective, "cpu");
+        let (found, result) = train(folder.path(), objective, "wgpu");
+        assert_eq!((expected.len(), found.len()), (4, 4));
+        for (step, (left, right)) in (1..).zip(expected.iter().zip(&found)) {
+            assert!(
+                (left - right).abs() < 1e-3,
+                "{objective}, step {step}: {left} on the processor, {right} through wgpu"
+            );
+        }
+        assert!(
+            (expected_result - result).abs() < 1e-3,
+            "{objective}: {expected_result} {result}"
+        );
+    }
+}

@@ -1,0 +1,276 @@
+//! Training does what it says: it reaches a known source's entropy and not below, micro-batches add up to the batch, a
+//! checkpoint continues exactly, and a loss that is no number stops the run.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use crossover::corpus::{Corpus, CorpusConfig, EpochOrder};
+use crossover::device::{DeviceChoice, Selected};
+use crossover::lab::{Command, Event, Lab, Outcome};
+use crossover::model::{ModelConfig, Weights};
+use crossover::objective::{Objective, ObjectiveConfig};
+use crossover::train::{Checkpoint, EvaluateConfig, RunConfig, TrainConfig, Trainer};
+use pollster::block_on;
+
+const CHAIN: &str =
+    "transition = [[0.8, 0.15, 0.05], [0.1, 0.8, 0.1], [0.25, 0.05, 0.7]]\nsymbols = \"abc\"\n";
+
+fn small() -> ModelConfig {
+    ModelConfig {
+        hidden_size: 32,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        ..ModelConfig::default()
+    }
+}
+
+fn chain_config(folder: &Path, text: &str) -> RunConfig {
+    let file = folder.join("chain.toml");
+    std::fs::write(&file, text).unwrap();
+    RunConfig {
+        corpus: CorpusConfig {
+            source: vec![format!("markov:{}", file.display())],
+            length: Some(8),
+            unique: Some(40_000),
+            held_out: Some(16_000),
+            ..CorpusConfig::default()
+        },
+        model: small(),
+        train: TrainConfig {
+            batch: 32,
+            steps: Some(400),
+            learning_rate: 3e-3,
+            ..TrainConfig::default()
+        },
+        evaluate: EvaluateConfig {
+            every: Some(200),
+            samples: 4,
+            ..EvaluateConfig::default()
+        },
+        ..RunConfig::default()
+    }
+}
+
+fn cpu() -> Selected {
+    Selected {
+        device: Device::flex(),
+        choice: DeviceChoice::Cpu,
+        threads: 2,
+        description: "cpu".to_owned(),
+    }
+}
+
+/// Runs to the end and gives every event.
+fn run(config: RunConfig, folder: &Path) -> Vec<Event> {
+    let lab = Lab::open(cpu());
+    lab.send(Command::Start {
+        config: Box::new(config),
+        folder: folder.display().to_string(),
+        force: false,
+    });
+    let mut events = Vec::new();
+    while let Ok(event) = lab.events().recv_blocking() {
+        events.push(event);
+    }
+    events
+}
+
+fn race_result(events: &[Event]) -> crossover::lab::RaceResult {
+    match events.last() {
+        Some(Event::Result(outcome)) => match outcome.as_ref() {
+            Outcome::Race(result) => result.clone(),
+            other => panic!("not a race: {other:?}"),
+        },
+        other => panic!("no result: {other:?}"),
+    }
+}
+
+#[test]
+fn models_reach_a_markov_source_s_entropy_and_not_below() {
+    let chains = [
+        CHAIN,
+        "transition = [[0.05, 0.9, 0.03, 0.02], [0.3, 0.1, 0.4, 0.2], [0.25, 0.25, 0.25, 0.25], [0.6, 0.2, 0.1, 0.1]]",
+        // Periodic: the next symbol is certain, only the first is not.
+        "transition = [[0, 1, 0], [0, 0, 1], [1, 0, 0]]",
+    ];
+    for chain in chains {
+        let folder = tempfile::tempdir().unwrap();
+        let events = run(
+            chain_config(folder.path(), chain),
+            &folder.path().join("run"),
+        );
+        let result = race_result(&events);
+        let floor = result.floor_nats.expect("the source is known");
+        let sampling = 3.0 * result.ar_best_se;
+        assert!(
+            result.ar_best_nats < floor + 0.02 + sampling
+                && result.ar_best_nats > floor - sampling - 1e-4,
+            "AR {} ± {}, entropy {floor}: {chain}",
+            result.ar_best_nats,
+            result.ar_best_se
+        );
+        assert!(
+            result.masked_best_nats > floor - 3.0 * result.masked_best_se - 1e-4,
+            "masked {} ± {}, entropy {floor}: {chain}",
+            result.masked_best_nats,
+            result.masked_best_se
+        );
+        assert!(
+            result.masked_best_nats < floor + 0.1,
+            "the masked model has learned: {chain}"
+        );
+    }
+}
+
+#[test]
+fn a_race_starts_both_models_from_the_same_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = chain_config(folder.path(), CHAIN);
+    config.train.steps = Some(1);
+    config.evaluate.every = Some(1);
+    let path = folder.path().join("run");
+    let lab = Lab::open(cpu());
+    lab.send(Command::Start {
+        config: Box::new(config.clone()),
+        folder: path.display().to_string(),
+        force: false,
+    });
+    // The checkpoints before step 1 are overwritten at the first evaluation: read them while it is being prepared.
+    let mut started = None;
+    while let Ok(event) = lab.events().recv_blocking() {
+        if let Event::Started(told) = event {
+            started = Some(told);
+        }
+    }
+    let started = started.unwrap();
+    let shape = started.config.model.resolve(started.vocab.len()).unwrap();
+    let weights = Weights::initial(&shape, config.model.initializer_range, config.seed);
+    assert_eq!(started.initial_hash, weights.hash());
+    assert_eq!(started.parameters, shape.parameters());
+    for objective in [Objective::Autoregressive, Objective::Masked] {
+        let trainer = Trainer::new(objective, &started.config, &shape, &weights, &cpu()).unwrap();
+        let read = block_on(trainer.model().weights()).unwrap();
+        assert_eq!(read.hash(), started.initial_hash);
+    }
+}
+
+/// A trainer on the chain, with its data.
+fn trainer(config: &RunConfig, objective: Objective) -> (Trainer, Corpus) {
+    let corpus = Corpus::load(&config.corpus, config.seed).unwrap();
+    let shape = config.model.resolve(corpus.tokenizer.vocab_size()).unwrap();
+    let weights = Weights::initial(&shape, 0.02, config.seed);
+    let trainer = Trainer::new(objective, config, &shape, &weights, &cpu()).unwrap();
+    (trainer, corpus)
+}
+
+fn losses(trainer: &mut Trainer, corpus: &Corpus, config: &RunConfig, steps: u64) -> Vec<f64> {
+    let mut order = EpochOrder::new(&corpus.train, config.seed);
+    let batch = config.train.batch as u64;
+    (0..steps)
+        .map(|_| {
+            let step = trainer.state.step;
+            let tokens: Vec<u32> = (step * batch..(step + 1) * batch)
+                .flat_map(|index| order.window(index).to_vec())
+                .collect();
+            let pending = trainer.step(&tokens, corpus.length(), 100);
+            block_on(Trainer::read(&pending)).unwrap().nats
+        })
+        .collect()
+}
+
+#[test]
+fn micro_batches_add_up_to_the_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = chain_config(folder.path(), CHAIN);
+    for objective in [Objective::Autoregressive, Objective::Masked] {
+        let (mut one, corpus) = trainer(&whole, objective);
+        let expected = losses(&mut one, &corpus, &whole, 8);
+        // 5 doesn't divide 32: the last micro-batch is smaller, and weighs less.
+        let mut parts = whole.clone();
+        parts.train.micro_batch = Some(5);
+        let (mut several, corpus) = trainer(&parts, objective);
+        let found = losses(&mut several, &corpus, &parts, 8);
+        for (left, right) in expected.iter().zip(&found) {
+            assert!(
+                (left - right).abs() < 2e-5,
+                "{objective:?}: {left} is not {right}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_continues_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = chain_config(folder.path(), CHAIN);
+    for objective in [Objective::Autoregressive, Objective::Masked] {
+        let (mut straight, corpus) = trainer(&config, objective);
+        let mut expected = losses(&mut straight, &corpus, &config, 6);
+        let bytes = block_on(straight.checkpoint(&corpus.tokenizer))
+            .unwrap()
+            .to_bytes()
+            .unwrap();
+        expected.extend(losses(&mut straight, &corpus, &config, 6));
+
+        let checkpoint = Checkpoint::from_bytes(&bytes, "memory").unwrap();
+        let shape = checkpoint.shape().unwrap();
+        let mut resumed =
+            Trainer::from_checkpoint(objective, &config, &shape, &checkpoint, &cpu()).unwrap();
+        let found = losses(&mut resumed, &corpus, &config, 6);
+        assert_eq!(expected[6..], found[..], "{objective:?}");
+        assert_eq!(resumed.state.step, 12);
+    }
+}
+
+#[test]
+fn every_estimator_and_the_input_mask_train() {
+    let folder = tempfile::tempdir().unwrap();
+    use crossover::objective::masked::Estimator;
+    for estimator in [
+        Estimator::ExactL,
+        Estimator::InverseT,
+        Estimator::Unweighted,
+        Estimator::Paper,
+    ] {
+        let config = RunConfig {
+            objective: ObjectiveConfig {
+                estimator,
+                random_length: 0.3,
+                input_mask: 0.2,
+            },
+            ..chain_config(folder.path(), CHAIN)
+        };
+        for objective in [Objective::Autoregressive, Objective::Masked] {
+            let (mut model, corpus) = trainer(&config, objective);
+            let values = losses(&mut model, &corpus, &config, 60);
+            let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+            assert!(
+                mean(&values[40..]) < mean(&values[..20]),
+                "{estimator:?} {objective:?} learns: {values:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_wherever_it_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = chain_config(folder.path(), CHAIN);
+    let (model, corpus) = trainer(&config, Objective::Masked);
+    let checkpoint = block_on(model.checkpoint(&corpus.tokenizer)).unwrap();
+    let bytes = checkpoint.to_bytes().unwrap();
+    assert_eq!(Checkpoint::from_bytes(&bytes, "whole").unwrap(), {
+        // What was automatic is filled in by the file.
+        let mut resolved = checkpoint.clone();
+        let shape = resolved.shape().unwrap();
+        resolved.model.intermediate_size = Some(shape.intermediate_size);
+        resolved.model.num_key_value_heads = Some(shape.num_key_value_heads);
+        resolved.model.head_dim = Some(shape.head_dim);
+        resolved
+    });
+    for cut in (0..bytes.len()).step_by(bytes.len() / 61 + 1) {
+        let error = Checkpoint::from_bytes(&bytes[..cut], "cut").unwrap_err();
+        assert_eq!(error.kind(), crossover::error::Kind::Input);
+        assert!(error.hint().is_some());
+    }
+}
