@@ -442,10 +442,10 @@ fn bad_files(folder: &Path) {
 }
 
 /// What is typed, and what the error must mention.
-const BAD_RACES: [(&[&str], &str); 56] = [
+const BAD_RACES: [(&[&str], &str); 58] = [
     (&["--corpus", "missing.txt"], "`missing.txt`"),
     (&["--corpus", "no-run"], "`no-run`"),
-    (&["--corpus", "empty.txt"], "`empty.txt`"),
+    (&["--corpus", "empty.txt"], "empty.txt`"),
     (&["--corpus", "binary.bin"], "byte 3"),
     (&["--corpus", "latin1.txt"], "0xFC"),
     (&["--corpus", "short.txt"], "100 tokens"),
@@ -460,7 +460,7 @@ const BAD_RACES: [(&[&str], &str); 56] = [
     (&["--corpus", "grids:latin-5", "--length", "24"], "24"),
     (&["--corpus", "markov:chain.toml"], "row 2"),
     (&["--corpus", "markov:missing.toml"], "`missing.toml`"),
-    (&["--corpus", "markov:no.toml"], "`no.toml`"),
+    (&["--corpus", "markov:no.toml"], "no.toml`"),
     (&["--unique", "99000000"], "3960000"),
     (&["--unique", "18446744073709551615"], "latin-5"),
     (&["--length", "0"], "0"),
@@ -474,6 +474,8 @@ const BAD_RACES: [(&[&str], &str); 56] = [
     (&["--heads", "0"], "`num_attention_heads` is 0"),
     (&["--hidden-size", "0"], "`hidden_size` is 0"),
     (&["--layers", "0"], "`num_hidden_layers` is 0"),
+    (&["--layers", "9999999"], "9999999"),
+    (&["--hidden-size", "1000000"], "GB"),
     (&["--key-value-heads", "3"], "3 key-value heads"),
     (&["--batch", "0"], "`train.batch` is 0"),
     (&["--micro-batch", "0"], "`train.micro_batch` is 0"),
@@ -505,7 +507,6 @@ const BAD_RACES: [(&[&str], &str); 56] = [
 fn bad_input_is_refused_with_a_hint_before_anything_is_written() {
     let folder = folder();
     bad_files(folder.path());
-    let before = content(folder.path());
     let mut broken = Vec::new();
     for (typed, mentioned) in BAD_RACES {
         let mut places = vec![vec![]];
@@ -514,6 +515,7 @@ fn bad_input_is_refused_with_a_hint_before_anything_is_written() {
         }
         for place in places {
             let changes = [typed, &place[..]].concat();
+            let before = content(folder.path());
             let ran = race(folder.path(), &changes);
             let told = format!("{changes:?}\nstdout:\n{}\nstderr:\n{}", ran.out, ran.err);
             let said = |start| {

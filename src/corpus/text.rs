@@ -7,7 +7,7 @@ use super::{CorpusConfig, DEFAULT_LENGTH, Parts, Tokenizer, at_least_a_window};
 use crate::error::{Error, Result};
 
 /// The unique training tokens, where so many are left.
-const DEFAULT_UNIQUE: usize = 50_000;
+const DEFAULT_UNIQUE: usize = 20_000;
 
 /// The most tokens held out for each of validation and test: enough for a standard error near .01 nat.
 const DEFAULT_HELD_OUT: usize = 50_000;
@@ -150,7 +150,7 @@ mod tests {
         };
         assert_eq!(sizes(1_000, 64), (800, 100));
         assert_eq!(sizes(300, 100), (100, 100), "at least a window each");
-        assert_eq!(sizes(2_000_000, 64), (50_000, 50_000));
+        assert_eq!(sizes(2_000_000, 64), (20_000, 50_000));
         assert_eq!(
             sizes(400_000, 100_000),
             (100_000, 100_000),

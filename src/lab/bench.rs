@@ -9,7 +9,7 @@ use crate::laws::flops;
 use crate::model::decoder::device_failed;
 use crate::model::{Shape, Weights};
 use crate::objective::Objective;
-use crate::platform::{self, Instant};
+use crate::platform;
 use crate::random::{Purpose, Stream};
 use crate::train::{RunConfig, Trainer};
 
@@ -48,7 +48,7 @@ pub async fn matmul_peak(device: &Device) -> Result<f64> {
     let (left, right) = (matrix(), matrix());
     let mut fastest = f64::INFINITY;
     for _ in 0..8 {
-        let began = Instant::now();
+        let began = platform::now();
         let product = left.clone().matmul(right.clone());
         // One value is enough to wait for all of them.
         product
@@ -83,7 +83,7 @@ pub async fn training_speed(
         .collect();
     let mut seconds = Vec::new();
     for step in 0..WARM_UP + steps {
-        let began = Instant::now();
+        let began = platform::now();
         let pending = trainer.step(&tokens, length, WARM_UP + steps);
         Trainer::read(&pending).await?;
         if step >= WARM_UP {

@@ -118,15 +118,15 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
             Trainer::from_checkpoint(*objective, &config, &shape, &checkpoint, device)
         })
         .collect::<Result<Vec<_>>>()?;
-    if let Some(provenance) = &config.provenance {
-        if provenance.threads != device.threads || provenance.device != device.description {
-            control.emit(Event::Notice {
-                message: format!(
-                    "this run began on {} with {} threads; now it is {} with {}, so losses may differ in the last digits",
-                    provenance.device, provenance.threads, device.description, device.threads
-                ),
-            });
-        }
+    if let Some(before) = &config.provenance
+        && (before.threads != device.threads || before.device != device.description)
+    {
+        control.emit(Event::Notice {
+            message: format!(
+                "this run began on {} with {} threads; now it is {} with {}, so losses may differ in the last digits",
+                before.device, before.threads, device.description, device.threads
+            ),
+        });
     }
     let hash = Weights::initial(&shape, config.model.initializer_range, config.seed).hash();
     let mut session = Session::new(config, folder, corpus, shape, trainers, device, control);
@@ -166,7 +166,7 @@ fn resolve(mut config: RunConfig, corpus: &Corpus, shape: &Shape, device: &Selec
     train.steps = Some(steps);
     train.warmup_steps = Some(train.warmup_steps.unwrap_or((steps / 100).min(100)));
     train.micro_batch = Some(train.micro_batch.unwrap_or(train.batch));
-    config.evaluate.every = Some(config.evaluate.every.unwrap_or(steps.div_ceil(25)));
+    config.evaluate.every = Some(config.evaluate.every.unwrap_or(steps.div_ceil(40)));
     config.provenance = Some(Provenance {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("CROSSOVER_COMMIT").to_owned(),
@@ -220,8 +220,8 @@ impl<'a> Session<'a> {
             order: EpochOrder::new(&corpus.train, config.seed),
             steps: config.train.steps.unwrap_or(1),
             history: Vec::new(),
-            began: Instant::now(),
-            last_read: Instant::now(),
+            began: platform::now(),
+            last_read: platform::now(),
             config,
             folder,
             corpus,
@@ -355,7 +355,7 @@ impl<'a> Session<'a> {
             READ_BEHIND
         };
         let mut unread: VecDeque<(usize, Pending)> = VecDeque::new();
-        self.last_read = Instant::now();
+        self.last_read = platform::now();
         loop {
             if let Err(asked) = self.check() {
                 self.read_all(&mut unread).await?;
@@ -379,7 +379,7 @@ impl<'a> Session<'a> {
                 self.read_all(&mut unread).await?;
                 let metrics = self.read(index, &pending).await?;
                 self.evaluate(index, metrics).await?;
-                self.last_read = Instant::now();
+                self.last_read = platform::now();
             } else {
                 unread.push_back((index, pending));
                 while unread.len() > read_behind {
@@ -412,7 +412,7 @@ impl<'a> Session<'a> {
     /// Reads one step's figures. A loss that is no number ends the run: the last checkpoint is from before it.
     async fn read(&mut self, index: usize, pending: &Pending) -> Result<Metrics> {
         let result = Trainer::read(pending).await?;
-        let now = Instant::now();
+        let now = platform::now();
         let seconds = (now - pending.began.max(self.last_read)).as_secs_f64();
         self.last_read = now;
         let trainer = &mut self.trainers[index];

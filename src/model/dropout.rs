@@ -32,12 +32,13 @@ impl Dropout {
     pub fn apply<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let (rate, kept) = match self {
             Self::Off => return input,
-            Self::Host { rate, stream } => {
-                let values = kept(
-                    *rate,
-                    input.shape().num_elements(),
-                    &mut stream.borrow_mut(),
-                );
+            Self::Host { rate, streams } => {
+                let mut streams = streams.borrow_mut();
+                let count = input.shape().num_elements() / streams.len();
+                let values: Vec<f32> = streams
+                    .iter_mut()
+                    .flat_map(|stream| kept(*rate, count, stream))
+                    .collect();
                 (
                     *rate,
                     Tensor::from_data(TensorData::new(values, input.shape()), &input.device()),

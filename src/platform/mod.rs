@@ -15,6 +15,15 @@ pub use web_time::Instant;
 use std::future::poll_fn;
 use std::task::Poll;
 
+/// The present moment, to measure from.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "natively this is the standard clock, in a browser it is not"
+)]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
 /// Seconds since 1970, UTC.
 #[expect(
     clippy::disallowed_methods,

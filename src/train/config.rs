@@ -119,7 +119,7 @@ pub enum Schedule {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluateConfig {
-    /// Steps between evaluations; automatic: 25 evaluations in the run.
+    /// Steps between evaluations; automatic: 40 evaluations in the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
     /// Validation windows measured at each evaluation, the same ones each time.

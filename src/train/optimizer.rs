@@ -3,6 +3,8 @@
 //! burn's own optimizer keeps its state under random parameter ids and reads it synchronously, and its clipping is per
 //! tensor; a run that resumes exactly, also in a browser, needs neither. Nothing here reads from the device.
 
+use std::ops::Add;
+
 use burn::tensor::{Gradients, Tensor};
 
 use crate::error::{Error, Result};
@@ -36,18 +38,6 @@ impl GradientList {
         )
     }
 
-    /// Adds another micro-batch's gradients.
-    #[must_use]
-    pub fn add(self, other: Self) -> Self {
-        Self(
-            self.0
-                .into_iter()
-                .zip(other.0)
-                .map(|(left, right)| left + right)
-                .collect(),
-        )
-    }
-
     /// The root of the sum of all squares: `[1, 1]`.
     pub fn global_norm(&self) -> Tensor<2> {
         let squares = self
@@ -56,6 +46,16 @@ impl GradientList {
             .map(|gradient| gradient.clone().square().sum().reshape([1, 1]))
             .collect();
         Tensor::cat(squares, 0).sum().sqrt().reshape([1, 1])
+    }
+}
+
+impl Add for GradientList {
+    type Output = Self;
+
+    /// Gradients of two parts of a batch.
+    fn add(self, other: Self) -> Self {
+        let pairs = self.0.into_iter().zip(other.0);
+        Self(pairs.map(|(left, right)| left + right).collect())
     }
 }
 

@@ -123,7 +123,7 @@ impl Trainer {
 
     /// Takes one optimizer step on `[batch * length]` tokens, of `steps` in all. Nothing is read from the device.
     pub fn step(&mut self, tokens: &[u32], length: usize, steps: u64) -> Pending {
-        let began = Instant::now();
+        let began = platform::now();
         let train = &self.config.train;
         let index = self.state.step;
         let warmup = train.warmup_steps.unwrap_or((steps / 100).min(100));
@@ -138,7 +138,7 @@ impl Trainer {
             let parts = platform::in_parallel(shares, |share| self.backward(&batch, share));
             for (gradients, loss) in parts {
                 total = Some(match total {
-                    Some((sum, total_loss)) => (sum.add(gradients), total_loss + loss),
+                    Some((sum, total_loss)) => (sum + gradients, total_loss + loss),
                     None => (gradients, loss),
                 });
             }

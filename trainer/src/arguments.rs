@@ -166,7 +166,7 @@ pub struct RunArguments {
         allow_negative_numbers = true
     )]
     pub random_length: Option<f64>,
-    /// Steps between evaluations [default: a 25th of the run]
+    /// Steps between evaluations [default: a 40th of the run]
     #[arg(long, value_name = "STEPS", help_heading = "Training")]
     pub evaluate_every: Option<u64>,
     /// Configuration file; flags override it

@@ -1,6 +1,6 @@
 //! The backends this binary was built with, and what they find on this machine.
 
-use crossover::device::{Candidate, DeviceChoice, Selected, is_software_adapter, select};
+use crossover::device::{Candidate, DeviceChoice, Selected, select};
 use crossover::error::{Error, Result};
 use crossover::platform;
 
@@ -54,6 +54,7 @@ fn cpu() -> Option<Candidate> {
 #[cfg(feature = "wgpu")]
 fn gpus() -> Vec<Candidate> {
     use burn::tensor::{Device, DeviceType};
+    use crossover::device::is_software_adapter;
 
     Device::enumerate(DeviceType::Wgpu)
         .into_iter()

@@ -1,5 +1,7 @@
 //! How numbers read everywhere: in the report, in the terminal, on the command line.
 
+use time::OffsetDateTime;
+
 use crossover::lab::Estimate;
 
 /// A loss or a difference of losses: three decimals, a true minus sign, never "−0.000".
@@ -112,18 +114,25 @@ pub fn memory(bytes: u64) -> String {
 
 /// A moment, from seconds since 1970: 2026-02-28 14:05 UTC.
 pub fn utc(unix: u64) -> String {
-    // Days are counted in eras of 400 years that begin on 1 March 2000 - 5 * 400: the leap day comes last.
-    let days = unix / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = (shifted_month + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute) = (unix / 3_600 % 24, unix / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    let moment = moment(unix);
+    let (hour, minute, _) = moment.to_hms();
+    format!("{} {hour:02}:{minute:02} UTC", moment.date())
+}
+
+/// The same moment as the beginning of a file name, to the second: 20260228-140500.
+pub fn file_stamp(unix: u64) -> String {
+    let moment = moment(unix);
+    let (hour, minute, second) = moment.to_hms();
+    let date = moment.date().to_string().replace('-', "");
+    format!("{date}-{hour:02}{minute:02}{second:02}")
+}
+
+/// What is no date on any calendar is shown as 1970.
+fn moment(unix: u64) -> OffsetDateTime {
+    i64::try_from(unix)
+        .ok()
+        .and_then(|unix| OffsetDateTime::from_unix_timestamp(unix).ok())
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -171,6 +180,8 @@ mod tests {
         assert_eq!(utc(0), "1970-01-01 00:00 UTC");
         assert_eq!(utc(951_782_400), "2000-02-29 00:00 UTC");
         assert_eq!(utc(1_772_287_500), "2026-02-28 14:05 UTC");
+        assert_eq!(utc(u64::MAX), "1970-01-01 00:00 UTC");
+        assert_eq!(file_stamp(1_772_287_507), "20260228-140507");
         assert_eq!(memory(64_000_000), "61 MiB");
         assert_eq!(memory(3 << 30), "3.0 GiB");
     }

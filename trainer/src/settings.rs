@@ -10,6 +10,7 @@ use crossover::train::RunConfig;
 use serde::de::DeserializeOwned;
 
 use crate::arguments::{CommonArguments, ModelArguments, RunArguments};
+use crate::numbers;
 
 /// Puts a flag's value over a setting, where it was given.
 fn overlay<T>(setting: &mut T, flag: Option<T>) {
@@ -136,7 +137,10 @@ pub fn default_folder(config: &RunConfig) -> PathBuf {
         })
         .take(40)
         .collect();
-    let first = Path::new("runs").join(format!("{}-{name}", timestamp(platform::unix_seconds())));
+    let first = Path::new("runs").join(format!(
+        "{}-{name}",
+        numbers::file_stamp(platform::unix_seconds())
+    ));
     std::iter::once(first.clone())
         .chain(
             (2..1_000)
@@ -152,31 +156,6 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
 }
 
-/// `20261123-163012`, UTC, from seconds since 1970 (civil date by Howard Hinnant's `days_from_civil` inverse).
-pub fn timestamp(unix_seconds: u64) -> String {
-    let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}{month:02}{day:02}-{:02}{:02}{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
 /// The seed of a command.
 pub fn seed(common: &CommonArguments) -> u64 {
     common.seed.unwrap_or(1)
@@ -185,13 +164,6 @@ pub fn seed(common: &CommonArguments) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn timestamps_are_civil_dates() {
-        assert_eq!(timestamp(0), "19700101-000000");
-        assert_eq!(timestamp(951_782_400), "20000229-000000");
-        assert_eq!(timestamp(1_795_451_412), "20261123-163012");
-    }
 
     #[test]
     fn flags_lie_over_the_configuration() {

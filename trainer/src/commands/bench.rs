@@ -82,7 +82,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
 
 fn text(bench: &Bench) -> String {
     let mut text = format!(
-        "{}, {} threads\n{} parameters, {} x {} tokens a step\nmatrix product   {}/s\n",
+        "{}, {} threads\n{} parameters, {} x {} tokens a step\nmatrix product   {} FLOP/s\n",
         bench.device,
         bench.threads,
         numbers::count(bench.parameters as f64),
@@ -92,7 +92,7 @@ fn text(bench: &Bench) -> String {
     );
     for speed in &bench.training {
         text += &format!(
-            "{:<16} {} tokens/s, {:.1} ms a step, {}/s ({:.0}% of the matrix product)\n",
+            "{:<16} {} tokens/s, {:.1} ms a step, {} FLOP/s ({:.0}% of the matrix product)\n",
             format!("{} training", speed.objective.name()),
             numbers::count(speed.tokens_per_second),
             speed.step_seconds * 1e3,

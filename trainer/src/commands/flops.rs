@@ -143,9 +143,9 @@ fn preset(name: &str) -> Result<Preset, Error> {
 fn text(counted: &Flops) -> String {
     let mut text = format!(
         "parameters          {}  ({} in matrix products)\n\
-         training            {} a token, in windows of {}\n\
+         training            {} FLOPs a token, in windows of {}\n\
          training state      {}  (weights, gradients and moments in f32)\n\n\
-         generation          AR with cache   masked, a step a token   ratio\n",
+         generation, FLOPs   AR with cache   masked, a step a token   ratio\n",
         numbers::count(counted.parameters as f64),
         numbers::count(counted.matmul_parameters as f64),
         numbers::flops(counted.training_flops_per_token),

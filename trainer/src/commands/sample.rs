@@ -208,16 +208,14 @@ fn trace_files(arguments: &SampleArguments) -> Result<Vec<PathBuf>, Error> {
         ))
         .with_hint("give a file"));
     }
-    if let Some(parent) = first
+    let parent = first
         .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        if !parent.is_dir() {
-            return Err(
-                Error::input(format!("there is no folder `{}`", parent.display()))
-                    .with_hint("make it first, or write the trace elsewhere"),
-            );
-        }
+        .filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+        return Err(
+            Error::input(format!("there is no folder `{}`", parent.display()))
+                .with_hint("make it first, or write the trace elsewhere"),
+        );
     }
     Ok((1..=arguments.samples)
         .map(|number| match number {
