@@ -1,6 +1,8 @@
 //! The backbone: nobody sees what is hidden from it, gradients are the loss's slope, and one seed starts every objective
 //! from the same weights.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::cell::RefCell;
 
 use burn::tensor::{Device, Tensor, TensorData};

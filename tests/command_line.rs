@@ -67,6 +67,8 @@ fn crossover<I: AsRef<std::ffi::OsStr>>(
     let output = Command::new(CROSSOVER)
         .args(arguments)
         .current_dir(folder)
+        // Without it, the system's Wayland library complains on stderr whenever GPUs are looked for.
+        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -1,5 +1,7 @@
 //! The house's rules that a reader relies on: rooms import only from rooms above them, and the platform stays in its room.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! Training does what it says: it reaches a known source's entropy and not below, micro-batches add up to the batch, a
 //! checkpoint continues exactly, and a loss that is no number stops the run.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::Path;
 
 use burn::tensor::Device;

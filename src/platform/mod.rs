@@ -16,18 +16,18 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 /// The present moment, to measure from.
-#[expect(
+#[allow(
     clippy::disallowed_methods,
-    reason = "natively this is the standard clock, in a browser it is not"
+    reason = "natively this is the standard clock, which is banned for its panic in a browser"
 )]
 pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Seconds since 1970, UTC.
-#[expect(
+#[allow(
     clippy::disallowed_methods,
-    reason = "natively this is the standard clock, in a browser it is not"
+    reason = "natively this is the standard clock, which is banned for its panic in a browser"
 )]
 pub fn unix_seconds() -> u64 {
     web_time::SystemTime::now()
