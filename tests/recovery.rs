@@ -105,8 +105,8 @@ fn record(run: &Path) -> Record {
 #[track_caller]
 fn result(run: &Path) -> Value {
     let events = json_lines(&run.join("events.jsonl"));
-    let results = events.iter().filter(|event| event["event"] == "result");
-    let mut result = results.last().expect("the run is finished").clone();
+    let mut results = events.iter().filter(|event| event["event"] == "result");
+    let mut result = results.next_back().expect("the run is finished").clone();
     for clock in ["wall_seconds", "peak_memory_bytes"] {
         result.as_object_mut().unwrap().remove(clock).unwrap();
     }

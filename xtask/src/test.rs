@@ -23,6 +23,16 @@ pub fn run() -> Result<()> {
     let deny = ["--", "-D", "warnings"];
     let native = ["clippy", "--locked", "--workspace", "--all-targets"];
     step(command("cargo", &[&native[..], &deny].concat()))?;
+    let processor_only = [
+        "clippy",
+        "--locked",
+        "-p",
+        "crossover-trainer",
+        "--no-default-features",
+        "--features",
+        "cpu",
+    ];
+    step(command("cargo", &[&processor_only[..], &deny].concat()))?;
     let browser = [
         "clippy",
         "--locked",
