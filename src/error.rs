@@ -61,6 +61,13 @@ impl Error {
         self
     }
 
+    /// Says first what the message is about: a file's name, for instance.
+    #[must_use]
+    pub fn about(mut self, subject: &str) -> Self {
+        self.message = format!("{subject}: {}", self.message);
+        self
+    }
+
     /// Keeps the underlying cause for [`StdError::source`].
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -12,8 +12,12 @@ use crate::error::{Error, Result};
 /// Reads a whole file.
 ///
 /// # Errors
-/// Names the path when it is missing, a folder or unreadable.
+/// Names the path when it is missing, unreadable, or something that may have no end (a device, a pipe).
 pub fn read_file(path: &str) -> Result<Vec<u8>> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Err(Error::input(format!("`{path}` is no regular file"))
+            .with_hint("save the text to a file: a resumed run has to find it again"));
+    }
     fs::read(path).map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::NotFound => "check the spelling, or give the full path",

@@ -63,7 +63,7 @@ pub enum Command {
 }
 
 /// Flags of every command.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct CommonArguments {
     /// Print JSON lines on stdout; everything else goes to stderr
     #[arg(long, help_heading = "Common")]
@@ -80,7 +80,7 @@ pub struct CommonArguments {
 }
 
 /// Flags shared by `race` and `train`.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct RunArguments {
     /// Text files, `markov:FILE.toml`, or `grids:latin-5|latin-6|sudoku-4|sudoku-6` [default: grids:latin-5]
     #[arg(long, value_name = "SOURCE", num_args = 1.., help_heading = "Data")]
@@ -187,7 +187,7 @@ pub struct RunArguments {
 }
 
 /// The backbone's shape.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct ModelArguments {
     /// Width of the model
     #[arg(long, value_name = "N", help_heading = "Model")]
@@ -210,7 +210,7 @@ pub struct ModelArguments {
 }
 
 /// `race`.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct RaceArguments {
     /// AR's opponent: masked
     #[arg(long, value_name = "OBJECTIVE", help_heading = "Training")]
@@ -221,7 +221,7 @@ pub struct RaceArguments {
 }
 
 /// `train`.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct TrainArguments {
     /// ar or masked
     #[arg(long, value_name = "OBJECTIVE", required_unless_present_any = ["resume", "config"], help_heading = "Training")]

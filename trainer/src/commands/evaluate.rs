@@ -1,7 +1,7 @@
 //! `evaluate`: a checkpoint's likelihood of a text, with its standard error.
 
 use anyhow::Result;
-use crossover::corpus::Windows;
+use crossover::corpus::{Tokenizer, Windows};
 use crossover::error::Error;
 use crossover::evaluate::{
     Mean, autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound,
@@ -50,9 +50,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         );
     }
     let path = arguments.text.display().to_string();
-    let tokens = checkpoint
-        .tokenizer
-        .encode_bytes(&platform::read_file(&path)?)?;
+    let tokens = tokens(&path, &checkpoint.tokenizer)?;
     let length = checkpoint.length;
     let all = Windows::new(tokens, length);
     if all.len() < 2 {
@@ -109,6 +107,17 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         return print_json(&measured);
     }
     print_text(&text(&measured))
+}
+
+/// The text's tokens. Generated sources have no line breaks in their vocabulary, but files of grids or symbols do.
+fn tokens(path: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, Error> {
+    let mut bytes = platform::read_file(path)?;
+    if matches!(tokenizer, Tokenizer::Symbols { .. }) {
+        bytes.retain(|byte| !matches!(byte, b'\n' | b'\r'));
+    }
+    tokenizer
+        .encode_bytes(&bytes)
+        .map_err(|error| error.about(&format!("`{path}`")))
 }
 
 fn estimate(mean: Mean) -> Estimate {

@@ -54,7 +54,17 @@ fn run(
     let mut common = arguments.common.clone();
     let command = match &arguments.resume {
         Some(folder) => {
-            // A resumed run goes on as it began, unless told otherwise.
+            let alone = RunArguments {
+                resume: arguments.resume.clone(),
+                common: arguments.common.clone(),
+                ..RunArguments::default()
+            };
+            if *arguments != alone {
+                eprintln!(
+                    "warning: a resumed run goes on as it began; its other flags are ignored"
+                );
+            }
+            // The same device and threads as before, unless told otherwise.
             let provenance = settings::read_config(&folder.join("config.toml"))?.provenance;
             common.threads = common
                 .threads
