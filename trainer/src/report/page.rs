@@ -10,9 +10,12 @@ use crate::numbers;
 
 /// What earlier races have shown about regularisation. Plain text, a paragraph.
 const PILOTS: &str = "Regularisation is what decides between the second and the third crossover. On little data, AR \
-    repeats its windows until it knows them by heart; dropout, weight decay or masked inputs can delay that and lower \
-    its best. Diffusion sees its inputs masked anyway, differently each time, which regularises it from the start. So \
-    a claim that diffusion overtakes AR is only as strong as the AR it is compared with.";
+    repeats its windows until it knows them by heart; dropout, weight decay or masked inputs delay that and lower its \
+    best. Diffusion sees its inputs masked anyway, differently each time. On the default race's 1,000 Latin squares \
+    (one seed each, test part): AR without dropout 0.614 ± 0.003, AR with dropout 0.3 0.524 ± 0.002 after 120 epochs; \
+    diffusion without dropout at most 0.560 ± 0.001 (0.519 ± 0.003 left to right), with dropout 0.1 at most \
+    0.612 ± 0.001, both after 100. So at this budget diffusion overtakes an AR that is stopped in time; against a \
+    well-regularised AR its bound is behind and its exact left-to-right likelihood is level.";
 
 /// The whole page.
 pub fn page(run: &Run) -> String {

@@ -10,7 +10,7 @@ const SIGNIFICANT: f64 = 2.0;
 
 /// Why no single race speaks of the third crossover.
 pub const REGULARISED: &str = "not measured. A race tries one regularisation only; whether AR stays ahead with the \
-    best dropout, weight decay and input masking takes a sweep (`crossover sweep`).";
+    best dropout, weight decay and input masking takes many races.";
 
 /// Where a race stands while it runs: the best bound so far against the best AR loss so far, on validation.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -262,7 +262,7 @@ Envelope crossover: epoch 61. Diffusion's bound is below the best AR ever
   SE).
 Regularised envelope: not measured. A race tries one regularisation only;
   whether AR stays ahead with the best dropout, weight decay and input masking
-  takes a sweep (`crossover sweep`).
+  takes many races.
 
 Report: runs/a/report.html
 "
