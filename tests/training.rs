@@ -137,7 +137,6 @@ fn a_race_starts_both_models_from_the_same_weights() {
         folder: path.display().to_string(),
         force: false,
     });
-    // The checkpoints before step 1 are overwritten at the first evaluation: read them while it is being prepared.
     let mut started = None;
     while let Ok(event) = lab.events().recv_blocking() {
         if let Event::Started(told) = event {
