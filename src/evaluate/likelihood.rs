@@ -19,6 +19,11 @@ use crate::model::{Predictor, Visibility};
 use crate::platform::yield_now;
 use crate::random::{Purpose, Stream};
 
+/// Windows to measure at once: enough to fill a device, few enough for memory.
+pub fn windows_at_once(length: usize) -> usize {
+    (4_096 / length).max(1)
+}
+
 /// Exact negative log-likelihood of each window under a model that reads left to right: nats per token, `[windows]`.
 ///
 /// The first token is predicted from the start token (MASK), so every token counts.

@@ -13,5 +13,7 @@
 mod likelihood;
 mod statistics;
 
-pub use likelihood::{autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound};
+pub use likelihood::{
+    autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound, windows_at_once,
+};
 pub use statistics::{Mean, paired_difference, share};

@@ -1,12 +1,14 @@
 //! The measurement at the end of a run: the best checkpoints, on the test part, with standard errors.
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Mean, k_order_bound, left_to_right_nats, paired_difference, share};
+use crate::evaluate::{
+    Mean, k_order_bound, left_to_right_nats, paired_difference, share, windows_at_once,
+};
 use crate::lab::crossover;
 use crate::lab::protocol::{
     CheckpointKind, Estimate, Event, GridShare, Outcome, RaceResult, TrainResult,
 };
-use crate::lab::session::{Session, evaluation_batch, file_name, nats, write};
+use crate::lab::session::{Session, file_name, nats, write};
 use crate::model::Decoder;
 use crate::objective::Objective;
 use crate::platform;
@@ -123,8 +125,8 @@ async fn grid_shares(
             shares.push(GridShare {
                 objective: best.objective,
                 samples: count as u64,
-                valid: estimate(share(valid.iter().copied())?),
-                novel: estimate(share(novel)?),
+                valid: share(valid.iter().copied())?.into(),
+                novel: share(novel)?.into(),
             });
         }
         session.check()?;
@@ -191,8 +193,8 @@ async fn race_result(
         // The test part has to confirm what the validation part showed.
         envelope_crossover_epoch: found.envelope.filter(|_| crossover::is_below(&difference)),
         floor_nats: session.corpus.floor_nats,
-        masked_left_to_right: left_to_right.map(estimate),
-        masked_k_order: k_order.map(estimate),
+        masked_left_to_right: left_to_right.map(Estimate::from),
+        masked_k_order: k_order.map(Estimate::from),
         orders: k_order.map(|_| orders as u64),
         test_windows: ar_mean.count as u64,
         tokens: (ar_mean.count * session.corpus.length()) as u64,
@@ -216,7 +218,7 @@ async fn chains(
         let count = (CHAIN_TOKENS / (length * forwards)).min(windows.len());
         (count >= 2).then(|| &windows[..count])
     };
-    let batch = evaluation_batch(length);
+    let batch = windows_at_once(length);
     let mut left_to_right = None;
     if let Some(windows) = affordable(length) {
         session.emit(Event::Progress {
@@ -232,11 +234,4 @@ async fn chains(
         session.check()?;
     }
     Ok((left_to_right, k_order))
-}
-
-fn estimate(mean: Mean) -> Estimate {
-    Estimate {
-        mean: mean.mean,
-        se: mean.se,
-    }
 }

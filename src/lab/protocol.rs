@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::Mean;
 use crate::objective::{Bound, Objective};
 use crate::train::{Metrics, RunConfig};
 
@@ -146,6 +147,15 @@ pub struct Estimate {
     pub mean: f64,
     /// Its standard error.
     pub se: f64,
+}
+
+impl From<Mean> for Estimate {
+    fn from(mean: Mean) -> Self {
+        Self {
+            mean: mean.mean,
+            se: mean.se,
+        }
+    }
 }
 
 /// The race's headline: the best checkpoints re-measured on the test part, and where the curves crossed.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crate::corpus::{Corpus, EpochOrder};
 use crate::device::Selected;
 use crate::error::{Error, Kind, Result};
-use crate::evaluate::{Mean, autoregressive_nats, masked_bound};
+use crate::evaluate::{Mean, autoregressive_nats, masked_bound, windows_at_once};
 use crate::lab::crossover::Evaluation;
 use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
 use crate::lab::{Control, finale};
@@ -164,7 +164,7 @@ fn resolve(mut config: RunConfig, corpus: &Corpus, shape: &Shape, device: &Selec
         .max(1);
     train.epochs = steps as f64 * train.batch as f64 / windows;
     train.steps = Some(steps);
-    train.warmup_steps = Some(train.warmup_steps.unwrap_or((steps / 100).min(100)));
+    train.warmup_steps = Some(train.warmup(steps));
     train.micro_batch = Some(train.micro_batch.unwrap_or(train.batch));
     config.evaluate.every = Some(config.evaluate.every.unwrap_or(steps.div_ceil(40)));
     config.provenance = Some(Provenance {
@@ -541,11 +541,6 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Windows measured at once: enough to fill the device, few enough for memory.
-pub(super) fn evaluation_batch(length: usize) -> usize {
-    (4_096 / length).max(1)
-}
-
 /// Loss of each window by a model's own likelihood, nats per token.
 pub(super) async fn nats(
     model: &Decoder,
@@ -555,7 +550,7 @@ pub(super) async fn nats(
     seed: u64,
 ) -> Result<Vec<f64>> {
     let length = windows.first().map_or(1, |window| window.len());
-    let batch = evaluation_batch(length);
+    let batch = windows_at_once(length);
     match objective {
         Objective::Autoregressive => autoregressive_nats(model, windows, batch).await,
         Objective::Masked => masked_bound(model, windows, levels, seed, batch).await,

@@ -103,6 +103,13 @@ impl Default for TrainConfig {
     }
 }
 
+impl TrainConfig {
+    /// Warm-up steps of a run of `steps`: as set, or 1% of them and at most 100.
+    pub fn warmup(&self, steps: u64) -> u64 {
+        self.warmup_steps.unwrap_or((steps / 100).min(100))
+    }
+}
+
 /// How the learning rate moves after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

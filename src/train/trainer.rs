@@ -126,7 +126,7 @@ impl Trainer {
         let began = platform::now();
         let train = &self.config.train;
         let index = self.state.step;
-        let warmup = train.warmup_steps.unwrap_or((steps / 100).min(100));
+        let warmup = train.warmup(steps);
         let learning_rate = schedule::learning_rate(train, warmup, index, steps);
         let batch = self.batch(tokens, length);
         let sequences = batch.inputs.len() / batch.length;

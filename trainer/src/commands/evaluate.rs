@@ -4,7 +4,7 @@ use anyhow::Result;
 use crossover::corpus::{Tokenizer, Windows};
 use crossover::error::Error;
 use crossover::evaluate::{
-    Mean, autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound,
+    Mean, autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound, windows_at_once,
 };
 use crossover::lab::{Estimate, load_checkpoint};
 use crossover::objective::{Bound, Objective};
@@ -14,9 +14,6 @@ use serde::Serialize;
 use crate::arguments::EvaluateArguments;
 use crate::commands::{print_json, print_text};
 use crate::{devices, numbers, settings};
-
-/// Windows measured at once hold about this many tokens.
-const BATCH_TOKENS: usize = 4_096;
 
 #[derive(Serialize)]
 struct Measured {
@@ -66,7 +63,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         .take(all.count(arguments.windows.max(2)))
         .collect();
     let seed = settings::seed(&arguments.common);
-    let batch = (BATCH_TOKENS / length).max(1);
+    let batch = windows_at_once(length);
     let model = &loaded.model;
     let measured = pollster::block_on(async {
         let nats = match checkpoint.objective {
@@ -80,8 +77,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
             let left_to_right = left_to_right_nats(model, &windows, batch).await?;
             let several = k_order_bound(model, &windows, orders, seed, batch).await?;
             chains = (
-                Some(estimate(Mean::of(&left_to_right)?)),
-                Some(estimate(Mean::of(&several)?)),
+                Some(Mean::of(&left_to_right)?.into()),
+                Some(Mean::of(&several)?.into()),
             );
         }
         let mean = Mean::of(&nats)?;
@@ -118,13 +115,6 @@ fn tokens(path: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, Error> {
     tokenizer
         .encode_bytes(&bytes)
         .map_err(|error| error.about(&format!("`{path}`")))
-}
-
-fn estimate(mean: Mean) -> Estimate {
-    Estimate {
-        mean: mean.mean,
-        se: mean.se,
-    }
 }
 
 fn text(measured: &Measured) -> String {
