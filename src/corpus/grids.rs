@@ -116,9 +116,7 @@ pub(super) fn parts(config: &CorpusConfig, name: &str, seed: u64) -> Result<Part
     let validation = grid.draw_new(&mut stream, &mut drawn, held_out);
     let train = grid.draw_new(&mut stream, &mut drawn, unique);
     Ok(Parts {
-        tokenizer: Tokenizer::Symbols {
-            symbols: Alphabet::new(('1'..='9').take(grid.side))?,
-        },
+        tokenizer: Tokenizer::symbols(Alphabet::new(('1'..='9').take(grid.side))?),
         length: cells,
         train,
         validation,

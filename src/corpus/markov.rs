@@ -53,9 +53,7 @@ pub(super) fn parts(config: &CorpusConfig, file: &str, text: &[u8], seed: u64) -
         )
     };
     Ok(Parts {
-        tokenizer: Tokenizer::Symbols {
-            symbols: chain.symbols.clone(),
-        },
+        tokenizer: Tokenizer::symbols(chain.symbols.clone()),
         length,
         train: stream(0, unique),
         validation: stream(1, held_out),

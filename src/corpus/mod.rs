@@ -27,7 +27,7 @@ pub use config::CorpusConfig;
 pub use grids::Grid;
 pub use markov::MarkovChain;
 pub use order::{EpochOrder, TrainingData};
-pub use tokenizer::{Alphabet, Tokenizer};
+pub use tokenizer::{Alphabet, Bpe, Encoder, Tokenizer, piece_length};
 
 /// Tokens in a window of text or of a Markov chain, unless the configuration says otherwise.
 pub const DEFAULT_LENGTH: usize = 64;

@@ -23,7 +23,7 @@ pub(super) fn parts(config: &CorpusConfig, text: &[u8]) -> Result<Parts> {
             Error::input(format!("`{names}` is empty")).with_hint("give a file that holds text")
         );
     }
-    let tokenizer = Tokenizer::for_text(&config.tokenizer, text)
+    let tokenizer = Tokenizer::for_documents(&config.tokenizer, [Ok(text)])
         .map_err(|error| error.about(&format!("`{names}`")))?;
     let mut train = tokenizer.encode_bytes(text)?;
     let length = config.length.unwrap_or(DEFAULT_LENGTH);

@@ -109,7 +109,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
 /// The text's tokens. Generated sources have no line breaks in their vocabulary, but files of grids or symbols do.
 fn tokens(path: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, Error> {
     let mut bytes = platform::read_file(path)?;
-    if matches!(tokenizer, Tokenizer::Symbols { .. }) {
+    if tokenizer.is_generated() {
         bytes.retain(|byte| !matches!(byte, b'\n' | b'\r'));
     }
     tokenizer
