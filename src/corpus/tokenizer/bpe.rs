@@ -1,45 +1,32 @@
-//! Byte-level BPE, in the `tokenizer.json` that Hugging Face's `tokenizers` reads and writes.
+//! Byte-level BPE: in each word of a text, neighbours are merged, starting from bytes, in the order in which the merges
+//! were learnt.
 //!
-//! Text is cut into words by a regular expression, and in each word neighbours are merged, starting from bytes, in the
-//! order in which the merges were learnt. The library finds words and merges; what an id stands for is our own table.
-//!
-//! A file that somebody else wrote may do more. What would change the text is left out: NFC normalization and a space
-//! before the first word. Tokens that are marked as special are never found in text. Everything else that doesn't
-//! bring back every text is refused.
+//! The ids are those of Hugging Face's `tokenizers` for the same `tokenizer.json`. That library reads the file and finds
+//! words; merging is ours, because the library also tracks where in the text each token came from, which takes most
+//! of its time and which nobody here asks.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value, json};
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use serde_json::Value;
+use tokenizers::normalizers::NormalizerWrapper;
+use tokenizers::{OffsetReferential, OffsetType};
 
+use super::file::{self, Contents, MOST_IDS};
 use super::train;
+use super::words::WordFinder;
 use crate::error::{Error, Result};
-
-/// The most ids of a vocabulary: several times what published models use.
-const MOST_IDS: usize = 1 << 20;
-
-/// What every tokenizer must give back as it was.
-const TRIAL: &str =
-    " It's\tre\u{301}sumé №42,\r\n\n    ＡＢＣ 漢字 👩\u{200D}🚀\u{a0}\u{3000}end <s>  \n";
-
-const USE_ANOTHER: &str = "use a byte-level BPE tokenizer (GPT-2, GPT-NeoX and Qwen have one), or let `--tokenizer \
-                           bpe:N` train one on the text";
 
 /// A byte-level BPE vocabulary and its merges; cheap to clone.
 #[derive(Clone)]
 pub struct Bpe(Arc<Loaded>);
 
 struct Loaded {
-    library: tokenizers::Tokenizer,
-    /// What each id stands for; nothing where the file leaves an id out.
-    bytes: Vec<Box<[u8]>>,
-    /// The id of each byte by itself.
-    byte_ids: [u32; 256],
-    /// The pairs in the order in which they are merged.
-    merges: Vec<(u32, u32)>,
+    file: Value,
+    contents: Contents,
 }
 
 impl Bpe {
@@ -47,7 +34,8 @@ impl Bpe {
     ///
     /// The most frequent pair of neighbours in words is merged first (of equally frequent ones that with the smaller
     /// ids), until there are enough ids or no pair occurs twice. The same documents in the same order give the same
-    /// vocabulary on every machine.
+    /// vocabulary on every machine. Memory goes to the different words, and a text has no end of those: what is new
+    /// after 64 MiB of different words is not counted.
     ///
     /// # Errors
     /// Those of the documents, and when `ids` is less than 256 or more than 2^20.
@@ -56,46 +44,8 @@ impl Bpe {
         documents: impl IntoIterator<Item = Result<Document>>,
     ) -> Result<Self> {
         check_size(ids)?;
-        let word_finder = ByteLevel::new(false, true, true);
-        let words = train::count_words(&word_finder, documents)?;
-        let learnt = train::learn(&words, ids);
-        let symbols: Vec<String> = learnt
-            .tokens
-            .iter()
-            .map(|bytes| to_symbols(bytes))
-            .collect();
-        let merges: Vec<[&str; 2]> = learnt
-            .merges
-            .iter()
-            .map(|&(left, right)| [left, right].map(|id| symbols[id as usize].as_str()))
-            .collect();
-        let vocab: serde_json::Map<String, Value> = symbols
-            .iter()
-            .zip(0_u32..)
-            .map(|(symbol, id)| (symbol.clone(), id.into()))
-            .collect();
-        Self::from_value(json!({
-            "version": "1.0",
-            "truncation": null,
-            "padding": null,
-            "added_tokens": [],
-            "normalizer": null,
-            "pre_tokenizer": word_finder,
-            "post_processor": null,
-            "decoder": word_finder,
-            "model": {
-                "type": "BPE",
-                "dropout": null,
-                "unk_token": null,
-                "continuing_subword_prefix": null,
-                "end_of_word_suffix": null,
-                "fuse_unk": false,
-                "byte_fallback": false,
-                "ignore_merges": false,
-                "vocab": vocab,
-                "merges": merges,
-            },
-        }))
+        let words = train::count_words(&WordFinder::gpt_2()?, documents)?;
+        Self::from_value(file::write(&train::learn(&words, ids)))
     }
 
     /// Reads a `tokenizer.json`.
@@ -103,75 +53,12 @@ impl Bpe {
     /// # Errors
     /// When it is something else, or a tokenizer that doesn't bring back every text.
     pub fn from_file(file: &[u8]) -> Result<Self> {
-        let value = serde_json::from_slice(file).map_err(|error| {
-            Error::input("this is no `tokenizer.json`")
-                .with_source(error)
-                .with_hint(USE_ANOTHER)
-        })?;
-        Self::from_value(value)
+        Self::from_value(file::parse(file)?)
     }
 
     fn from_value(mut file: Value) -> Result<Self> {
-        if !file.is_object() {
-            return Err(refused("it is no `tokenizer.json`"));
-        }
-        keep_the_text(&mut file)?;
-        let model = Model::check(&file)?;
-        let library: tokenizers::Tokenizer = serde_json::from_value(file).map_err(|error| {
-            refused("the `tokenizers` library can't read it").with_source(error)
-        })?;
-        Self::new(library, model)
-    }
-
-    fn new(mut library: tokenizers::Tokenizer, model: Model) -> Result<Self> {
-        library.set_encode_special_tokens(true);
-        let Model {
-            mut bytes,
-            byte_ids,
-            merges,
-        } = model;
-        for (id, added) in library.get_added_tokens_decoder() {
-            let id = id as usize;
-            if id >= MOST_IDS {
-                return Err(refused(&format!("it has the id {id}")));
-            }
-            if id >= bytes.len() {
-                bytes.resize(id + 1, Box::default());
-            }
-            let text = added.content.into_bytes().into_boxed_slice();
-            if !bytes[id].is_empty() && bytes[id] != text {
-                return Err(refused(&format!("two of its tokens have the id {id}")));
-            }
-            bytes[id] = text;
-        }
-        let loaded = Self(Arc::new(Loaded {
-            library,
-            bytes,
-            byte_ids,
-            merges,
-        }));
-        loaded.encode(TRIAL.as_bytes(), &mut Vec::new())?;
-        Ok(loaded)
-    }
-
-    /// Number of ids.
-    pub fn len(&self) -> usize {
-        self.0.bytes.len()
-    }
-
-    /// Never: every byte has an id.
-    pub fn is_empty(&self) -> bool {
-        self.0.bytes.is_empty()
-    }
-
-    /// What an id stands for; nothing where there is no such id.
-    pub fn bytes(&self, id: u32) -> &[u8] {
-        self.0.bytes.get(id as usize).map_or(&[], |bytes| bytes)
-    }
-
-    /// The pairs of ids in the order in which they are merged.
-    pub fn merges(&self) -> &[(u32, u32)] {
-        &self.0.merges
+        let contents = file::read(&mut file)?;
+        Ok(Self(Arc::new(Loaded { file, contents })))
     }
 
     /// The tokenizer as a `tokenizer.json`, for Hugging Face's libraries.
@@ -179,53 +66,148 @@ impl Bpe {
     /// # Errors
     /// Never: what could be read can be written.
     pub fn to_file(&self) -> Result<String> {
-        self.0
-            .library
-            .to_string(true)
+        serde_json::to_string_pretty(&self.0.file)
             .map_err(|error| Error::work("the tokenizer can't be written").with_source(error))
     }
 
-    /// Appends the ids of one piece of a document. What is no UTF-8 gets the ids of its bytes.
-    ///
-    /// # Errors
-    /// When the tokenizer's regular expressions drop a part of the text.
-    pub(super) fn encode(&self, piece: &[u8], ids: &mut Vec<u32>) -> Result<()> {
-        for chunk in piece.utf8_chunks() {
-            if !chunk.valid().is_empty() {
-                self.encode_text(chunk.valid(), ids)?;
-            }
-            let broken = chunk.invalid().iter();
-            ids.extend(broken.map(|&byte| self.0.byte_ids[byte as usize]));
-        }
-        Ok(())
+    /// How many ids there are.
+    pub fn ids(&self) -> u32 {
+        self.0.contents.bytes.len() as u32
     }
 
-    fn encode_text(&self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
-        let encoded = self
-            .0
-            .library
-            .encode_fast(text, false)
-            .map_err(|error| Error::work("the tokenizer failed").with_source(error))?;
-        let mut rest = text.as_bytes();
-        for &id in encoded.get_ids() {
-            rest = rest
-                .strip_prefix(self.bytes(id))
-                .ok_or_else(|| lost(rest))?;
-        }
-        if !rest.is_empty() {
-            return Err(lost(rest));
-        }
-        ids.extend_from_slice(encoded.get_ids());
-        Ok(())
+    /// What an id stands for; nothing where there is no such id.
+    pub fn bytes(&self, id: u32) -> &[u8] {
+        let bytes = self.0.contents.bytes.get(id as usize);
+        bytes.map_or(&[], |bytes| bytes)
     }
+
+    /// The pairs of ids in the order in which they are merged.
+    pub fn merges(&self) -> Vec<(u32, u32)> {
+        let merges = self.0.contents.merges.iter();
+        let mut ranked: Vec<_> = merges.map(|(pair, (rank, _))| (*rank, *pair)).collect();
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, pair)| pair).collect()
+    }
+
+    /// Appends the ids of one piece of a document. What is no UTF-8 gets the ids of its bytes.
+    pub(super) fn encode(&self, piece: &[u8], ids: &mut Vec<u32>) {
+        let mut seen = HashMap::new();
+        for chunk in piece.utf8_chunks() {
+            self.encode_text(chunk.valid(), &mut seen, ids);
+            let broken = chunk.invalid().iter();
+            ids.extend(broken.map(|&byte| self.0.contents.byte_ids[byte as usize]));
+        }
+    }
+
+    fn encode_text<'t>(&self, text: &'t str, seen: &mut Seen<'t>, ids: &mut Vec<u32>) {
+        let Some(added) = &self.0.contents.added else {
+            return self.encode_words(text, seen, ids);
+        };
+        let found = added.extract_and_normalize(None::<&NormalizerWrapper>, text);
+        for (_, (begin, end), tokens) in
+            found.get_splits(OffsetReferential::Original, OffsetType::Byte)
+        {
+            match tokens {
+                Some(tokens) => ids.extend(tokens.iter().map(|token| token.id)),
+                None => self.encode_words(&text[begin..end], seen, ids),
+            }
+        }
+    }
+
+    fn encode_words<'t>(&self, text: &'t str, seen: &mut Seen<'t>, ids: &mut Vec<u32>) {
+        for word in self.0.contents.words.words(text) {
+            if let Some((begin, end)) = seen.get(word) {
+                ids.extend_from_within(*begin..*end);
+                continue;
+            }
+            let begin = ids.len();
+            match self.0.contents.whole.get(word.as_bytes()) {
+                Some(&id) => ids.push(id),
+                None => self.merge(word.as_bytes(), ids),
+            }
+            seen.insert(word, (begin, ids.len()));
+        }
+    }
+
+    /// Merges the pair of lowest rank, the leftmost where there are several, until none is left.
+    fn merge(&self, word: &[u8], ids: &mut Vec<u32>) {
+        let Contents {
+            byte_ids, merges, ..
+        } = &self.0.contents;
+        let mut tokens: Vec<Token> = (0..word.len())
+            .map(|place| Token {
+                id: byte_ids[word[place] as usize],
+                before: place.checked_sub(1),
+                behind: Some(place + 1).filter(|&behind| behind < word.len()),
+                merged: false,
+            })
+            .collect();
+        // Rank, place of the left half, and what the pair becomes.
+        let mut queue: BinaryHeap<Reverse<(u32, usize, u32)>> = tokens
+            .windows(2)
+            .enumerate()
+            .filter_map(|(place, pair)| {
+                let (rank, id) = merges.get(&(pair[0].id, pair[1].id))?;
+                Some(Reverse((*rank, place, *id)))
+            })
+            .collect();
+        while let Some(Reverse((_, place, id))) = queue.pop() {
+            let left = tokens[place];
+            let Some(behind) = left.behind.filter(|_| !left.merged) else {
+                continue;
+            };
+            let right = tokens[behind];
+            // Another merge was faster, unless what it left becomes the same.
+            if merges
+                .get(&(left.id, right.id))
+                .is_none_or(|found| found.1 != id)
+            {
+                continue;
+            }
+            tokens[behind].merged = true;
+            tokens[place].id = id;
+            tokens[place].behind = right.behind;
+            if let Some(next) = right.behind {
+                tokens[next].before = Some(place);
+            }
+            let neighbours = [
+                left.before.map(|before| (before, (tokens[before].id, id))),
+                right.behind.map(|next| (place, (id, tokens[next].id))),
+            ];
+            for (place, pair) in neighbours.into_iter().flatten() {
+                if let Some((rank, id)) = merges.get(&pair) {
+                    queue.push(Reverse((*rank, place, *id)));
+                }
+            }
+        }
+        ids.extend(
+            tokens
+                .iter()
+                .filter(|token| !token.merged)
+                .map(|token| token.id),
+        );
+    }
+}
+
+/// Where the ids of a piece's words are, once a word has occurred.
+type Seen<'t> = HashMap<&'t str, (usize, usize)>;
+
+/// A token of a word, at the place of its first byte.
+#[derive(Clone, Copy)]
+struct Token {
+    id: u32,
+    before: Option<usize>,
+    behind: Option<usize>,
+    /// Into the one before it.
+    merged: bool,
 }
 
 impl fmt::Debug for Bpe {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Bpe")
-            .field("ids", &self.len())
-            .field("merges", &self.0.merges.len())
+            .field("ids", &self.ids())
+            .field("merges", &self.0.contents.merges.len())
             .finish_non_exhaustive()
     }
 }
@@ -233,11 +215,7 @@ impl fmt::Debug for Bpe {
 /// Two are equal when their files are.
 impl PartialEq for Bpe {
     fn eq(&self, other: &Self) -> bool {
-        let file = |bpe: &Self| bpe.0.library.to_string(false).ok();
-        Arc::ptr_eq(&self.0, &other.0)
-            || self.0.bytes == other.0.bytes
-                && self.0.merges == other.0.merges
-                && file(self) == file(other)
+        Arc::ptr_eq(&self.0, &other.0) || self.0.file == other.0.file
     }
 }
 
@@ -245,7 +223,7 @@ impl Eq for Bpe {}
 
 impl Serialize for Bpe {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.library.serialize(serializer)
+        self.0.file.serialize(serializer)
     }
 }
 
@@ -278,202 +256,291 @@ fn check_size(ids: usize) -> Result<()> {
     Ok(())
 }
 
-fn refused(reason: &str) -> Error {
-    Error::input(format!("this tokenizer can't be used: {reason}")).with_hint(USE_ANOTHER)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use proptest::prelude::*;
+    use serde_json::json;
 
-fn lost(rest: &[u8]) -> Error {
-    let text = String::from_utf8_lossy(rest);
-    let shown: String = text.chars().take(12).collect();
-    refused(&format!(
-        "it doesn't bring back every text (it changes `{}`)",
-        shown.escape_debug()
-    ))
-}
+    const TEXT: &str = "the cat in the hat, the rat's 1234 tails\n\n    if (x == 10) { return 2024; }\n\
+                        grün, grüner, am grünsten: 漢字漢字 👩\u{200D}🚀👩\u{200D}🚀 ---- ======== aaaa aaaaaaa\n";
 
-/// Takes out of a `tokenizer.json` what would change the text, and refuses what can't be taken out.
-fn keep_the_text(file: &mut Value) -> Result<()> {
-    for left_out in ["truncation", "padding"] {
-        file[left_out] = Value::Null;
+    fn trained() -> Bpe {
+        Bpe::train(320, [Ok(TEXT.repeat(2))]).unwrap()
     }
-    match kind(&file["normalizer"]) {
-        None => {}
-        Some("NFC") => file["normalizer"] = Value::Null,
-        Some(other) => {
-            return Err(refused(&format!(
-                "its normalizer `{other}` changes the text"
-            )));
-        }
+
+    fn sequence(steps: impl IntoIterator<Item = Value>) -> Value {
+        let in_bytes = json!({
+            "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false
+        });
+        let parts: Vec<Value> = steps.into_iter().chain([in_bytes]).collect();
+        json!({"type": "Sequence", "pretokenizers": parts})
     }
-    if !works_on_bytes(&mut file["pre_tokenizer"])? {
-        return Err(refused(
-            "it doesn't work on bytes (it has no `ByteLevel` pre-tokenizer)",
-        ));
+
+    fn split(pattern: &str, behavior: &str, invert: bool) -> Value {
+        json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": behavior, "invert": invert})
     }
-    let added = file["added_tokens"].as_array().into_iter().flatten();
-    for token in added {
-        let is = |field: &str| token[field] == true;
-        if !is("special") && (is("lstrip") || is("rstrip")) {
-            return Err(refused(&format!(
-                "its token `{}` swallows the spaces around it",
-                token["content"].as_str().unwrap_or_default()
-            )));
-        }
-    }
-    Ok(())
-}
 
-/// The `type` of a part of the file, when it has that part.
-fn kind(part: &Value) -> Option<&str> {
-    (!part.is_null()).then(|| part["type"].as_str().unwrap_or("of no known type"))
-}
-
-/// Whether this pre-tokenizer ends in bytes; a space that it would put before the first word is taken out.
-fn works_on_bytes(pre_tokenizer: &mut Value) -> Result<bool> {
-    match kind(pre_tokenizer) {
-        Some("ByteLevel") => {
-            pre_tokenizer["add_prefix_space"] = false.into();
-            Ok(true)
-        }
-        Some("Sequence") => {
-            let mut found = false;
-            for part in pre_tokenizer["pretokenizers"]
-                .as_array_mut()
-                .into_iter()
-                .flatten()
-            {
-                found |= works_on_bytes(part)?;
-            }
-            Ok(found)
-        }
-        None | Some("Split" | "Digits" | "Punctuation" | "UnicodeScripts" | "FixedLength") => {
-            Ok(false)
-        }
-        Some(other) => Err(refused(&format!(
-            "its pre-tokenizer `{other}` doesn't keep the text as it is"
-        ))),
-    }
-}
-
-/// What a `tokenizer.json` says of its model, checked.
-struct Model {
-    bytes: Vec<Box<[u8]>>,
-    byte_ids: [u32; 256],
-    merges: Vec<(u32, u32)>,
-}
-
-impl Model {
-    fn check(file: &Value) -> Result<Self> {
-        let model = &file["model"];
-        match kind(model) {
-            Some("BPE") => {}
-            None => return Err(refused("it has no model")),
-            Some(other) => return Err(refused(&format!("its model is `{other}`, not `BPE`"))),
-        }
-        for field in ["continuing_subword_prefix", "end_of_word_suffix"] {
-            if model[field].as_str().is_some_and(|text| !text.is_empty()) {
-                return Err(refused(&format!("its model has a `{field}`")));
-            }
-        }
-        if model["dropout"]
-            .as_f64()
-            .is_some_and(|dropout| dropout != 0.0)
-        {
-            return Err(refused("its model drops merges by chance (`dropout`)"));
-        }
-        let vocab = model["vocab"]
-            .as_object()
-            .ok_or_else(|| refused("its model has no `vocab`"))?;
-        let mut ids = HashMap::with_capacity(vocab.len());
-        let mut bytes: Vec<Box<[u8]>> = Vec::with_capacity(vocab.len());
-        for (token, id) in vocab {
-            let id = id
-                .as_u64()
-                .and_then(|id| usize::try_from(id).ok())
-                .filter(|&id| id < MOST_IDS)
-                .ok_or_else(|| refused(&format!("`{token}` has the id {id}")))?;
-            if id >= bytes.len() {
-                bytes.resize(id + 1, Box::default());
-            }
-            if token.is_empty() || !bytes[id].is_empty() {
-                return Err(refused(&format!("two of its tokens have the id {id}")));
-            }
-            // What is not written in bytes' symbols can't come out of a text either.
-            let read = from_symbols(token).unwrap_or_else(|| token.clone().into_bytes());
-            bytes[id] = read.into_boxed_slice();
-            ids.insert(token.as_str(), id as u32);
-        }
-
-        let mut byte_ids = [0; 256];
-        for (byte, id) in (0..=u8::MAX).zip(&mut byte_ids) {
-            let symbol = SYMBOLS[byte as usize];
-            *id = *ids
-                .get(symbol.encode_utf8(&mut [0; 4]) as &str)
-                .ok_or_else(|| {
-                    refused(&format!("its vocabulary has no token for the byte {byte}"))
-                })?;
-        }
-
-        let merges = model["merges"]
-            .as_array()
-            .ok_or_else(|| refused("its model has no `merges`"))?;
-        let merges = merges
-            .iter()
-            .map(|merge| {
-                merged(merge, &ids).ok_or_else(|| {
-                    refused(&format!(
-                        "the merge {merge} is not of tokens in its vocabulary"
-                    ))
-                })
+    /// A trained file, changed to look like those of well-known models.
+    fn styles() -> Vec<(&'static str, Value)> {
+        let words = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+        let digits = json!({"type": "Digits", "individual_digits": true});
+        let numbers = json!({"type": "Digits", "individual_digits": false});
+        let added = |content: &str, special: bool| {
+            json!({
+                "id": 0, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": !special, "special": special
             })
-            .collect::<Result<_>>()?;
-        Ok(Self {
-            bytes,
-            byte_ids,
-            merges,
-        })
+        };
+        let with = |change: &dyn Fn(&mut Value)| {
+            let mut file = trained().0.file.clone();
+            change(&mut file);
+            file
+        };
+        vec![
+            (
+                "gpt-2",
+                with(&|file| {
+                    let merges = file["model"]["merges"].as_array().unwrap().iter();
+                    let pairs = merges.map(|pair| {
+                        format!(
+                            "{} {}",
+                            pair[0].as_str().unwrap(),
+                            pair[1].as_str().unwrap()
+                        )
+                    });
+                    file["model"]["merges"] = pairs.collect();
+                    file["added_tokens"] = json!([added("<|endoftext|>", true)]);
+                }),
+            ),
+            (
+                "gpt-neox",
+                with(&|file| {
+                    file["added_tokens"] = json!([
+                        added("<|padding|>", true),
+                        added("    ", false),
+                        added("  ", false)
+                    ]);
+                }),
+            ),
+            (
+                "starcoder",
+                with(&|file| {
+                    let gpt_2 = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+                    file["pre_tokenizer"] =
+                        json!({"type": "Sequence", "pretokenizers": [digits, gpt_2]});
+                }),
+            ),
+            (
+                "qwen",
+                with(&|file| {
+                    file["pre_tokenizer"] = sequence([split(words, "Isolated", false)]);
+                    file["added_tokens"] =
+                        json!([added("<|im_start|>", true), added("<tool>", false)]);
+                }),
+            ),
+            (
+                "llama-3",
+                with(&|file| {
+                    file["pre_tokenizer"] = sequence([split(words, "Isolated", false)]);
+                    file["model"]["ignore_merges"] = true.into();
+                    // Tokens that no merge makes, and ids before them that stand for nothing.
+                    file["model"]["vocab"]["cat"] = 420.into();
+                    file["model"]["vocab"]["Ġhat"] = 421.into();
+                }),
+            ),
+            (
+                "gpt-4",
+                with(&|file| {
+                    file["pre_tokenizer"] = sequence([split(words, "Removed", true)]);
+                }),
+            ),
+            (
+                "deepseek",
+                with(&|file| {
+                    file["pre_tokenizer"] = sequence([
+                        split(r"[\r\n]", "Isolated", false),
+                        split(r"\s?\p{L}+", "Isolated", false),
+                        numbers.clone(),
+                    ]);
+                }),
+            ),
+        ]
     }
-}
 
-/// The ids of `["a", "b"]` or, in older files, `"a b"`, when they and what they become are in the vocabulary.
-fn merged(merge: &Value, ids: &HashMap<&str, u32>) -> Option<(u32, u32)> {
-    let (left, right) = match merge {
-        Value::String(pair) => pair.split_once(' ')?,
-        pair => (pair.get(0)?.as_str()?, pair.get(1)?.as_str()?),
-    };
-    ids.get(format!("{left}{right}").as_str())?;
-    Some((*ids.get(left)?, *ids.get(right)?))
-}
-
-/// The character that stands for each byte in a `tokenizer.json`: printable ones for themselves, the others for those
-/// from U+0100 on, in order.
-const SYMBOLS: [char; 256] = {
-    let mut symbols = ['\0'; 256];
-    let mut next = 256;
-    let mut byte = 0;
-    while byte < 256 {
-        let printable = matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
-        let code = if printable { byte as u32 } else { next };
-        if !printable {
-            next += 1;
-        }
-        if let Some(symbol) = char::from_u32(code) {
-            symbols[byte] = symbol;
-        }
-        byte += 1;
+    fn library(file: &Value) -> tokenizers::Tokenizer {
+        let mut library: tokenizers::Tokenizer = serde_json::from_value(file.clone()).unwrap();
+        library.set_encode_special_tokens(true);
+        library
     }
-    symbols
-};
 
-fn to_symbols(bytes: &[u8]) -> String {
-    bytes.iter().map(|&byte| SYMBOLS[byte as usize]).collect()
-}
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
 
-/// `None` when a character stands for no byte.
-fn from_symbols(token: &str) -> Option<Vec<u8>> {
-    let byte = |symbol: char| match u8::try_from(symbol) {
-        Ok(byte) if SYMBOLS[byte as usize] == symbol => Some(byte),
-        _ => (0..=u8::MAX).find(|&byte| SYMBOLS[byte as usize] == symbol),
-    };
-    token.chars().map(byte).collect()
+        #[test]
+        fn ids_are_those_of_the_library(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "the cat", " hat", "it's", "IT'S", "12345", " 7", "grünsten", "漢字", "👩\u{200D}🚀", "    ", "  \n",
+                "\r\n", "\t", "====", "aaaaa", "\u{301}", "٣٤", "\u{3000}", "<tool>", "<|endoftext|>", "<|im_start|>", "",
+            ]), 0..30),
+            noise in "\\PC{0,20}",
+        ) {
+            let text = parts.concat() + &noise + &parts.concat();
+            for (name, file) in styles() {
+                let bpe = Bpe::from_value(file.clone()).unwrap();
+                let mut ids = Vec::new();
+                bpe.encode(text.as_bytes(), &mut ids);
+                let expected = library(&file).encode_fast(text.as_str(), false).unwrap();
+                prop_assert_eq!(&ids[..], expected.get_ids(), "{}: {:?}", name, text);
+                let bytes: Vec<u8> = ids.iter().flat_map(|&id| bpe.bytes(id)).copied().collect();
+                prop_assert!(bytes == text.as_bytes(), "{name}: {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_comes_back_from_the_library_as_it_was() {
+        for (name, file) in styles() {
+            let bpe = Bpe::from_value(file).unwrap();
+            let written = bpe.to_file().unwrap();
+            let again = Bpe::from_file(written.as_bytes()).unwrap();
+            assert_eq!(again, bpe, "{name}");
+            assert_eq!(again.merges(), bpe.merges(), "{name}");
+            assert!(library(&bpe.0.file).get_vocab_size(true) >= 256, "{name}");
+        }
+        let ours: Value = serde_json::from_str(&trained().to_file().unwrap()).unwrap();
+        let theirs: Value = serde_json::to_value(library(&ours)).unwrap();
+        assert_eq!(theirs, ours);
+    }
+
+    #[test]
+    fn training_twice_gives_the_same_file() {
+        let [once, twice] = [(); 2].map(|()| trained());
+        assert_eq!(once.to_file().unwrap(), twice.to_file().unwrap());
+        assert_eq!(once.ids(), 320);
+        let bytes: Vec<&[u8]> = (0..256).map(|id| once.bytes(id)).collect();
+        assert_eq!(bytes.concat(), (0..=u8::MAX).collect::<Vec<_>>());
+        let merges = once.merges();
+        for (id, (left, right)) in (256..).zip(&merges) {
+            assert_eq!(
+                [once.bytes(*left), once.bytes(*right)].concat(),
+                once.bytes(id)
+            );
+        }
+    }
+
+    #[test]
+    fn special_tokens_are_not_found_in_text() {
+        let styles = styles();
+        for (name, token, found) in [
+            ("gpt-2", "<|endoftext|>", false),
+            ("qwen", "<|im_start|>", false),
+            ("qwen", "<tool>", true),
+            ("gpt-neox", "    ", true),
+        ] {
+            let file = &styles.iter().find(|(style, _)| *style == name).unwrap().1;
+            let bpe = Bpe::from_value(file.clone()).unwrap();
+            let id = (0..bpe.ids())
+                .rev()
+                .find(|&id| bpe.bytes(id) == token.as_bytes())
+                .unwrap();
+            let mut ids = Vec::new();
+            bpe.encode(token.as_bytes(), &mut ids);
+            assert_eq!(ids == [id], found, "{name}: {token}");
+        }
+    }
+
+    #[test]
+    fn what_changes_the_text_is_left_out() {
+        let mut file = trained().0.file.clone();
+        file["normalizer"] = json!({"type": "NFC"});
+        file["pre_tokenizer"]["add_prefix_space"] = true.into();
+        file["truncation"] =
+            json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
+        assert_eq!(Bpe::from_value(file).unwrap(), trained());
+    }
+
+    #[test]
+    fn what_does_not_bring_back_every_text_is_refused() {
+        let refused = |reason: &str, change: &dyn Fn(&mut Value)| {
+            let mut file = trained().0.file.clone();
+            change(&mut file);
+            let error = Bpe::from_value(file).unwrap_err();
+            assert_eq!(error.kind(), Kind::Input, "{reason}");
+            assert!(error.to_string().contains(reason), "{reason}: {error}");
+            assert!(error.hint().unwrap().contains("bpe:N"), "{reason}");
+        };
+        refused("no `tokenizer.json`", &|file| *file = json!([1]));
+        refused("no model", &|file| file["model"] = Value::Null);
+        refused("`Unigram`, not `BPE`", &|file| {
+            file["model"] = json!({"type": "Unigram", "vocab": []})
+        });
+        refused("normalizer `Lowercase`", &|file| {
+            file["normalizer"] = json!({"type": "Lowercase"})
+        });
+        refused("doesn't end in `ByteLevel`", &|file| {
+            file["pre_tokenizer"] = Value::Null
+        });
+        refused("doesn't end in `ByteLevel`", &|file| {
+            file["pre_tokenizer"] = json!({"type": "Metaspace"})
+        });
+        refused("`Whitespace` is none of", &|file| {
+            file["pre_tokenizer"] = sequence([json!({"type": "Whitespace"})]);
+        });
+        refused("`Removed`, not `Isolated`", &|file| {
+            file["pre_tokenizer"] = sequence([split(" ", "Removed", false)]);
+        });
+        refused("`Split` pre-tokenizer can't be read", &|file| {
+            file["pre_tokenizer"] = sequence([split("(", "Isolated", false)]);
+        });
+        refused("end_of_word_suffix", &|file| {
+            file["model"]["end_of_word_suffix"] = "</w>".into()
+        });
+        refused("dropout", &|file| file["model"]["dropout"] = 0.1.into());
+        refused("no `vocab`", &|file| file["model"]["vocab"] = Value::Null);
+        refused("no token for the byte 33", &|file| {
+            file["model"]["vocab"].as_object_mut().unwrap().remove("!");
+        });
+        refused("id 40 stands for", &|file| {
+            file["model"]["vocab"]["new"] = 40.into()
+        });
+        refused("an id of 4000000000", &|file| {
+            file["model"]["vocab"]["new"] = 4_000_000_000_u32.into()
+        });
+        refused("`-1` is no id", &|file| {
+            file["model"]["vocab"]["new"] = (-1).into()
+        });
+        refused("no `merges`", &|file| file["model"]["merges"] = Value::Null);
+        for merge in [
+            json!(["t", "q"]),
+            json!("t q"),
+            json!("tq"),
+            json!(["t"]),
+            json!(1),
+        ] {
+            refused("makes no token", &|file| {
+                file["model"]["merges"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(merge.clone());
+            });
+        }
+        refused("swallows the spaces", &|file| {
+            file["added_tokens"] = json!([{
+                "id": 0, "content": "<gap>", "single_word": false, "lstrip": true, "rstrip": false,
+                "normalized": false, "special": false
+            }]);
+        });
+        refused("the library `tokenizers` can't read it", &|file| {
+            file["version"] = "9".into()
+        });
+        let error = Bpe::from_file(b"not JSON").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("this is no `tokenizer.json`: expected"),
+            "{error}"
+        );
+    }
 }

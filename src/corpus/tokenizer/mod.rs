@@ -5,8 +5,10 @@
 
 mod alphabet;
 mod bpe;
+mod file;
 mod pieces;
 mod train;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
@@ -263,7 +265,7 @@ impl Tokenizer {
             Vocabulary::Char(symbols) | Vocabulary::Symbols(symbols) => {
                 symbols.symbols().len() as u32
             }
-            Vocabulary::Bpe(bpe) => bpe.len() as u32,
+            Vocabulary::Bpe(bpe) => bpe.ids(),
         }
     }
 
@@ -291,10 +293,11 @@ impl Tokenizer {
         if let Vocabulary::Bpe(bpe) = &self.vocabulary {
             let encode = |piece| {
                 let mut ids = Vec::new();
-                bpe.encode(piece, &mut ids).map(|()| ids)
+                bpe.encode(piece, &mut ids);
+                ids
             };
-            for encoded in platform::in_parallel(pieces(text).collect(), encode) {
-                ids.append(&mut encoded?);
+            for mut encoded in platform::in_parallel(pieces(text).collect(), encode) {
+                ids.append(&mut encoded);
             }
         } else {
             let mut done = Done::default();
@@ -316,7 +319,7 @@ impl Tokenizer {
                 let text = characters_of(piece, done.bytes)?;
                 done.characters += symbols.encode(text, done.characters, ids)?;
             }
-            Vocabulary::Bpe(bpe) => bpe.encode(piece, ids)?,
+            Vocabulary::Bpe(bpe) => bpe.encode(piece, ids),
         }
         done.bytes += piece.len();
         Ok(())

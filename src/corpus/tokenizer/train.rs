@@ -1,17 +1,15 @@
 //! Learns the merges of a byte-level BPE vocabulary.
 //!
-//! Our own, because the library's depends on the hash seed of the process where two merges make the same token, and
-//! counts pairs in 32 bits. This one visits each place of a merged pair once, however long the words are.
+//! Our own, because the library's counts pairs in 32 bits and walks through a whole word for each merge in it, and a
+//! text without spaces is one word. This one goes from one place of a pair to the next.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
-
 use super::pieces::pieces;
-use crate::error::{Error, Result};
+use super::words::WordFinder;
+use crate::error::Result;
 use crate::platform;
 
 /// So many bytes of different words are counted; words that are first seen later are not. Learning needs about thirty
@@ -32,33 +30,32 @@ pub(super) type Words = HashMap<Box<[u8]>, u64>;
 /// # Errors
 /// Those of the documents.
 pub(super) fn count_words<Document: AsRef<[u8]>>(
-    finder: &ByteLevel,
+    finder: &WordFinder,
     documents: impl IntoIterator<Item = Result<Document>>,
 ) -> Result<Words> {
     let mut words = Words::new();
     let mut size = 0;
     let mut batch: Vec<Document> = Vec::new();
     let mut bytes = 0;
-    let mut count = |batch: &mut Vec<Document>| -> Result<()> {
+    let mut count = |batch: &mut Vec<Document>| {
         let parts = batch.iter().flat_map(|document| pieces(document.as_ref()));
         for found in platform::in_parallel(parts.collect(), |piece| words_of(finder, piece)) {
-            for (word, times) in found? {
+            for (word, times) in found {
                 add(&mut words, &mut size, word, times);
             }
         }
         batch.clear();
-        Ok(())
     };
     for document in documents {
         let document = document?;
         bytes += document.as_ref().len();
         batch.push(document);
         if bytes >= BATCH {
-            count(&mut batch)?;
+            count(&mut batch);
             bytes = 0;
         }
     }
-    count(&mut batch)?;
+    count(&mut batch);
     Ok(words)
 }
 
@@ -76,28 +73,17 @@ fn add(words: &mut Words, size: &mut usize, word: Box<[u8]>, times: u64) {
 }
 
 /// The words of a piece, in a fixed order.
-fn words_of(finder: &ByteLevel, piece: &[u8]) -> Result<Vec<(Box<[u8]>, u64)>> {
-    let mut words: HashMap<&[u8], u64> = HashMap::new();
+fn words_of(finder: &WordFinder, piece: &[u8]) -> Vec<(Box<[u8]>, u64)> {
+    let mut words: HashMap<&str, u64> = HashMap::new();
     for chunk in piece.utf8_chunks() {
-        let text = chunk.valid();
-        if text.is_empty() {
-            continue;
-        }
-        let mut found = PreTokenizedString::from(text);
-        finder
-            .pre_tokenize(&mut found)
-            .map_err(|error| Error::work("the text can't be cut into words").with_source(error))?;
-        for (_, (begin, end), _) in found.get_splits(OffsetReferential::Original, OffsetType::Byte)
-        {
-            *words.entry(&text.as_bytes()[begin..end]).or_default() += 1;
+        for word in finder.words(chunk.valid()) {
+            *words.entry(word).or_default() += 1;
         }
     }
     let mut words: Vec<_> = words.into_iter().collect();
     words.sort_unstable();
-    Ok(words
-        .into_iter()
-        .map(|(word, times)| (word.into(), times))
-        .collect())
+    let owned = |(word, times): (&str, u64)| (word.as_bytes().into(), times);
+    words.into_iter().map(owned).collect()
 }
 
 /// What was learnt.
@@ -266,5 +252,123 @@ impl Text {
             self.places[place as usize].behind = right.behind;
         }
         grown.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use proptest::prelude::*;
+
+    fn words(text: &str) -> Words {
+        count_words(&WordFinder::gpt_2().unwrap(), [Ok(text)]).unwrap()
+    }
+
+    /// Counts all pairs anew for each merge, and merges them word by word.
+    fn learn_slowly(words: &Words, ids: usize) -> Learnt {
+        let mut tokens: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
+        let mut merges: Vec<Pair> = Vec::new();
+        let mut cut: Vec<(Vec<u32>, u64)> = words
+            .iter()
+            .map(|(word, &times)| (word.iter().copied().map(u32::from).collect(), times))
+            .collect();
+        while tokens.len() < ids {
+            let mut counts: HashMap<Pair, u64> = HashMap::new();
+            for (word, times) in &cut {
+                for pair in word.windows(2) {
+                    *counts.entry((pair[0], pair[1])).or_default() += times;
+                }
+            }
+            let best = counts
+                .into_iter()
+                .max_by_key(|&(pair, times)| (times, Reverse(pair)));
+            let Some((pair, _)) = best.filter(|&(_, times)| times >= FEWEST) else {
+                break;
+            };
+            let merged = [pair.0, pair.1]
+                .map(|id| tokens[id as usize].as_slice())
+                .concat();
+            let known = tokens.iter().position(|token| *token == merged);
+            let id = known.unwrap_or(tokens.len()) as u32;
+            if known.is_none() {
+                tokens.push(merged);
+            }
+            if !merges.contains(&pair) {
+                merges.push(pair);
+            }
+            for (word, _) in &mut cut {
+                let mut place = 0;
+                while place + 1 < word.len() {
+                    if (word[place], word[place + 1]) == pair {
+                        word.splice(place..place + 2, [id]);
+                    }
+                    place += 1;
+                }
+            }
+        }
+        Learnt { tokens, merges }
+    }
+
+    proptest! {
+        #[test]
+        fn learning_agrees_with_counting_anew(text in "[ab ]{0,60}|[a-c]{0,80}|a{0,40}|\\PC{0,40}", more in 0_usize..40) {
+            let words = words(&text);
+            let (learnt, slowly) = (learn(&words, 256 + more), learn_slowly(&words, 256 + more));
+            prop_assert_eq!(learnt.merges, slowly.merges);
+            prop_assert_eq!(learnt.tokens, slowly.tokens);
+        }
+    }
+
+    #[test]
+    fn the_most_frequent_pair_comes_first_and_rare_ones_never() {
+        let learnt = learn(&words("low low low lower lowest xyz"), 1_000);
+        let tokens: Vec<&str> = learnt.tokens[256..]
+            .iter()
+            .map(|token| std::str::from_utf8(token).unwrap())
+            .collect();
+        assert_eq!(tokens, ["lo", "low", " low", " lowe"]);
+        assert_eq!(learn(&words("low low low"), 257).tokens.len(), 257);
+    }
+
+    #[test]
+    fn words_are_counted_over_documents_and_not_across() {
+        let documents = ["a b", "b a", "\u{e9}"].map(str::as_bytes).into_iter();
+        let documents = documents.chain([&b"a\xFFa"[..]]).map(Ok);
+        let counted = count_words(&WordFinder::gpt_2().unwrap(), documents).unwrap();
+        let times = |word: &str| counted.get(word.as_bytes()).copied();
+        assert_eq!(
+            (times("a"), times(" a"), times("b"), times(" b")),
+            (Some(3), Some(1), Some(1), Some(1))
+        );
+        assert_eq!((times("é"), counted.len()), (Some(1), 5));
+        let unreadable = [Ok("a"), Err(Error::work("gone"))];
+        assert!(count_words(&WordFinder::gpt_2().unwrap(), unreadable).is_err());
+    }
+
+    #[test]
+    fn new_words_are_counted_while_there_is_room() {
+        let (mut counted, mut size) = (Words::new(), MOST_WORD_BYTES - 5);
+        for word in ["abc", "def", "gh", "abc"] {
+            add(&mut counted, &mut size, word.as_bytes().into(), 2);
+        }
+        let times = |word: &str| counted.get(word.as_bytes()).copied();
+        assert_eq!(
+            (times("abc"), times("def"), times("gh")),
+            (Some(4), None, Some(2))
+        );
+        assert_eq!(size, MOST_WORD_BYTES);
+    }
+
+    #[test]
+    fn a_word_without_end_is_learnt_in_time() {
+        // A walk through the whole word for each of the merges would take minutes.
+        let mut state = 1_u32;
+        let letters = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            char::from(b'a' + (state >> 24) as u8 % 20)
+        });
+        let text: String = letters.take(200_000).collect();
+        assert_eq!(learn(&words(&text), 3_000).tokens.len(), 3_000);
     }
 }
