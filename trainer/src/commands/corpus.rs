@@ -8,7 +8,7 @@ use crossover::random::{Purpose, Stream};
 use serde::Serialize;
 
 use crate::arguments::{CorpusCommand, GridsArguments, MarkovArguments, StatsArguments};
-use crate::commands::{print_json, print_text};
+use crate::commands::{print_json, print_text, tokenizer};
 use crate::{numbers, settings};
 
 /// Runs one of the corpus commands.
@@ -17,6 +17,7 @@ pub fn run(command: &CorpusCommand) -> Result<()> {
         CorpusCommand::Stats(arguments) => stats(arguments),
         CorpusCommand::Markov(arguments) => markov(arguments),
         CorpusCommand::Grids(arguments) => grids(arguments),
+        CorpusCommand::Tokenizer(arguments) => tokenizer::run(&arguments.command),
     }
 }
 
