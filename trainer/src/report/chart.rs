@@ -8,7 +8,7 @@ use crossover::train::Metrics;
 use super::escape;
 use super::history::{Curve, Evaluation, History};
 use super::scale::{self, Range};
-use super::theme::racer;
+use super::theme::{Racer, racer};
 use crate::numbers;
 
 /// What a loss is drawn against.
@@ -96,6 +96,8 @@ pub struct Plot<'a> {
     pub floor: Option<f64>,
     /// The crossovers found.
     pub crossings: Vec<Crossing>,
+    /// The runs of which `history` is the mean, drawn thinly; empty where it is a run itself.
+    pub seeds: Vec<&'a History>,
 }
 
 /// The two drawings of every chart.
@@ -183,10 +185,9 @@ impl Plot<'_> {
             Size::Wide => (1040.0, 440.0, 1040.0 - 148.0, "wide"),
             Size::Narrow => (358.0, 320.0, 358.0 - 84.0, "narrow"),
         };
-        let furthest = self
-            .history
-            .curves()
-            .iter()
+        let furthest = std::iter::once(self.history)
+            .chain(self.seeds.iter().copied())
+            .flat_map(History::curves)
             .filter_map(|curve| curve.steps.last())
             .map(|last| axis.value(last))
             .fold(0.0, f64::max);
@@ -221,6 +222,9 @@ impl Plot<'_> {
         let _ = write!(svg, "<g clip-path=\"url(#{id}-area)\">");
         for curve in self.history.curves() {
             svg.push_str(&training(&frame, curve));
+        }
+        for curve in self.seeds.iter().flat_map(|seed| seed.curves()) {
+            svg.push_str(&thin(&frame, curve));
         }
         svg.push_str(&self.levels(&frame));
         for curve in self.history.curves() {
@@ -318,10 +322,7 @@ impl Plot<'_> {
                 .iter()
                 .map(|evaluation| (frame.x(evaluation.at), frame.y(evaluation.nats)))
                 .collect();
-            let dash = look
-                .dash
-                .map(|dash| format!(" stroke-dasharray=\"{dash}\""))
-                .unwrap_or_default();
+            let dash = dash(look);
             let _ = write!(
                 svg,
                 "<path class=\"validation {}\"{dash} d=\"{}\"/>",
@@ -585,6 +586,28 @@ fn training(frame: &Frame, curve: &Curve) -> String {
         .collect()
 }
 
+/// One seed's evaluations, behind the mean of all.
+fn thin(frame: &Frame, curve: &Curve) -> String {
+    let look = racer(curve.objective);
+    let line: Vec<_> = curve
+        .evaluations()
+        .map(|evaluation| (frame.x(evaluation.at), frame.y(evaluation.nats)))
+        .collect();
+    format!(
+        "<path class=\"seed {}\"{} d=\"{}\"/>",
+        look.class,
+        dash(look),
+        path(&scale::thinned(&line, 300))
+    )
+}
+
+/// A line's dash as an attribute.
+pub fn dash(look: &Racer) -> String {
+    look.dash
+        .map(|dash| format!(" stroke-dasharray=\"{dash}\""))
+        .unwrap_or_default()
+}
+
 fn path(points: &[(f64, f64)]) -> String {
     let mut text = String::with_capacity(points.len() * 12);
     for (index, (x, y)) in points.iter().enumerate() {
@@ -611,6 +634,7 @@ mod tests {
             range: scale::losses(&history, None),
             floor: None,
             crossings: Vec::new(),
+            seeds: Vec::new(),
         };
         let lengths = |objective| -> Vec<usize> {
             let curve = history.curve(objective).expect("raced");

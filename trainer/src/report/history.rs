@@ -3,6 +3,8 @@
 use crossover::objective::Objective;
 use crossover::train::Metrics;
 
+use crate::seeds::Spread;
+
 /// All curves of a run, in the order their models train.
 #[derive(Debug, Clone, Default)]
 pub struct History {
@@ -48,6 +50,44 @@ impl History {
             steps.pop();
         }
         steps.push(metrics);
+    }
+
+    /// The mean of several runs: each model's validation loss at the steps where every run measured it, with its
+    /// standard error over runs. It has no training loss.
+    pub fn mean(runs: &[&Self]) -> Self {
+        let Some((first, others)) = runs.split_first() else {
+            return Self::default();
+        };
+        let mut mean = Self::default();
+        for curve in &first.curves {
+            for evaluation in curve.evaluations() {
+                let same = |run: &&Self| {
+                    let curve = run.curve(curve.objective)?;
+                    let step = evaluation.at.step;
+                    curve
+                        .evaluations()
+                        .find(|other| other.at.step == step)
+                        .map(|other| (other.nats, other.at.seconds))
+                };
+                let own = (evaluation.nats, evaluation.at.seconds);
+                let Some(measured) = std::iter::once(Some(own))
+                    .chain(others.iter().map(same))
+                    .collect::<Option<Vec<_>>>()
+                else {
+                    continue;
+                };
+                let (nats, seconds): (Vec<f64>, Vec<f64>) = measured.into_iter().unzip();
+                let (nats, seconds) = (Spread::over(&nats), Spread::over(&seconds));
+                mean.push(Metrics {
+                    train_nats: None,
+                    val_nats: nats.map(|nats| nats.mean),
+                    val_se: nats.and_then(|nats| nats.se),
+                    seconds: seconds.map_or(0.0, |seconds| seconds.mean),
+                    ..evaluation.at.clone()
+                });
+            }
+        }
+        mean
     }
 
     /// The curves.
@@ -158,6 +198,28 @@ pub(crate) mod tests {
             }
         }
         history
+    }
+
+    #[test]
+    fn a_mean_is_over_the_steps_that_every_run_measured() {
+        let runs = [
+            race(&[1.0, 0.8], &[1.2]),
+            race(&[0.9, 0.6, 0.5], &[1.0, 0.9]),
+        ];
+        let mean = History::mean(&runs.iter().collect::<Vec<_>>());
+        let ar = mean.curve(Objective::Autoregressive).expect("raced");
+        let losses: Vec<_> = ar
+            .evaluations()
+            .map(|evaluation| (evaluation.at.step, evaluation.nats))
+            .collect();
+        assert_eq!(losses, [(25, 0.95), (50, 0.7)]);
+        let se = ar.last().and_then(|last| last.se).expect("two runs");
+        // 0.8 and 0.6 deviate by 0.1 each: √(0.02 / 1) over √2.
+        assert!((se - 0.1).abs() < 1e-12);
+        assert_eq!(
+            mean.curve(Objective::Masked).map(|curve| curve.steps.len()),
+            Some(1)
+        );
     }
 
     #[test]

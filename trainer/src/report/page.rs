@@ -3,7 +3,7 @@
 use crossover::lab::Outcome;
 use crossover::objective::Objective;
 
-use super::chart::{Axis, Crossing, Plot};
+use super::chart::{self, Axis, Crossing, Plot};
 use super::theme::racer;
 use super::{Run, escape, samples, scale, tables, theme, verdict};
 use crate::numbers;
@@ -19,53 +19,61 @@ const PILOTS: &str = "Regularisation is what decides between the second and the 
 
 /// The whole page.
 pub fn page(run: &Run) -> String {
-    let headline = headline(run);
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
-         <style>\n{variables}{style}{tabs}</style>\n</head>\n<body>\n\
-         <header><p class=\"kicker\">Crossover · {what}</p><h1>{title}</h1><p class=\"sub\">{sub}</p></header>\n<main>\n",
-        title = escape(&headline),
-        variables = theme::variables(),
-        style = include_str!("style.css"),
-        tabs = tabs_style(),
-        what = if run.config.objectives.len() > 1 {
-            "race report"
-        } else {
-            "training report"
-        },
-        sub = escape(&setting(run)),
-    );
-    html.push_str(&part("Result", &(tables::result(run) + &reading(run))));
-    html.push_str(&part("Loss along the way", &charts(run)));
+    let mut body = part("Result", &(tables::result(run) + &reading(run)));
+    body.push_str(&part("Loss along the way", &charts(run)));
     if run.history.race().is_some() {
-        html.push_str(&part(
+        body.push_str(&part(
             "Which crossover, and what regularisation does",
             &crossovers(run),
         ));
     }
     let written = samples::samples(run);
     if !written.is_empty() {
-        html.push_str(&part("What they wrote", &written));
+        body.push_str(&part("What they wrote", &written));
     }
-    html.push_str(&part(
+    let parameters = run.started.as_ref().map(|started| started.parameters);
+    body.push_str(&part(
         "What, where, how",
-        &format!(
-            "<div class=\"columns\"><div>{}</div><div>{}</div></div>",
-            tables::configuration(run),
-            tables::provenance(run)
+        &columns(
+            &tables::configuration(&run.config, parameters, run.config.seed.to_string()),
+            &tables::provenance(run),
         ),
     ));
-    html.push_str(&part("Do it again", &again(run)));
-    html.push_str(&format!(
-        "</main>\n<footer>Made by crossover {}. This page loads nothing from anywhere.</footer>\n</body>\n</html>\n",
-        env!("CARGO_PKG_VERSION")
-    ));
-    html
+    body.push_str(&part("Do it again", &again(run)));
+    let what = if run.config.objectives.len() > 1 {
+        "race report"
+    } else {
+        "training report"
+    };
+    frame(what, &headline(run), &setting(run), &body)
 }
 
-fn part(title: &str, content: &str) -> String {
+/// A page around its parts.
+pub fn frame(what: &str, title: &str, sub: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>\n{variables}{style}{tabs}</style>\n</head>\n<body>\n\
+         <header><p class=\"kicker\">Crossover · {what}</p><h1>{title}</h1><p class=\"sub\">{sub}</p></header>\n<main>\n\
+         {body}</main>\n<footer>Made by crossover {version}. This page loads nothing from anywhere.</footer>\n</body>\n</html>\n",
+        what = escape(what),
+        title = escape(title),
+        sub = escape(sub),
+        variables = theme::variables(),
+        style = include_str!("style.css"),
+        tabs = tabs_style(),
+        version = env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// Two things side by side where the page is wide enough.
+pub fn columns(left: &str, right: &str) -> String {
+    format!("<div class=\"columns\"><div>{left}</div><div>{right}</div></div>")
+}
+
+/// A section with its heading.
+pub fn part(title: &str, content: &str) -> String {
     format!(
         "<section class=\"part\"><h2>{}</h2>\n{content}</section>\n",
         escape(title)
@@ -221,7 +229,15 @@ fn charts(run: &Run) -> String {
         range: scale::losses(&run.history, run.floor()),
         floor: run.floor(),
         crossings,
+        seeds: Vec::new(),
     };
+    let caption = "Thick lines with marks: validation, never smoothed; each line's largest mark is its best checkpoint. \
+        Shades: ±1 and ±2 standard errors. Thin pale lines: training batches.";
+    drawn(&plot, caption)
+}
+
+/// The charts with their legend, their caption and their numbers.
+pub fn drawn(plot: &Plot<'_>, caption: &str) -> String {
     let mut html = String::from(
         "<fieldset><legend class=\"small\">Nats per token (lower is better) against</legend>",
     );
@@ -232,7 +248,7 @@ fn charts(run: &Run) -> String {
             "<input type=\"radio\" name=\"axis\" id=\"axis-{id}\"{checked}><label for=\"axis-{id}\">{name}</label>"
         ));
     }
-    html.push_str(&key(&plot));
+    html.push_str(&key(plot));
     for axis in Axis::ALL {
         html.push_str(&format!(
             "<figure class=\"panel panel-{}\"><h3>{}</h3>{}</figure>\n",
@@ -242,10 +258,7 @@ fn charts(run: &Run) -> String {
         ));
     }
     html.push_str("</fieldset>");
-    let mut caption = String::from(
-        "Thick lines with marks: validation, never smoothed; each line's largest mark is its best checkpoint. Shades: \
-         ±1 and ±2 standard errors. Thin pale lines: training batches.",
-    );
+    let mut caption = caption.to_owned();
     if let Some(cut) = plot.cut() {
         caption.push(' ');
         caption.push_str(&cut);
@@ -253,7 +266,7 @@ fn charts(run: &Run) -> String {
     html.push_str(&format!("<p class=\"small\">{}</p>", escape(&caption)));
     html.push_str(&format!(
         "<details><summary>All evaluations as a table</summary>{}</details>",
-        tables::evaluations(run)
+        tables::evaluations(plot.history)
     ));
     html
 }
@@ -263,10 +276,7 @@ fn key(plot: &Plot<'_>) -> String {
     let mut items = Vec::new();
     for curve in plot.history.curves() {
         let look = racer(curve.objective);
-        let dash = look
-            .dash
-            .map(|dash| format!(" stroke-dasharray=\"{dash}\""))
-            .unwrap_or_default();
+        let dash = chart::dash(look);
         let mark = match curve.objective {
             Objective::Autoregressive => format!(
                 "<circle class=\"mark {}\" cx=\"17\" cy=\"7\" r=\"4.5\"/>",
@@ -282,13 +292,29 @@ fn key(plot: &Plot<'_>) -> String {
                 "<path class=\"validation {}\"{dash} d=\"M0 7H34\"/>{mark}",
                 look.class
             ),
-            format!("{}: {}", look.name, look.kind),
+            if plot.seeds.is_empty() {
+                format!("{}: {}", look.name, look.kind)
+            } else {
+                format!("{}: {}, mean", look.name, look.kind)
+            },
+        ));
+    }
+    if !plot.seeds.is_empty() {
+        items.push((
+            "<path class=\"seed ar\" d=\"M0 4H34\"/><path class=\"seed masked\" d=\"M0 10H34\"/>"
+                .to_owned(),
+            "each seed".to_owned(),
         ));
     }
     if plot.history.race().is_some() {
+        let best = if plot.seeds.is_empty() {
+            "AR's best, kept"
+        } else {
+            "AR's mean at its best, kept"
+        };
         items.push((
             "<path class=\"level ar\" d=\"M0 7H34\"/>".to_owned(),
-            "AR's best, kept".to_owned(),
+            best.to_owned(),
         ));
     }
     if plot.floor.is_some() {
@@ -305,7 +331,11 @@ fn key(plot: &Plot<'_>) -> String {
         };
         items.push((
             format!("<path class=\"{class}\" d=\"M17 0l7 7l-7 7l-7-7Z\"/>"),
-            format!("{} crossover", crossing.name),
+            if plot.seeds.is_empty() {
+                format!("{} crossover", crossing.name)
+            } else {
+                format!("{} crossover, mean epoch", crossing.name)
+            },
         ));
     }
     let items: String = items
@@ -335,6 +365,23 @@ fn crossovers(run: &Run) -> String {
             ),
         ),
     };
+    let list = three(&curve, &envelope);
+    let overfitted = overfitting(run).map_or_else(String::new, |text| {
+        format!(
+            "<div><h3>How far AR overfitted here</h3><p>{}</p></div>",
+            escape(&text)
+        )
+    });
+    format!(
+        "{list}<div class=\"columns\">{overfitted}\
+         <div><h3>What regularisation does</h3><p>{}</p><p>{}</p></div></div>",
+        escape(&regularisation(run)),
+        with_code(PILOTS)
+    )
+}
+
+/// What each crossover compares, and what became of it.
+pub fn three(curve: &str, envelope: &str) -> String {
     let list: String = [
         (
             "Curve crossover",
@@ -351,7 +398,7 @@ fn crossovers(run: &Run) -> String {
         (
             "Regularised envelope",
             "Diffusion against the best AR of any regularisation tried. The strongest of the three.",
-            verdict::REGULARISED.to_owned(),
+            verdict::REGULARISED,
         ),
     ]
     .into_iter()
@@ -360,22 +407,11 @@ fn crossovers(run: &Run) -> String {
             "<div><dt>{}</dt><dd>{} <span class=\"here\"><b>Here:</b> {}</span></dd></div>",
             escape(name),
             escape(compares),
-            with_code(&here)
+            with_code(here)
         )
     })
     .collect();
-    let overfitted = overfitting(run).map_or_else(String::new, |text| {
-        format!(
-            "<div><h3>How far AR overfitted here</h3><p>{}</p></div>",
-            escape(&text)
-        )
-    });
-    format!(
-        "<dl class=\"three\">{list}</dl><div class=\"columns\">{overfitted}\
-         <div><h3>What regularisation does</h3><p>{}</p><p>{}</p></div></div>",
-        escape(&regularisation(run)),
-        with_code(PILOTS)
-    )
+    format!("<dl class=\"three\">{list}</dl>")
 }
 
 /// Text for HTML with its backticked words as code.
@@ -463,7 +499,7 @@ fn again(run: &Run) -> String {
 }
 
 /// A path as one word for a shell.
-fn quoted(path: &str) -> String {
+pub fn quoted(path: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "/._-".contains(letter);
     if path.chars().all(plain) {
         path.to_owned()

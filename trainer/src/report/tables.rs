@@ -2,10 +2,14 @@
 
 use crossover::lab::{GridShare, Outcome, RaceResult, TrainResult};
 use crossover::objective::Objective;
+use crossover::train::RunConfig;
 
+use super::history::History;
+use super::seeds::Seeds;
 use super::theme::racer;
 use super::{Run, escape};
 use crate::numbers;
+use crate::seeds::{Races, Spread, Trainings, run_name};
 
 /// A table whose first column names its rows. All cells are plain text.
 fn table(class: &str, caption: &str, head: &[&str], rows: &[Row]) -> String {
@@ -27,10 +31,11 @@ fn table(class: &str, caption: &str, head: &[&str], rows: &[Row]) -> String {
                 format!("<small>{}</small>", escape(&row.note))
             };
             let class = if row.main { " class=\"main\"" } else { "" };
-            format!(
-                "<tr{class}><th scope=\"row\">{}{note}</th>{cells}</tr>",
-                escape(&row.name)
-            )
+            let mut name = escape(&row.name);
+            if let Some(link) = &row.link {
+                name = format!("<a href=\"{}\">{name}</a>", escape(link));
+            }
+            format!("<tr{class}><th scope=\"row\">{name}{note}</th>{cells}</tr>")
         })
         .collect();
     let head = if head.is_empty() {
@@ -50,6 +55,8 @@ fn table(class: &str, caption: &str, head: &[&str], rows: &[Row]) -> String {
 
 struct Row {
     name: String,
+    /// Where the name leads.
+    link: Option<String>,
     /// What the name means, in a line below it.
     note: String,
     cells: Vec<String>,
@@ -59,6 +66,7 @@ struct Row {
 fn row(name: impl Into<String>, cells: Vec<String>) -> Row {
     Row {
         name: name.into(),
+        link: None,
         note: String::new(),
         cells,
         main: false,
@@ -302,9 +310,228 @@ fn place(run: &Run, step: u64) -> String {
     }
 }
 
+/// The figures of several seeds together.
+pub fn races(races: &Races) -> String {
+    let first = races.runs.first().map(|run| &run.result);
+    let characters = first.map_or(0.0, |result| result.characters_per_token);
+    let within = |se: Option<f64>| se.map_or_else(|| "–".to_owned(), numbers::error);
+    let line = |name: &str, kind: &str, spread: Spread, se: Option<f64>| {
+        let scale = std::f64::consts::LN_2 * characters;
+        let bits = if characters > 0.0 {
+            numbers::measured(spread.mean / scale, spread.se.map(|se| se / scale))
+        } else {
+            "–".to_owned()
+        };
+        let cells = vec![
+            numbers::measured(spread.mean, spread.se),
+            spread
+                .deviation
+                .map_or_else(|| "–".to_owned(), numbers::error),
+            within(se),
+            bits,
+        ];
+        row(name, cells).noted(kind)
+    };
+    let mut rows = vec![
+        line("AR", "exact NLL", races.ar, Some(races.ar_window_se)),
+        line(
+            "Diffusion",
+            "upper bound",
+            races.masked,
+            Some(races.masked_window_se),
+        ),
+    ];
+    let mut difference = line(
+        "Difference",
+        "diffusion − AR, paired",
+        races.difference,
+        Some(races.paired_se),
+    );
+    difference.main = true;
+    rows.push(difference);
+    let estimates = [
+        (
+            "Diffusion, left to right",
+            "exact NLL, as if it were AR",
+            races.left_to_right,
+        ),
+        (
+            "Diffusion, several orders",
+            "tighter bound, random orders",
+            races.k_order,
+        ),
+    ];
+    for (name, kind, spread) in estimates {
+        rows.extend(spread.map(|(spread, se)| line(name, kind, spread, Some(se))));
+    }
+    if let Some(floor) = races.floor {
+        let exact = Spread {
+            mean: floor,
+            deviation: None,
+            se: None,
+        };
+        rows.push(line("Floor", FLOOR, exact, None));
+    }
+    let head = [
+        "On the test part",
+        "mean ± SE over seeds",
+        "spread over seeds",
+        "SE within a seed",
+        "bits/character",
+    ];
+    table("figures", OVER_SEEDS, &head, &rows)
+}
+
+const OVER_SEEDS: &str = "Nats/token. With n seeds: the spread is the standard deviation √(Σ(x − mean)² / (n − 1)), the \
+    mean's standard error the spread over √n. The SE within a seed is over test windows, the difference's paired window \
+    by window, and is given as its mean over seeds.";
+
+/// How many of the grids that each seed's models wrote keep the rules.
+pub fn grids_over_seeds(races: &Races) -> String {
+    let shares = |run: &RaceResult| run.grids.clone().unwrap_or_default();
+    let objectives: Vec<Objective> = races
+        .runs
+        .first()
+        .map(|run| {
+            shares(&run.result)
+                .iter()
+                .map(|share| share.objective)
+                .collect()
+        })
+        .unwrap_or_default();
+    let rows: Vec<Row> = objectives
+        .into_iter()
+        .map(|objective| {
+            let found: Vec<GridShare> = races
+                .runs
+                .iter()
+                .flat_map(|run| shares(&run.result))
+                .filter(|share| share.objective == objective)
+                .collect();
+            let over = |pick: fn(&GridShare) -> f64| {
+                let values: Vec<f64> = found.iter().map(|share| 100.0 * pick(share)).collect();
+                match Spread::over(&values) {
+                    Some(Spread {
+                        mean, se: Some(se), ..
+                    }) => format!("{mean:.1} ± {se:.1} %"),
+                    Some(Spread { mean, .. }) => format!("{mean:.1} %"),
+                    None => "–".to_owned(),
+                }
+            };
+            let samples = found.iter().map(|share| share.samples).sum();
+            row(
+                racer(objective).name,
+                vec![
+                    numbers::grouped(samples),
+                    over(|share| share.valid.mean),
+                    over(|share| share.novel.mean),
+                ],
+            )
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = [
+        "Grids written",
+        "samples",
+        "keep every rule",
+        "and are not in the training data",
+    ];
+    format!(
+        "<h3>What they write</h3>{}",
+        table("figures", "Mean ± standard error over seeds.", &head, &rows)
+    )
+}
+
+/// The figure of several seeds of one model.
+pub fn trainings(trainings: &Trainings) -> String {
+    let look = trainings
+        .runs
+        .first()
+        .map(|run| racer(run.result.objective));
+    let (name, kind) = look.map_or(("", ""), |look| (look.name, look.kind));
+    let nats = trainings.nats;
+    let mut rows = vec![
+        row(
+            name,
+            vec![
+                numbers::measured(nats.mean, nats.se),
+                nats.deviation
+                    .map_or_else(|| "–".to_owned(), numbers::error),
+                numbers::error(trainings.window_se),
+            ],
+        )
+        .noted(kind),
+    ];
+    if let Some(floor) = trainings.floor {
+        let none = || "–".to_owned();
+        rows.push(row("Floor", vec![numbers::loss(floor), none(), none()]).noted(FLOOR));
+    }
+    let head = [
+        "On the test part",
+        "mean ± SE over seeds",
+        "spread over seeds",
+        "SE within a seed",
+    ];
+    table("figures", OVER_SEEDS, &head, &rows)
+}
+
+/// A row for each seed, finished or not, with a way to its own report.
+pub fn each_seed(seeds: &Seeds) -> String {
+    let is_race = seeds.config.objectives.len() > 1;
+    let columns = if is_race { 5 } else { 2 };
+    let epoch = |epoch: Option<f64>| epoch.map_or_else(|| "none".to_owned(), numbers::short);
+    let rows: Vec<Row> = seeds
+        .runs
+        .iter()
+        .map(|(seed, run)| {
+            let mut cells = match run.as_ref().map(|run| (run, &run.outcome)) {
+                Some((_, Some(Outcome::Race(result)))) => vec![
+                    numbers::measured(result.ar_best_nats, Some(result.ar_best_se)),
+                    numbers::measured(result.masked_best_nats, Some(result.masked_best_se)),
+                    numbers::measured(result.difference, Some(result.difference_se)),
+                    epoch(result.curve_crossover_epoch),
+                    epoch(result.envelope_crossover_epoch),
+                ],
+                Some((run, Some(Outcome::Train(result)))) => vec![
+                    numbers::measured(result.nats, Some(result.se)),
+                    place(run, result.best_step),
+                ],
+                Some((run, None)) => {
+                    vec![format!("at step {}", numbers::grouped(run.history.step()))]
+                }
+                None => vec!["not begun".to_owned()],
+            };
+            cells.resize(columns, String::new());
+            let mut row = row(format!("Seed {seed}"), cells);
+            let is_finished = run.as_ref().is_some_and(|run| run.outcome.is_some());
+            row.link = is_finished.then(|| format!("{}/report.html", run_name(*seed)));
+            row
+        })
+        .collect();
+    let head: &[&str] = if is_race {
+        &[
+            "",
+            "AR, exact NLL",
+            "diffusion, upper bound",
+            "difference, paired",
+            "curve crossover",
+            "envelope crossover",
+        ]
+    } else {
+        &["", "nats/token", "best checkpoint"]
+    };
+    let caption = "Nats/token on the test part, ± one standard error over its windows; crossovers are epochs. Each name \
+        leads to that seed's own report.";
+    format!(
+        "<h3>Each seed</h3>{}",
+        table("figures", caption, head, &rows)
+    )
+}
+
 /// Every evaluation: the chart for those who prefer numbers.
-pub fn evaluations(run: &Run) -> String {
-    let history = &run.history;
+pub fn evaluations(history: &History) -> String {
     let mut head = vec!["step", "epoch", "tokens", "FLOPs"];
     let names: Vec<String> = history
         .curves()
@@ -348,8 +575,7 @@ pub fn evaluations(run: &Run) -> String {
 }
 
 /// What was trained, on what and how.
-pub fn configuration(run: &Run) -> String {
-    let config = &run.config;
+pub fn configuration(config: &RunConfig, parameters: Option<u64>, seeds: String) -> String {
     let (corpus, model, train) = (&config.corpus, &config.model, &config.train);
     let auto = || "automatic".to_owned();
     let tokens = |count: Option<u64>| count.map_or_else(auto, numbers::grouped);
@@ -389,13 +615,10 @@ pub fn configuration(run: &Run) -> String {
             ),
         ),
     ];
-    if let Some(started) = &run.started {
+    if let Some(parameters) = parameters {
         list.push((
             "parameters",
-            format!(
-                "{}, equal for every model",
-                numbers::grouped(started.parameters)
-            ),
+            format!("{}, equal for every model", numbers::grouped(parameters)),
         ));
     }
     list.extend([
@@ -412,7 +635,7 @@ pub fn configuration(run: &Run) -> String {
         ("dropout", model.dropout.to_string()),
         ("AR input mask", config.objective.input_mask.to_string()),
         ("diffusion estimator", serial(&config.objective.estimator)),
-        ("seed", config.seed.to_string()),
+        ("seed", seeds),
         (
             "validation",
             format!(

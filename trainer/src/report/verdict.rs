@@ -3,7 +3,9 @@
 use crossover::lab::RaceResult;
 
 use super::history::History;
+use super::theme::racer;
 use crate::numbers;
+use crate::seeds::{Races, Spread, Trainings};
 
 /// A difference counts from this many standard errors on.
 const SIGNIFICANT: f64 = 2.0;
@@ -102,6 +104,126 @@ pub fn headline(result: &RaceResult) -> String {
             ),
         },
     }
+}
+
+/// What several seeds showed, in one sentence.
+///
+/// It wins where every seed's envelope crossed: each by more than two of its own paired standard errors.
+pub fn seeds_headline(races: &Races) -> String {
+    if let [only] = &races.runs[..] {
+        return headline(&only.result);
+    }
+    let difference = races.difference;
+    let size = numbers::measured(difference.mean.abs(), difference.se);
+    let sources = sources(races);
+    let of = races.runs.len();
+    let (crossed, below) = (races.envelope.count, difference.mean < 0.0);
+    match (races.envelope.epoch, below) {
+        (Some(epoch), true) => format!(
+            "Diffusion wins by {size} nats/token (envelope, in each of {of} seeds, at epoch {} on average; {sources}).",
+            numbers::short(epoch.mean)
+        ),
+        (_, true) => format!(
+            "On average diffusion ends {size} nats/token below AR's best, with an envelope crossover in {crossed} of \
+             {of} seeds ({sources})."
+        ),
+        (_, false) if races.curve.count > 0 => format!(
+            "On average diffusion ends {size} nats/token above AR's best: an envelope crossover in {crossed}, a curve \
+             crossover in {} of {of} seeds ({sources}).",
+            races.curve.count
+        ),
+        (_, false) => format!(
+            "Not crossed in {of} seeds: diffusion is {size} nats/token above AR's best on average ({sources})."
+        ),
+    }
+}
+
+/// Both reasons for which a mean difference may be off, side by side.
+fn sources(races: &Races) -> String {
+    format!(
+        "± is over seeds, their spread {}, paired SE within one {}",
+        numbers::error(races.difference.deviation.unwrap_or(0.0)),
+        numbers::error(races.paired_se)
+    )
+}
+
+/// What became of the curve crossover over seeds.
+pub fn seeds_curve(races: &Races) -> String {
+    if let [only] = &races.runs[..] {
+        return curve(&only.result);
+    }
+    let of = races.runs.len();
+    match races.curve.epoch {
+        Some(epoch) => format!(
+            "in each of {of} seeds, at epoch {} on average. From that evaluation on, diffusion's bound is below AR's NLL \
+             at equal tokens.",
+            epochs(epoch)
+        ),
+        None => format!(
+            "in {} bound is not below AR's NLL at the end.",
+            some(races.curve.count, of)
+        ),
+    }
+}
+
+/// What became of the envelope crossover over seeds.
+pub fn seeds_envelope(races: &Races) -> String {
+    if let [only] = &races.runs[..] {
+        return envelope(&only.result);
+    }
+    let of = races.runs.len();
+    match races.envelope.epoch {
+        Some(epoch) => format!(
+            "in each of {of} seeds, at epoch {} on average. Diffusion's bound is below the best AR ever reached, as if AR \
+             had stopped in time, each time by more than two paired SE on the test part.",
+            epochs(epoch)
+        ),
+        None => format!(
+            "in {} bound is not below AR's best by more than two paired SE.",
+            some(races.envelope.count, of)
+        ),
+    }
+}
+
+/// How many seeds crossed, and whose bound did what in the others.
+fn some(count: usize, of: usize) -> String {
+    match count {
+        0 => format!("none of {of} seeds. Diffusion's"),
+        _ => format!(
+            "{count} of {of} seeds. In the other {}, diffusion's",
+            of - count
+        ),
+    }
+}
+
+fn epochs(epoch: Spread) -> String {
+    match epoch.se {
+        Some(se) => format!("{} ± {}", numbers::short(epoch.mean), numbers::short(se)),
+        None => numbers::short(epoch.mean),
+    }
+}
+
+/// What several seeds of one model came to.
+pub fn trainings_headline(trainings: &Trainings) -> String {
+    let look = trainings
+        .runs
+        .first()
+        .map(|run| racer(run.result.objective));
+    let (name, kind) = look.map_or(("", ""), |look| (look.name, look.kind));
+    let nats = trainings.nats;
+    let spread = match nats.deviation {
+        Some(deviation) => format!(
+            "± is over {} seeds, their spread {}, SE over windows",
+            trainings.runs.len(),
+            numbers::error(deviation)
+        ),
+        None => "from one seed; SE over windows".to_owned(),
+    };
+    format!(
+        "{name}: {} nats/token on the test part ({kind}; {spread} {}).",
+        numbers::measured(nats.mean, nats.se),
+        numbers::error(trainings.window_se)
+    )
 }
 
 /// What became of the curve crossover.
@@ -213,6 +335,36 @@ pub(crate) mod tests {
             headline(&result),
             "Not crossed: diffusion is 0.142 ± 0.030 nats/token above AR's best (4.7 paired SE, from one seed)."
         );
+    }
+
+    #[test]
+    fn a_headline_over_seeds_wins_only_where_every_seed_crossed() {
+        use crate::seeds::tests::races;
+        assert_eq!(
+            seeds_headline(&races(&[-0.041, -0.05, -0.03])),
+            "Diffusion wins by 0.040 ± 0.006 nats/token (envelope, in each of 3 seeds, at epoch 61 on average; ± is \
+             over seeds, their spread 0.010, paired SE within one 0.008)."
+        );
+        let some = races(&[-0.041, -0.05, 0.01]);
+        assert_eq!(
+            seeds_headline(&some),
+            "On average diffusion ends 0.027 ± 0.019 nats/token below AR's best, with an envelope crossover in 2 of 3 \
+             seeds (± is over seeds, their spread 0.032, paired SE within one 0.008)."
+        );
+        assert!(
+            seeds_envelope(&some).starts_with("in 2 of 3 seeds. In the other 1, diffusion's bound")
+        );
+        let none = races(&[0.041, 0.05]);
+        assert!(
+            seeds_headline(&none)
+                .contains("an envelope crossover in 0, a curve crossover in 2 of 2 seeds")
+        );
+        assert!(
+            seeds_envelope(&none).starts_with("in none of 2 seeds. Diffusion's bound is not below")
+        );
+        // Of a single finished seed there is no spread to speak of.
+        let one = races(&[-0.041]);
+        assert_eq!(seeds_headline(&one), headline(&one.runs[0].result));
     }
 
     #[test]

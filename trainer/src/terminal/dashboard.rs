@@ -89,10 +89,14 @@ fn title_line(state: &State) -> Line<'static> {
         return Line::from("Crossover");
     };
     let model = &started.config.model;
+    let turn = match state.turn() {
+        Some(turn) => format!(" · {}", plain::turn(turn)),
+        None => String::new(),
+    };
     Line::from(vec![
         Span::styled("Crossover", Style::new().add_modifier(Modifier::BOLD)),
         Span::raw(format!(
-            " · {} · {}×{}, {} parameters · {}",
+            "{turn} · {} · {}×{}, {} parameters · {}",
             visible(&started.config.corpus.source.join(", ")),
             model.num_hidden_layers,
             model.hidden_size,
@@ -537,6 +541,7 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
+    use super::super::state::Turn;
     use super::super::state::tests::{started, watched};
     use super::*;
 
@@ -574,6 +579,21 @@ mod tests {
         assert!(
             !screen.contains('\x1b'),
             "a sample reached the terminal's ear"
+        );
+    }
+
+    #[test]
+    fn one_of_several_seeds_says_which() {
+        let mut state = State::new(Some(Turn {
+            seed: 7,
+            number: 2,
+            of: 3,
+        }));
+        state.apply(&started(0), 0.0);
+        let screen = screen(&state, 80, 23);
+        assert!(
+            screen.contains("Crossover · seed 7 (2 of 3) · grids:latin-5"),
+            "{screen}"
         );
     }
 

@@ -1,9 +1,9 @@
 //! The run in plain lines: a start, the first losses at once, one line for each evaluation.
 
-use crossover::lab::Event;
+use crossover::lab::{Event, Outcome};
 use crossover::objective::Objective;
 
-use super::state::State;
+use super::state::{State, Turn};
 use crate::numbers;
 use crate::report::theme::racer;
 
@@ -12,10 +12,11 @@ pub fn lines(state: &State, event: &Event) -> Vec<String> {
     match event {
         Event::Started(started) => {
             let config = &started.config;
-            let verb = if started.objectives.len() > 1 {
-                "Racing"
-            } else {
-                "Training"
+            let verb = match (started.objectives.len() > 1, state.turn()) {
+                (true, None) => "Racing".to_owned(),
+                (true, Some(of)) => format!("Racing, {}:", turn(of)),
+                (false, None) => "Training".to_owned(),
+                (false, Some(of)) => format!("Training, {}:", turn(of)),
             };
             let from = match started.step {
                 0 => String::new(),
@@ -40,18 +41,44 @@ pub fn lines(state: &State, event: &Event) -> Vec<String> {
             lines
         }
         Event::Progress { doing } => vec![doing.clone()],
-        _ => lasting(event).into_iter().collect(),
+        _ => lasting(state, event).into_iter().collect(),
     }
 }
 
 /// What should stay readable even where a dashboard is drawn over everything else.
-pub fn lasting(event: &Event) -> Option<String> {
+pub fn lasting(state: &State, event: &Event) -> Option<String> {
     match event {
         Event::Notice { message } => Some(message.clone()),
         Event::Stopped { step, .. } => {
             Some(format!("Stopped after step {}", numbers::grouped(*step)))
         }
+        Event::Result(outcome) => {
+            let line = |of| format!("Done, {}: {}", turn(of), figures(outcome));
+            state.turn().map(line)
+        }
         _ => None,
+    }
+}
+
+/// Which of several runs.
+pub fn turn(turn: Turn) -> String {
+    format!("seed {} ({} of {})", turn.seed, turn.number, turn.of)
+}
+
+/// A result's figures in a line, for a run that others follow.
+fn figures(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Race(result) => format!(
+            "AR {}, diffusion {}, difference {}",
+            numbers::measured(result.ar_best_nats, Some(result.ar_best_se)),
+            numbers::measured(result.masked_best_nats, Some(result.masked_best_se)),
+            numbers::measured(result.difference, Some(result.difference_se))
+        ),
+        Outcome::Train(result) => format!(
+            "{} {}",
+            racer(result.objective).name,
+            numbers::measured(result.nats, Some(result.se))
+        ),
     }
 }
 
