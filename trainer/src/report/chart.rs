@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use crossover::objective::Objective;
 use crossover::train::Metrics;
 
 use super::escape;
@@ -343,30 +342,15 @@ impl Plot<'_> {
             let (x, y) = (frame.x(evaluation.at), frame.y(evaluation.nats));
             let class = if is_best { "mark best" } else { "mark" };
             let half = if is_best { 5.0 } else { 3.0 };
-            let shape = match curve.objective {
-                Objective::Autoregressive => {
-                    format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{half}\"")
-                }
-                Objective::Masked => format!(
-                    "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{}\" height=\"{}\"",
-                    x - half,
-                    y - half,
-                    2.0 * half,
-                    2.0 * half
-                ),
-            };
             let _ = write!(
                 svg,
-                "{shape} class=\"{class} {}\"><title>{}, step {}, epoch {}: {}</title></{}>",
+                "<path class=\"{class} {}\" d=\"{}\"><title>{}, step {}, epoch {}: {}</title></path>",
                 look.class,
+                look.outline(x, y, half),
                 look.name,
                 evaluation.at.step,
                 numbers::short(evaluation.at.epoch),
                 numbers::measured(evaluation.nats, evaluation.se),
-                match curve.objective {
-                    Objective::Autoregressive => "circle",
-                    Objective::Masked => "rect",
-                }
             );
         }
         svg
@@ -620,6 +604,8 @@ fn path(points: &[(f64, f64)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crossover::objective::Objective;
+
     use super::super::history::tests::{line, race};
     use super::*;
 

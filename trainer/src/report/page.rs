@@ -277,20 +277,11 @@ fn key(plot: &Plot<'_>) -> String {
     for curve in plot.history.curves() {
         let look = racer(curve.objective);
         let dash = chart::dash(look);
-        let mark = match curve.objective {
-            Objective::Autoregressive => format!(
-                "<circle class=\"mark {}\" cx=\"17\" cy=\"7\" r=\"4.5\"/>",
-                look.class
-            ),
-            Objective::Masked => format!(
-                "<rect class=\"mark {}\" x=\"12.5\" y=\"2.5\" width=\"9\" height=\"9\"/>",
-                look.class
-            ),
-        };
         items.push((
             format!(
-                "<path class=\"validation {}\"{dash} d=\"M0 7H34\"/>{mark}",
-                look.class
+                "<path class=\"validation {0}\"{dash} d=\"M0 7H34\"/><path class=\"mark {0}\" d=\"{1}\"/>",
+                look.class,
+                look.outline(17.0, 7.0, 4.5)
             ),
             if plot.seeds.is_empty() {
                 format!("{}: {}", look.name, look.kind)

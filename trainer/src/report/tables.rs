@@ -689,14 +689,10 @@ pub fn provenance(run: &Run) -> String {
     }
     for curve in run.history.curves() {
         if let Some(last) = curve.steps.last() {
-            let name = match curve.objective {
-                Objective::Autoregressive => "AR trained for",
-                Objective::Masked => "diffusion trained for",
-            };
             list.push((
-                name,
+                racer(curve.objective).name,
                 format!(
-                    "{}, {} FLOPs",
+                    "trained for {}, {} FLOPs",
                     numbers::duration(last.seconds),
                     numbers::flops(last.flops)
                 ),

@@ -58,6 +58,17 @@ pub struct Racer {
     pub terminal: u8,
 }
 
+impl Racer {
+    /// The mark as an SVG path around a point, about `half` in every direction.
+    pub fn outline(&self, x: f64, y: f64, half: f64) -> String {
+        let (left, top, side) = (x - half, y - half, 2.0 * half);
+        match self.mark {
+            '■' => format!("M{left:.1} {top:.1}h{side}v{side}h-{side}Z"),
+            _ => format!("M{left:.1} {y:.1}a{half} {half} 0 1 0 {side} 0a{half} {half} 0 1 0 -{side} 0Z"),
+        }
+    }
+}
+
 /// How an objective's model looks.
 pub fn racer(objective: Objective) -> &'static Racer {
     match objective {
