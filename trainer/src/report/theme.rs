@@ -64,7 +64,9 @@ impl Racer {
         let (left, top, side) = (x - half, y - half, 2.0 * half);
         match self.mark {
             '■' => format!("M{left:.1} {top:.1}h{side}v{side}h-{side}Z"),
-            _ => format!("M{left:.1} {y:.1}a{half} {half} 0 1 0 {side} 0a{half} {half} 0 1 0 -{side} 0Z"),
+            _ => format!(
+                "M{left:.1} {y:.1}a{half} {half} 0 1 0 {side} 0a{half} {half} 0 1 0 -{side} 0Z"
+            ),
         }
     }
 }
@@ -80,7 +82,7 @@ pub fn racer(objective: Objective) -> &'static Racer {
             kind: "exact NLL",
             terminal: 166,
         },
-        Objective::Masked => &Racer {
+        Objective::Masked | Objective::Block | Objective::Dual => &Racer {
             name: "Diffusion",
             class: "masked",
             mark: '■',
