@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crossover::error::{Error, Result};
-use crossover::lab::{Estimate, Outcome, RaceResult, TrainResult};
+use crossover::lab::{DualAr, Estimate, Outcome, RaceResult, TrainResult};
+use crossover::objective::Objective;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -143,6 +144,8 @@ impl Spread {
 pub struct Crossings {
     /// How many seeds showed it.
     pub count: usize,
+    /// How many seeds there are.
+    pub of: usize,
     /// Its epoch over seeds, where all showed it: a mean over those that crossed would praise the ones that did.
     pub epoch: Option<Spread>,
 }
@@ -151,6 +154,7 @@ impl Crossings {
     fn of(epochs: &[Option<f64>]) -> Self {
         Self {
             count: epochs.iter().flatten().count(),
+            of: epochs.len(),
             epoch: Spread::over_all(epochs.iter().copied()),
         }
     }
@@ -180,20 +184,22 @@ pub enum Together {
 pub struct Races {
     /// AR's exact test NLL, nats per token.
     pub ar: Spread,
-    /// Diffusion's test bound, nats per token.
+    /// The second model's test bound, nats per token.
     pub masked: Spread,
     /// Bound minus NLL, nats per token.
     pub difference: Spread,
     /// Mean over seeds of AR's standard error within a seed, over test windows.
     pub ar_window_se: f64,
-    /// The same of the masked model.
+    /// The same of the second model.
     pub masked_window_se: f64,
     /// The same of the difference, paired by test window.
     pub paired_se: f64,
-    /// Diffusion's exact left-to-right NLL and its mean standard error within a seed, where every seed measured it.
+    /// The second model's exact left-to-right NLL and its mean standard error within a seed, where every seed measured it.
     pub left_to_right: Option<(Spread, f64)>,
-    /// Diffusion's bound of several orders, likewise.
+    /// Its bound of several orders, likewise.
     pub k_order: Option<(Spread, f64)>,
+    /// The other likelihood of a dual model.
+    pub dual: Option<Duals>,
     /// Curve crossovers.
     pub curve: Crossings,
     /// Envelope crossovers.
@@ -202,6 +208,21 @@ pub struct Races {
     pub floor: Option<f64>,
     /// Each seed's result.
     pub runs: Vec<Seeded<RaceResult>>,
+}
+
+/// Several seeds of a dual model read left to right.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Duals {
+    /// Its exact test NLL, nats per token.
+    pub nats: Spread,
+    /// Mean over seeds of its standard error within a seed.
+    pub window_se: f64,
+    /// That minus AR's NLL, nats per token.
+    pub difference: Spread,
+    /// Mean over seeds of the difference's standard error within a seed, paired by test window.
+    pub paired_se: f64,
+    /// Its envelope crossovers.
+    pub envelope: Crossings,
 }
 
 /// Several seeds of one model's training.
@@ -275,6 +296,7 @@ impl Races {
             paired_se: Spread::over(&of(|run| run.difference_se))?.mean,
             left_to_right: estimated(|run| run.masked_left_to_right),
             k_order: estimated(|run| run.masked_k_order),
+            dual: Duals::of(&runs),
             curve: Crossings::of(&some(|run| run.curve_crossover_epoch)),
             envelope: Crossings::of(&some(|run| run.envelope_crossover_epoch)),
             floor: Spread::over_all(some(|run| run.floor_nats).into_iter()).map(|floor| floor.mean),
@@ -282,10 +304,19 @@ impl Races {
         })
     }
 
+    /// What AR raced against.
+    pub fn second(&self) -> Objective {
+        self.runs
+            .first()
+            .map_or(Objective::Masked, |run| run.result.second)
+    }
+
     fn to_json(&self) -> Value {
         let seeds: Vec<u64> = self.runs.iter().map(|run| run.seed).collect();
         json!({
             "event": "result",
+            "second": self.second(),
+            "block_size": self.runs.first().and_then(|run| run.result.block_size),
             "ar_best_nats": self.ar.mean,
             "ar_best_se": self.ar.se,
             "ar_best_spread": self.ar.deviation,
@@ -301,10 +332,45 @@ impl Races {
             "envelope_crossover_epoch": self.envelope.epoch.map(|epoch| epoch.mean),
             "envelope_crossovers": self.envelope.count,
             "floor_nats": self.floor,
+            "dual_ar": self.dual.as_ref().map(Duals::to_json),
             "masked_left_to_right": self.left_to_right.map(|(spread, _)| spread.to_json()),
             "masked_k_order": self.k_order.map(|(spread, _)| spread.to_json()),
             "seeds": seeds,
             "runs": self.runs,
+        })
+    }
+}
+
+impl Duals {
+    fn of(runs: &[Seeded<RaceResult>]) -> Option<Self> {
+        let duals = runs.iter().map(|run| run.result.dual_ar);
+        let duals = duals.collect::<Option<Vec<DualAr>>>()?;
+        let over =
+            |pick: fn(&DualAr) -> f64| Spread::over(&duals.iter().map(pick).collect::<Vec<_>>());
+        let epochs: Vec<_> = duals
+            .iter()
+            .map(|dual| dual.envelope_crossover_epoch)
+            .collect();
+        Some(Self {
+            nats: over(|dual| dual.nats)?,
+            window_se: over(|dual| dual.se)?.mean,
+            difference: over(|dual| dual.difference)?,
+            paired_se: over(|dual| dual.difference_se)?.mean,
+            envelope: Crossings::of(&epochs),
+        })
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "nats": self.nats.mean,
+            "se": self.nats.se,
+            "spread": self.nats.deviation,
+            "difference": self.difference.mean,
+            "difference_se": self.difference.se,
+            "difference_spread": self.difference.deviation,
+            "paired_se": self.paired_se,
+            "envelope_crossover_epoch": self.envelope.epoch.map(|epoch| epoch.mean),
+            "envelope_crossovers": self.envelope.count,
         })
     }
 }

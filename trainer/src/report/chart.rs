@@ -7,7 +7,7 @@ use crossover::train::Metrics;
 use super::escape;
 use super::history::{Curve, Evaluation, History};
 use super::scale::{self, Range};
-use super::theme::{Racer, racer};
+use super::theme::Racer;
 use crate::numbers;
 
 /// What a loss is drawn against.
@@ -74,7 +74,7 @@ impl Axis {
     }
 }
 
-/// A crossover to mark on diffusion's curve.
+/// A crossover to mark on the curve of AR's opponent.
 #[derive(Debug, Clone, Copy)]
 pub struct Crossing {
     /// "curve" or "envelope".
@@ -152,7 +152,7 @@ impl Plot<'_> {
                     .evaluations()
                     .map(|evaluation| evaluation.nats)
                     .max_by(f64::total_cmp)?;
-                let name = racer(curve.objective).name;
+                let name = curve.look().short;
                 (highest > self.range.high)
                     .then(|| format!("{name} reaches {}", numbers::loss(highest)))
             })
@@ -180,10 +180,11 @@ impl Plot<'_> {
     }
 
     fn drawing(&self, axis: Axis, size: Size) -> String {
-        let (width, height, right, label) = match size {
-            Size::Wide => (1040.0, 440.0, 1040.0 - 148.0, "wide"),
-            Size::Narrow => (358.0, 320.0, 358.0 - 84.0, "narrow"),
+        let (width, height, label) = match size {
+            Size::Wide => (1040.0, 440.0, "wide"),
+            Size::Narrow => (358.0, 320.0, "narrow"),
         };
+        let right = width - self.label_room(size);
         let furthest = std::iter::once(self.history)
             .chain(self.seeds.iter().copied())
             .flat_map(History::curves)
@@ -239,6 +240,21 @@ impl Plot<'_> {
         svg
     }
 
+    /// Room right of the lines for the longest of their names, in SVG units.
+    fn label_room(&self, size: Size) -> f64 {
+        let names = self.history.curves().iter().map(|curve| curve.look().short);
+        let longest = names
+            .map(|name| name.chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(9);
+        // A mark before the name and, where there is room for it, a value behind it.
+        match size {
+            Size::Wide => 12.0 + 8.0 * (longest + 8) as f64,
+            Size::Narrow => 12.0 + 7.4 * (longest + 2) as f64,
+        }
+    }
+
     /// The chart in words, for those who can't see it.
     fn description(&self, axis: Axis) -> String {
         let mut text = format!("Nats per token against {}.", axis.title());
@@ -247,8 +263,8 @@ impl Plot<'_> {
                 let _ = write!(
                     text,
                     " {} ({}) is lowest at {} with {} and ends at {}.",
-                    racer(curve.objective).name,
-                    racer(curve.objective).kind,
+                    curve.look().name,
+                    curve.kind(),
                     axis.label(axis.value(best.at)),
                     numbers::loss(best.nats),
                     numbers::loss(last.nats)
@@ -289,7 +305,7 @@ impl Plot<'_> {
 
     /// Shades of one and two standard errors around the evaluations.
     fn bands(&self, frame: &Frame, curve: &Curve) -> String {
-        let class = racer(curve.objective).class;
+        let class = curve.look().class;
         let mut svg = String::new();
         for stretch in self.stretches(curve) {
             let edge = |evaluation: &Evaluation<'_>, errors: f64| {
@@ -314,7 +330,7 @@ impl Plot<'_> {
     }
 
     fn validation(&self, frame: &Frame, curve: &Curve) -> String {
-        let look = racer(curve.objective);
+        let look = curve.look();
         let mut svg = String::new();
         for stretch in self.stretches(curve) {
             let line: Vec<_> = stretch
@@ -381,7 +397,7 @@ impl Plot<'_> {
 
     fn best_of_ar(&self) -> Option<(Evaluation<'_>, &'static str)> {
         let (ar, _) = self.history.race()?;
-        Some((ar.best()?, racer(ar.objective).class))
+        Some((ar.best()?, ar.look().class))
     }
 
     fn marks(&self, frame: &Frame) -> String {
@@ -438,7 +454,7 @@ impl Plot<'_> {
         let mut labels: Vec<(f64, &str, String)> = Vec::new();
         for curve in self.history.curves() {
             let Some(last) = curve.last() else { continue };
-            let look = racer(curve.objective);
+            let look = curve.look();
             let cut = if last.nats > self.range.high {
                 " ↑"
             } else {
@@ -452,7 +468,7 @@ impl Plot<'_> {
             labels.push((
                 frame.y(last.nats),
                 look.class,
-                format!("{} {}{value}{cut}", look.mark, look.name),
+                format!("{} {}{value}{cut}", look.mark, look.short),
             ));
         }
         if let Some((best, class)) = self.best_of_ar() {
@@ -546,7 +562,7 @@ fn training(frame: &Frame, curve: &Curve) -> String {
         Size::Wide => 1_000,
         Size::Narrow => 300,
     };
-    let class = racer(curve.objective).class;
+    let class = curve.look().class;
     let stretches: Vec<&[Metrics]> = curve
         .steps
         .split(|step| step.train_nats.is_none())
@@ -572,7 +588,7 @@ fn training(frame: &Frame, curve: &Curve) -> String {
 
 /// One seed's evaluations, behind the mean of all.
 fn thin(frame: &Frame, curve: &Curve) -> String {
-    let look = racer(curve.objective);
+    let look = curve.look();
     let line: Vec<_> = curve
         .evaluations()
         .map(|evaluation| (frame.x(evaluation.at), frame.y(evaluation.nats)))

@@ -1,10 +1,12 @@
 //! The page: its order, its words, and the frame around charts, tables and samples.
 
 use crossover::lab::Outcome;
-use crossover::objective::Objective;
+use crossover::objective::{Bound, Objective};
+use crossover::train::RunConfig;
 
 use super::chart::{self, Axis, Crossing, Plot};
-use super::theme::racer;
+use super::history::Curve;
+use super::theme::{Racer, racer};
 use super::{Run, escape, samples, scale, tables, theme, verdict};
 use crate::numbers;
 
@@ -60,7 +62,7 @@ pub fn frame(what: &str, title: &str, sub: &str, body: &str) -> String {
         what = escape(what),
         title = escape(title),
         sub = escape(sub),
-        variables = theme::variables(),
+        variables = theme::style(),
         style = include_str!("style.css"),
         tabs = tabs_style(),
         version = env!("CARGO_PKG_VERSION")
@@ -90,7 +92,7 @@ fn headline(run: &Run) -> String {
                 "{}: {} nats/token on the test part ({}, from one seed).",
                 look.name,
                 numbers::measured(result.nats, Some(result.se)),
-                look.kind
+                theme::kind(result.bound)
             )
         }
         None => {
@@ -104,7 +106,7 @@ fn headline(run: &Run) -> String {
                 {
                     Some((curve, best)) => format!(
                         "{} is at {} nats/token on validation so far.",
-                        racer(curve.objective).name,
+                        curve.look().name,
                         numbers::measured(best.nats, best.se)
                     ),
                     None => "Nothing evaluated so far.".to_owned(),
@@ -161,15 +163,21 @@ fn setting(run: &Run) -> String {
 
 /// How to read the figures.
 fn reading(run: &Run) -> String {
-    let bound = run.history.curve(Objective::Masked).is_some();
     let mut text = String::from("<p class=\"small\">");
-    if bound && run.history.race().is_some() {
-        text.push_str(
-            "AR's loss is its exact negative log-likelihood (NLL). Diffusion's is an upper bound: its true loss is at or \
-             below it. So where the bound is below AR, diffusion is better; where it is above, diffusion may still be \
-             better than it looks. ",
-        );
-    } else if bound {
+    let bound = |curve: &Curve| curve.kind() == theme::kind(Bound::Elbo);
+    if let Some((_, rival)) = run.history.race() {
+        text.push_str("AR's loss is its exact negative log-likelihood (NLL). ");
+        let Racer {
+            subject, spoken, ..
+        } = racer(rival.objective);
+        text.push_str(&what_it_is(rival.objective, &run.config));
+        if bound(rival) {
+            text.push_str(&format!(
+                "{subject}'s loss is an upper bound: its true loss is at or below it. So where the bound is below AR, \
+                 {spoken} is better; where it is above, {spoken} may still be better than it looks. "
+            ));
+        }
+    } else if run.history.curves().last().is_some_and(bound) {
         text.push_str(
             "The loss is an upper bound: the true negative log-likelihood is at or below it. ",
         );
@@ -192,6 +200,25 @@ fn reading(run: &Run) -> String {
         ));
     }
     text
+}
+
+/// What those need to know who have only heard of masked diffusion.
+fn what_it_is(objective: Objective, config: &RunConfig) -> String {
+    match (objective, config.objective.block_size) {
+        (Objective::Block, Some(1)) => {
+            "Block diffusion with blocks of one token writes from left to right, and its loss is exact. ".to_owned()
+        }
+        (Objective::Block, Some(size)) => format!(
+            "Block diffusion writes blocks of {size} tokens from left to right, and inside a block by masked diffusion. "
+        ),
+        (Objective::Dual, _) => format!(
+            "The dual model is one model trained in two ways, {} % of each batch left to right and the rest by masked \
+             diffusion. So it has two losses, each measured as it was trained: an exact one, as AR, and a bound, which is \
+             what races here. ",
+            numbers::short(100.0 * config.objective.dual_fraction)
+        ),
+        _ => String::new(),
+    }
 }
 
 /// Shows the panel of the chosen axis; needs no script.
@@ -275,7 +302,7 @@ pub fn drawn(plot: &Plot<'_>, caption: &str) -> String {
 fn key(plot: &Plot<'_>) -> String {
     let mut items = Vec::new();
     for curve in plot.history.curves() {
-        let look = racer(curve.objective);
+        let look = curve.look();
         let dash = chart::dash(look);
         items.push((
             format!(
@@ -284,16 +311,25 @@ fn key(plot: &Plot<'_>) -> String {
                 look.outline(17.0, 7.0, 4.5)
             ),
             if plot.seeds.is_empty() {
-                format!("{}: {}", look.name, look.kind)
+                format!("{}: {}", look.name, curve.kind())
             } else {
-                format!("{}: {}, mean", look.name, look.kind)
+                format!("{}: {}, mean", look.name, curve.kind())
             },
         ));
     }
     if !plot.seeds.is_empty() {
         items.push((
-            "<path class=\"seed ar\" d=\"M0 4H34\"/><path class=\"seed masked\" d=\"M0 10H34\"/>"
-                .to_owned(),
+            plot.history
+                .curves()
+                .iter()
+                .zip([4.0, 10.0])
+                .map(|(curve, y)| {
+                    format!(
+                        "<path class=\"seed {}\" d=\"M0 {y}H34\"/>",
+                        curve.look().class
+                    )
+                })
+                .collect(),
             "each seed".to_owned(),
         ));
     }
@@ -356,7 +392,10 @@ fn crossovers(run: &Run) -> String {
             ),
         ),
     };
-    let list = three(&curve, &envelope);
+    let mut list = three(&curve, &envelope);
+    if let Some(dual) = run.race().and_then(|race| race.dual_ar) {
+        list.push_str(&also_dual(&verdict::dual(&dual)));
+    }
     let overfitted = overfitting(run).map_or_else(String::new, |text| {
         format!(
             "<div><h3>How far AR overfitted here</h3><p>{}</p></div>",
@@ -371,6 +410,14 @@ fn crossovers(run: &Run) -> String {
     )
 }
 
+/// What became of a dual model's other likelihood.
+pub fn also_dual(words: &str) -> String {
+    format!(
+        "<p class=\"also\"><b>The dual model as AR</b>: {}</p>",
+        escape(words)
+    )
+}
+
 /// What each crossover compares, and what became of it.
 pub fn three(curve: &str, envelope: &str) -> String {
     let list: String = [
@@ -382,13 +429,13 @@ pub fn three(curve: &str, envelope: &str) -> String {
         ),
         (
             "Envelope crossover",
-            "Diffusion against the best AR of the whole run, as if AR had been stopped in time, by more than two paired \
+            "The bound against the best AR of the whole run, as if AR had been stopped in time, by more than two paired \
              standard errors. This is the headline.",
             envelope,
         ),
         (
             "Regularised envelope",
-            "Diffusion against the best AR of any regularisation tried. The strongest of the three.",
+            "The bound against the best AR of any regularisation tried. The strongest of the three.",
             verdict::REGULARISED,
         ),
     ]
@@ -464,12 +511,10 @@ fn regularisation(run: &Run) -> String {
 
 /// How to repeat or continue the run.
 fn again(run: &Run) -> String {
-    let command = match run.config.objectives[..] {
-        [Objective::Autoregressive] => "train --objective ar",
-        [Objective::Masked] => "train --objective masked",
-        _ => "race",
+    let (resume, command) = match run.config.objectives[..] {
+        [only] => ("train", format!("train --objective {}", only.name())),
+        _ => ("race", "race".to_owned()),
     };
-    let resume = command.split(' ').next().unwrap_or(command);
     let folder = quoted(&run.folder);
     let config = quoted(&format!("{}/config.toml", run.folder));
     let lines = if run.outcome.is_some() {

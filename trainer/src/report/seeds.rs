@@ -11,6 +11,7 @@ use crossover::train::RunConfig;
 use super::chart::{Crossing, Plot};
 use super::history::History;
 use super::scale::{self, Range};
+use super::theme::{Racer, racer};
 use super::{Run, escape, page, tables, verdict};
 use crate::numbers;
 use crate::seeds::{Races, Series, Together, run_folder};
@@ -104,7 +105,9 @@ pub fn page(seeds: &Seeds) -> String {
             &verdict::seeds_curve(races),
             &verdict::seeds_envelope(races),
         );
-        body.push_str(&page::part("Which crossover", &crossovers));
+        let dual = races.dual.as_ref().map(verdict::seeds_dual);
+        let dual = dual.map_or_else(String::new, |words| page::also_dual(&words));
+        body.push_str(&page::part("Which crossover", &(crossovers + &dual)));
     }
     let parameters = seeds
         .begun()
@@ -193,19 +196,23 @@ fn charts(seeds: &Seeds, together: Option<&Together>) -> String {
 
 /// Each seed's difference with its paired standard error, and their mean: a chart without a script.
 fn differences(races: &Races) -> String {
+    let Racer {
+        subject, spoken, ..
+    } = racer(races.second());
     let drawings: String = [(1040.0, "wide"), (358.0, "narrow")]
         .into_iter()
         .map(|(width, class)| strip(races, width, class))
         .collect();
     format!(
-        "<figure><h3>Diffusion against AR, seed by seed</h3>{drawings}\
-         <figcaption>Diffusion's bound minus AR's NLL on the test part, nats/token: left of zero, diffusion is better. \
+        "<figure><h3>{subject} against AR, seed by seed</h3>{drawings}\
+         <figcaption>{subject}'s bound minus AR's NLL on the test part, nats/token: left of zero, {spoken} is better. \
          Bars: ±2 paired standard errors of a seed; the mean's: ±2 standard errors over seeds.</figcaption></figure>"
     )
 }
 
 fn strip(races: &Races, width: f64, class: &str) -> String {
     const ROW: f64 = 26.0;
+    let look = racer(races.second());
     let difference = races.difference;
     let mut rows: Vec<(String, f64, Option<f64>, bool)> = races
         .runs
@@ -270,27 +277,26 @@ fn strip(races: &Races, width: f64, class: &str) -> String {
     for (index, (name, value, se, is_mean)) in rows.iter().enumerate() {
         let y = 8.0 + ROW * (index as f64 + 0.5);
         let reach = 2.0 * se.unwrap_or(0.0);
-        let (at, kind) = (
-            x(*value),
-            if *is_mean {
-                "difference mean"
-            } else {
-                "difference"
-            },
-        );
-        let mark = if *is_mean {
-            format!(
+        let at = x(*value);
+        let (bar, text, mark) = if *is_mean {
+            let mark = format!(
                 "<path class=\"crossing filled\" d=\"M{at:.1} {:.1}l7 7l-7 7l-7-7Z\"/>",
                 y - 7.0
-            )
+            );
+            ("difference mean".to_owned(), " class=\"mean\"", mark)
         } else {
-            format!("<circle class=\"{kind}\" cx=\"{at:.1}\" cy=\"{y:.1}\" r=\"5\"/>")
+            let mark = format!(
+                "<path class=\"mark {}\" d=\"{}\"/>",
+                look.class,
+                look.outline(at, y, 5.0)
+            );
+            (format!("difference {}", look.class), "", mark)
         };
         let _ = write!(
             svg,
-            "<text class=\"{kind}\" x=\"4\" y=\"{0:.1}\">{name}</text>\
-             <path class=\"{kind}\" d=\"M{1:.1} {y:.1}H{2:.1}\"/>{mark}\
-             <text class=\"{kind}\" x=\"{3:.1}\" y=\"{0:.1}\">{4}</text>",
+            "<text{text} x=\"4\" y=\"{0:.1}\">{name}</text>\
+             <path class=\"{bar}\" d=\"M{1:.1} {y:.1}H{2:.1}\"/>{mark}\
+             <text{text} x=\"{3:.1}\" y=\"{0:.1}\">{4}</text>",
             y + 4.5,
             x(value - reach),
             x(value + reach),

@@ -1,12 +1,12 @@
 //! The report's tables.
 
 use crossover::lab::{GridShare, Outcome, RaceResult, TrainResult};
-use crossover::objective::Objective;
+use crossover::objective::{Bound, Likelihood, Objective};
 use crossover::train::RunConfig;
 
 use super::history::History;
 use super::seeds::Seeds;
-use super::theme::racer;
+use super::theme::{self, Racer, line, racer};
 use super::{Run, escape};
 use crate::numbers;
 use crate::seeds::{Races, Spread, Trainings, run_name};
@@ -98,6 +98,23 @@ pub fn result(run: &Run) -> String {
     }
 }
 
+/// What the second model's loss is.
+fn second_kind(result: &RaceResult) -> String {
+    match result.block_size {
+        Some(1) => format!("{}, blocks of 1 token", theme::kind(Bound::Exact)),
+        Some(size) => format!("{}, blocks of {size} tokens", theme::kind(Bound::Elbo)),
+        None => theme::kind(Bound::Elbo).to_owned(),
+    }
+}
+
+/// A model's name where there is no article.
+fn bare(look: &Racer) -> &'static str {
+    look.spoken.strip_prefix("the ").unwrap_or(look.spoken)
+}
+
+/// What a dual model's other loss is.
+const AS_TRAINED: &str = "exact NLL, as it was trained";
+
 /// The columns of measured losses: how far above the floor, where there is one.
 fn measured(floor: Option<f64>) -> Vec<&'static str> {
     let mut head = vec![
@@ -148,6 +165,7 @@ fn raced(run: &Run, result: &RaceResult) -> String {
         floor: result.floor_nats,
     };
     let none = || "–".to_owned();
+    let look = racer(result.second);
     let mut rows = vec![
         units.row(
             "AR",
@@ -157,30 +175,36 @@ fn raced(run: &Run, result: &RaceResult) -> String {
             place(run, result.ar_best_step),
         ),
         units.row(
-            "Diffusion",
-            "upper bound",
+            look.name,
+            &second_kind(result),
             result.masked_best_nats,
             Some(result.masked_best_se),
             place(run, result.masked_best_step),
         ),
     ];
-    let mut paired = units.row(
-        "Difference",
-        "diffusion − AR, paired",
-        result.difference,
-        Some(result.difference_se),
-        none(),
-    );
-    paired.main = true;
-    // A difference has no floor to stand above.
-    if units.floor.is_some() {
-        paired.cells[3] = none();
+    let paired = |name: &str, who: &str, mean, se| {
+        let note = format!("{who} − AR, paired");
+        let mut row = units.row(name, &note, mean, Some(se), none());
+        // A difference has no floor to stand above.
+        if units.floor.is_some() {
+            row.cells[3] = none();
+        }
+        row
+    };
+    let who = bare(look);
+    let mut difference = paired("Difference", who, result.difference, result.difference_se);
+    difference.main = true;
+    rows.push(difference);
+    if let Some(dual) = result.dual_ar {
+        let name = line(Objective::Dual, Likelihood::Autoregressive).name;
+        rows.push(units.row(name, AS_TRAINED, dual.nats, Some(dual.se), none()));
+        let (mean, se) = (dual.difference, dual.difference_se);
+        rows.push(paired("Difference as AR", "dual as AR", mean, se));
     }
-    rows.push(paired);
     if let Some(exact) = result.masked_left_to_right {
-        let kind = "exact NLL, as if it were AR";
+        let kind = "exact NLL, a token at a time";
         rows.push(units.row(
-            "Diffusion, left to right",
+            &format!("{}, left to right", look.name),
             kind,
             exact.mean,
             Some(exact.se),
@@ -193,7 +217,7 @@ fn raced(run: &Run, result: &RaceResult) -> String {
             None => "tighter bound, random orders".to_owned(),
         };
         rows.push(units.row(
-            "Diffusion, several orders",
+            &format!("{}, several orders", look.name),
             &kind,
             tighter.mean,
             Some(tighter.se),
@@ -220,11 +244,15 @@ fn trained(run: &Run, result: &TrainResult) -> String {
     let look = racer(result.objective);
     let mut rows = vec![units.row(
         look.name,
-        look.kind,
+        theme::kind(result.bound),
         result.nats,
         Some(result.se),
         place(run, result.best_step),
     )];
+    if let Some(dual) = result.dual_ar {
+        let name = line(Objective::Dual, Likelihood::Autoregressive).name;
+        rows.push(units.row(name, AS_TRAINED, dual.mean, Some(dual.se), "–".to_owned()));
+    }
     if let Some(floor) = result.floor_nats {
         rows.push(units.row("Floor", FLOOR, floor, None, "–".to_owned()));
     }
@@ -242,7 +270,7 @@ fn unfinished(run: &Run) -> String {
         .iter()
         .filter_map(|curve| {
             let (best, last) = (curve.best()?, curve.last()?);
-            let look = racer(curve.objective);
+            let look = curve.look();
             Some(
                 row(
                     look.name,
@@ -252,7 +280,7 @@ fn unfinished(run: &Run) -> String {
                         numbers::measured(last.nats, last.se),
                     ],
                 )
-                .noted(look.kind),
+                .noted(curve.kind()),
             )
         })
         .collect();
@@ -315,7 +343,7 @@ pub fn races(races: &Races) -> String {
     let first = races.runs.first().map(|run| &run.result);
     let characters = first.map_or(0.0, |result| result.characters_per_token);
     let within = |se: Option<f64>| se.map_or_else(|| "–".to_owned(), numbers::error);
-    let line = |name: &str, kind: &str, spread: Spread, se: Option<f64>| {
+    let figure = |name: &str, kind: &str, spread: Spread, se: Option<f64>| {
         let scale = std::f64::consts::LN_2 * characters;
         let bits = if characters > 0.0 {
             numbers::measured(spread.mean / scale, spread.se.map(|se| se / scale))
@@ -332,37 +360,37 @@ pub fn races(races: &Races) -> String {
         ];
         row(name, cells).noted(kind)
     };
+    let look = racer(races.second());
+    let kind = first.map(second_kind).unwrap_or_default();
     let mut rows = vec![
-        line("AR", "exact NLL", races.ar, Some(races.ar_window_se)),
-        line(
-            "Diffusion",
-            "upper bound",
-            races.masked,
-            Some(races.masked_window_se),
-        ),
+        figure("AR", "exact NLL", races.ar, Some(races.ar_window_se)),
+        figure(look.name, &kind, races.masked, Some(races.masked_window_se)),
     ];
-    let mut difference = line(
-        "Difference",
-        "diffusion − AR, paired",
-        races.difference,
-        Some(races.paired_se),
-    );
+    let note = format!("{} − AR, paired", bare(look));
+    let mut difference = figure("Difference", &note, races.difference, Some(races.paired_se));
     difference.main = true;
     rows.push(difference);
+    if let Some(dual) = &races.dual {
+        let name = line(Objective::Dual, Likelihood::Autoregressive).name;
+        rows.push(figure(name, AS_TRAINED, dual.nats, Some(dual.window_se)));
+        let (note, se) = ("dual as AR − AR, paired", dual.paired_se);
+        rows.push(figure("Difference as AR", note, dual.difference, Some(se)));
+    }
     let estimates = [
         (
-            "Diffusion, left to right",
-            "exact NLL, as if it were AR",
+            "left to right",
+            "exact NLL, a token at a time",
             races.left_to_right,
         ),
         (
-            "Diffusion, several orders",
+            "several orders",
             "tighter bound, random orders",
             races.k_order,
         ),
     ];
     for (name, kind, spread) in estimates {
-        rows.extend(spread.map(|(spread, se)| line(name, kind, spread, Some(se))));
+        let name = format!("{}, {name}", look.name);
+        rows.extend(spread.map(|(spread, se)| figure(&name, kind, spread, Some(se))));
     }
     if let Some(floor) = races.floor {
         let exact = Spread {
@@ -370,7 +398,7 @@ pub fn races(races: &Races) -> String {
             deviation: None,
             se: None,
         };
-        rows.push(line("Floor", FLOOR, exact, None));
+        rows.push(figure("Floor", FLOOR, exact, None));
     }
     let head = [
         "On the test part",
@@ -446,11 +474,12 @@ pub fn grids_over_seeds(races: &Races) -> String {
 
 /// The figure of several seeds of one model.
 pub fn trainings(trainings: &Trainings) -> String {
-    let look = trainings
-        .runs
-        .first()
-        .map(|run| racer(run.result.objective));
-    let (name, kind) = look.map_or(("", ""), |look| (look.name, look.kind));
+    let (name, kind) = trainings.runs.first().map_or(("", ""), |run| {
+        (
+            racer(run.result.objective).name,
+            theme::kind(run.result.bound),
+        )
+    });
     let nats = trainings.nats;
     let mut rows = vec![
         row(
@@ -510,11 +539,15 @@ pub fn each_seed(seeds: &Seeds) -> String {
             row
         })
         .collect();
+    let second = match seeds.config.objectives[..] {
+        [_, second] => format!("{}, {}", bare(racer(second)), theme::kind(Bound::Elbo)),
+        _ => String::new(),
+    };
     let head: &[&str] = if is_race {
         &[
             "",
             "AR, exact NLL",
-            "diffusion, upper bound",
+            second.as_str(),
             "difference, paired",
             "curve crossover",
             "envelope crossover",
@@ -537,8 +570,8 @@ pub fn evaluations(history: &History) -> String {
         .curves()
         .iter()
         .map(|curve| {
-            let look = racer(curve.objective);
-            format!("{}, {}", look.name, look.kind)
+            let look = curve.look();
+            format!("{}, {}", look.name, curve.kind())
         })
         .collect();
     head.extend(names.iter().map(String::as_str));
@@ -621,6 +654,23 @@ pub fn configuration(config: &RunConfig, parameters: Option<u64>, seeds: String)
             format!("{}, equal for every model", numbers::grouped(parameters)),
         ));
     }
+    let only = |objective, text: String| {
+        if config.objectives.contains(&objective) {
+            text
+        } else {
+            String::new()
+        }
+    };
+    let size = config.objective.block_size;
+    let blocks = only(
+        Objective::Block,
+        size.map_or_else(auto, |size| format!("{size} tokens")),
+    );
+    let share = numbers::short(100.0 * config.objective.dual_fraction);
+    let dual = only(Objective::Dual, format!("{share} % left to right"));
+    let average = train.ema_decay.map_or_else(String::new, |decay| {
+        format!("decay {decay}: what is measured and kept")
+    });
     list.extend([
         (
             "learning rate",
@@ -635,6 +685,9 @@ pub fn configuration(config: &RunConfig, parameters: Option<u64>, seeds: String)
         ("dropout", model.dropout.to_string()),
         ("AR input mask", config.objective.input_mask.to_string()),
         ("diffusion estimator", serial(&config.objective.estimator)),
+        ("blocks", blocks),
+        ("dual batches", dual),
+        ("averaged weights", average),
         ("seed", seeds),
         (
             "validation",
@@ -652,6 +705,7 @@ pub fn configuration(config: &RunConfig, parameters: Option<u64>, seeds: String)
             ),
         ),
     ]);
+    list.retain(|(_, value)| !value.is_empty());
     facts("Configuration", list)
 }
 
@@ -687,10 +741,11 @@ pub fn provenance(run: &Run) -> String {
             format!("{}, evaluation included", numbers::duration(seconds)),
         ));
     }
-    for curve in run.history.curves() {
-        if let Some(last) = curve.steps.last() {
+    for objective in &run.config.objectives {
+        let curve = run.history.curve(*objective);
+        if let Some(last) = curve.and_then(|curve| curve.steps.last()) {
             list.push((
-                racer(curve.objective).name,
+                racer(*objective).name,
                 format!(
                     "trained for {}, {} FLOPs",
                     numbers::duration(last.seconds),

@@ -2,6 +2,7 @@
 
 use crossover::lab::{Event, Outcome};
 use crossover::objective::Objective;
+use crossover::train::RunConfig;
 
 use super::state::{State, Turn};
 use crate::numbers;
@@ -24,7 +25,7 @@ pub fn lines(state: &State, event: &Event) -> Vec<String> {
             };
             vec![format!(
                 "{verb} {} on {}: {} steps of {} windows{from}, {} parameters, {}",
-                names(&started.objectives),
+                names(config),
                 config.corpus.source.join(", "),
                 numbers::grouped(started.steps),
                 config.train.batch,
@@ -69,8 +70,9 @@ pub fn turn(turn: Turn) -> String {
 fn figures(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Race(result) => format!(
-            "AR {}, diffusion {}, difference {}",
+            "AR {}, {} {}, difference {}",
             numbers::measured(result.ar_best_nats, Some(result.ar_best_se)),
+            racer(result.second).short,
             numbers::measured(result.masked_best_nats, Some(result.masked_best_se)),
             numbers::measured(result.difference, Some(result.difference_se))
         ),
@@ -82,12 +84,16 @@ fn figures(outcome: &Outcome) -> String {
     }
 }
 
-fn names(objectives: &[Objective]) -> String {
-    let names: Vec<&str> = objectives
+fn names(config: &RunConfig) -> String {
+    let names: Vec<String> = config
+        .objectives
         .iter()
-        .map(|objective| match objective {
-            Objective::Autoregressive => "AR",
-            Objective::Masked | Objective::Block | Objective::Dual => "masked diffusion",
+        .map(|objective| {
+            let name = racer(*objective).full;
+            match (objective, config.objective.block_size) {
+                (Objective::Block, Some(size)) => format!("{name} (blocks of {size})"),
+                _ => name.to_owned(),
+            }
         })
         .collect();
     names.join(" and ")
@@ -96,7 +102,7 @@ fn names(objectives: &[Objective]) -> String {
 /// The training losses of the first step, as soon as the last model's is known: the line that says "it works".
 fn first_losses(state: &State, newest: Objective) -> Option<String> {
     let curves = state.history().curves();
-    if curves.len() < state.objectives().len() {
+    if curves.len() < state.lines().count() {
         return None;
     }
     let mut losses = Vec::new();
@@ -104,7 +110,7 @@ fn first_losses(state: &State, newest: Objective) -> Option<String> {
         let mut measured = curve.steps.iter().filter_map(|step| step.train_nats);
         losses.push(format!(
             "{} {}",
-            racer(curve.objective).name,
+            curve.look().short,
             numbers::loss(measured.next()?)
         ));
         // Only the event that completed the line may write it.
@@ -121,7 +127,7 @@ fn first_losses(state: &State, newest: Objective) -> Option<String> {
 /// The evaluation line, when every model has been evaluated at a step.
 fn evaluation(state: &State, step: u64) -> Option<String> {
     let curves = state.history().curves();
-    if curves.len() < state.objectives().len() {
+    if curves.len() < state.lines().count() {
         return None;
     }
     let mut losses = Vec::new();
@@ -129,7 +135,7 @@ fn evaluation(state: &State, step: u64) -> Option<String> {
         let last = curve.last().filter(|last| last.at.step == step)?;
         losses.push(format!(
             "{} {}",
-            racer(curve.objective).name,
+            curve.look().short,
             numbers::measured(last.nats, last.se)
         ));
     }

@@ -1,7 +1,7 @@
 //! What a run's events add up to, without a clock or a screen.
 
 use crossover::lab::{Event, Outcome, SampleText, Started};
-use crossover::objective::Objective;
+use crossover::objective::{Likelihood, Objective};
 
 use crate::report::history::History;
 
@@ -124,10 +124,18 @@ impl State {
             .map_or(&[], |started| &started.objectives)
     }
 
+    /// What is drawn of the models: each of their likelihoods.
+    pub fn lines(&self) -> impl Iterator<Item = (Objective, Likelihood)> + '_ {
+        self.objectives().iter().flat_map(|objective| {
+            let likelihoods = objective.likelihoods().iter();
+            likelihoods.map(|likelihood| (*objective, *likelihood))
+        })
+    }
+
     /// Steps that every model has done.
     pub fn step(&self) -> u64 {
         let before = self.started.as_ref().map_or(0, |started| started.step);
-        let waiting = self.history.curves().len() < self.objectives().len();
+        let waiting = self.history.curves().len() < self.lines().count();
         if waiting {
             before
         } else {
@@ -173,7 +181,11 @@ pub(crate) mod tests {
 
     /// The start of a race of 100 steps.
     pub fn started(step: u64) -> Event {
-        let config = RunConfig::default();
+        started_with(RunConfig::default(), step)
+    }
+
+    /// The start of another run of 100 steps.
+    pub fn started_with(config: RunConfig, step: u64) -> Event {
         Event::Started(Box::new(Started {
             objectives: config.objectives.clone(),
             config,

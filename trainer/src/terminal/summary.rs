@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use crossover::lab::{GridShare, Outcome, RaceResult, TrainResult};
+use crossover::objective::Bound;
 use crossover::train::RunConfig;
 
 use crate::numbers;
-use crate::report::theme::racer;
+use crate::report::theme::{self, racer};
 use crate::report::verdict;
 use crate::seeds::{Crossings, Races, Spread, Together, Trainings};
 
@@ -38,7 +39,8 @@ pub fn seeds_summary(together: &Together, config: &RunConfig, report: &Path) -> 
 }
 
 fn races_table(races: &Races) -> Vec<[String; 6]> {
-    let titles = ["", " AR", " diffusion", " difference", "curve", "envelope"];
+    let second = format!(" {}", racer(races.second()).name.to_lowercase());
+    let titles = ["", " AR", &second, " difference", "curve", "envelope"];
     let mut table = vec![titles.map(str::to_owned)];
     for run in &races.runs {
         let result = &run.result;
@@ -109,7 +111,7 @@ fn mean(spread: Spread) -> String {
 }
 
 fn deviation(spread: Spread) -> String {
-    signed(spread.deviation.map_or_else(String::new, numbers::loss))
+    signed(spread.deviation.map_or_else(String::new, numbers::error))
 }
 
 fn epoch(epoch: Option<f64>) -> String {
@@ -129,15 +131,17 @@ const OVER_SEEDS: &str = "Nats/token on the test part. The mean's ± is its stan
     within\" is its mean.";
 
 fn races_words(races: &Races) -> String {
-    let sentences = [
+    let mut sentences = vec![
         format!("{OVER_SEEDS} Crossovers are epochs."),
         String::new(),
         verdict::seeds_headline(races),
         String::new(),
         format!("Curve crossover: {}", verdict::seeds_curve(races)),
         format!("Envelope crossover: {}", verdict::seeds_envelope(races)),
-        format!("Regularised envelope: {}", verdict::REGULARISED),
     ];
+    let dual = races.dual.as_ref().map(verdict::seeds_dual);
+    sentences.extend(dual.map(|words| format!("The dual model as AR: {words}")));
+    sentences.push(format!("Regularised envelope: {}", verdict::REGULARISED));
     sentences.iter().map(|sentence| wrapped(sentence)).collect()
 }
 
@@ -196,6 +200,11 @@ fn signed(text: String) -> String {
 fn race_table(result: &RaceResult, config: &RunConfig) -> Vec<[String; 4]> {
     let characters = result.characters_per_token;
     let none = String::new;
+    let look = racer(result.second);
+    let kind = match result.block_size {
+        Some(1) => theme::kind(Bound::Exact),
+        _ => theme::kind(Bound::Elbo),
+    };
     let mut table = vec![
         head(),
         row(
@@ -206,7 +215,7 @@ fn race_table(result: &RaceResult, config: &RunConfig) -> Vec<[String; 4]> {
             place(result.ar_best_step, config),
         ),
         row(
-            "Diffusion, upper bound",
+            &format!("{}, {}", look.name, kind),
             result.masked_best_nats,
             Some(result.masked_best_se),
             characters,
@@ -237,11 +246,20 @@ fn race_table(result: &RaceResult, config: &RunConfig) -> Vec<[String; 4]> {
         characters,
         none(),
     ));
+    if let Some(dual) = result.dual_ar {
+        let (nats, difference) = ((dual.nats, dual.se), (dual.difference, dual.difference_se));
+        for (name, (mean, se)) in [(DUAL_AS_AR, nats), ("  difference, paired", difference)] {
+            table.push(row(name, mean, Some(se), characters, none()));
+        }
+    }
     if let Some(floor) = result.floor_nats {
         table.push(row("Floor", floor, None, characters, none()));
     }
     table
 }
+
+/// A dual model's other likelihood.
+const DUAL_AS_AR: &str = "Dual as AR, exact NLL";
 
 fn train_table(result: &TrainResult, config: &RunConfig) -> Vec<[String; 4]> {
     let look = racer(result.objective);
@@ -249,13 +267,22 @@ fn train_table(result: &TrainResult, config: &RunConfig) -> Vec<[String; 4]> {
     let mut table = vec![
         head(),
         row(
-            &format!("{}, {}", look.name, look.kind),
+            &format!("{}, {}", look.name, theme::kind(result.bound)),
             result.nats,
             Some(result.se),
             characters,
             place(result.best_step, config),
         ),
     ];
+    if let Some(dual) = result.dual_ar {
+        table.push(row(
+            DUAL_AS_AR,
+            dual.mean,
+            Some(dual.se),
+            characters,
+            String::new(),
+        ));
+    }
     if let Some(floor) = result.floor_nats {
         table.push(row("Floor", floor, None, characters, String::new()));
     }
@@ -263,13 +290,15 @@ fn train_table(result: &TrainResult, config: &RunConfig) -> Vec<[String; 4]> {
 }
 
 fn race_words(result: &RaceResult) -> String {
-    let sentences = [
+    let mut sentences = vec![
         verdict::headline(result),
         String::new(),
         format!("Curve crossover: {}", verdict::curve(result)),
         format!("Envelope crossover: {}", verdict::envelope(result)),
-        format!("Regularised envelope: {}", verdict::REGULARISED),
     ];
+    let dual = result.dual_ar.as_ref().map(verdict::dual);
+    sentences.extend(dual.map(|words| format!("The dual model as AR: {words}")));
+    sentences.push(format!("Regularised envelope: {}", verdict::REGULARISED));
     let sentences: String = sentences.iter().map(|sentence| wrapped(sentence)).collect();
     format!(
         "{}Measured on {} test windows; ± is one standard error over them.\n\n{sentences}",
