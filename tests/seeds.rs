@@ -392,6 +392,9 @@ fn force_replaces_seeds_and_nothing_else() {
         &["--dropout", "2"][..],
         &["--corpus", "missing.txt"],
         &["--intermediate-size", "1000000000"],
+        &["--second", "block", "--block-size", "7"],
+        // Where a seed would go, there is something else.
+        &["--seed", "8"],
         &["--seeds", "0"],
     ] {
         let seeds = if refused[0] == "--seeds" {
@@ -504,6 +507,27 @@ fn one_model_can_have_several_seeds_too() {
     );
     let page = fs::read_to_string(folder.path().join("two/report.html")).unwrap();
     assert!(page.contains("train of 2 seeds") && page.contains("href=\"seed-2/report.html\""));
+}
+
+#[test]
+fn both_losses_of_a_dual_opponent_are_put_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["--second", "dual", "--seeds", "2", "--json", "--out", "two"];
+    let (out, _) = ended(&race(folder.path(), &flags), 0);
+    let lines = json_lines(&out);
+    let last = lines.last().unwrap();
+    assert_eq!(last["second"], "dual");
+    let runs = last["runs"].as_array().unwrap();
+    for key in ["nats", "difference"] {
+        let [a, b] = [&runs[0], &runs[1]].map(|run| run["dual_ar"][key].as_f64().unwrap());
+        let mean = last["dual_ar"][key].as_f64().unwrap();
+        assert!((mean - (a + b) / 2.0).abs() < 1e-12, "{key}");
+    }
+    for page in ["two/report.html", "two/seed-1/report.html"] {
+        let page = fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(page.contains("◆ Dual as AR") && page.contains("▼ Dual bound"));
+        assert!(!page.contains("NaN"));
+    }
 }
 
 #[test]

@@ -147,9 +147,9 @@ fn race_preset(preset: &Preset) -> Result<Known, Error> {
         return Ok((config.model, Some(vocab), Some(corpus.length())));
     }
     let learnt = config.corpus.tokenizer.strip_prefix("bpe:");
-    let vocab = learnt
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(ENGLISH_CHARACTERS);
+    let learnt = learnt.and_then(|count| count.parse::<usize>().ok());
+    // Beside the learnt ids there are the end of a text and MASK.
+    let vocab = learnt.map_or(ENGLISH_CHARACTERS, |count| count + 2);
     Ok((config.model, Some(vocab), config.corpus.length))
 }
 

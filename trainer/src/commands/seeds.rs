@@ -3,6 +3,7 @@
 //! Each is an ordinary run in a folder `seed-N` of its own, which can be sampled from, resumed and reported like any
 //! other. The folder around them has the configuration they share and `seeds.json`, which says which seeds there are.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
@@ -11,6 +12,7 @@ use crossover::device::Selected;
 use crossover::error::Error;
 use crossover::lab::{self, Event, Lab};
 use crossover::laws::flops;
+use crossover::objective::Objective;
 use crossover::platform::{self, Folder};
 use crossover::train::RunConfig;
 use serde::Serialize;
@@ -41,6 +43,9 @@ pub(super) fn start(
 ) -> Result<()> {
     let device = devices::choose(&arguments.common)?;
     let config = checked(config)?;
+    for seed in &series.seeds {
+        free(&run_folder(folder, *seed))?;
+    }
     let text = config.to_toml()?;
     let place = Folder::create(&folder.display().to_string(), arguments.force)?;
     place.write(CONFIG, text.as_bytes())?;
@@ -74,6 +79,9 @@ fn checked(mut config: RunConfig) -> Result<RunConfig, Error> {
             .with_hint("raise `--held-out`, or lower `--length`"));
         }
     }
+    if config.objectives.contains(&Objective::Block) {
+        config.objective.block_size(corpus.length())?;
+    }
     let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
     let needed = flops::training_state_bytes(&shape).saturating_mul(config.objectives.len() as u64);
     if let Some(memory) = platform::memory_bytes().filter(|memory| needed > *memory) {
@@ -87,6 +95,19 @@ fn checked(mut config: RunConfig) -> Result<RunConfig, Error> {
     config.corpus.source = corpus.config.source;
     config.corpus.hash = corpus.config.hash;
     Ok(config)
+}
+
+/// Refuses a place for a run that holds something else, which no run may replace.
+fn free(folder: &Path) -> Result<(), Error> {
+    let taken = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if taken && !folder.join(".lock").exists() {
+        return Err(Error::input(format!(
+            "`{}` holds files that are not a run of crossover",
+            folder.display()
+        ))
+        .with_hint("choose another folder with `--out`"));
+    }
+    Ok(())
 }
 
 /// Runs every seed that is not finished, and tells what all of them say together.
