@@ -8,6 +8,7 @@ pub mod flops;
 pub mod report;
 pub mod run;
 pub mod sample;
+pub mod seeds;
 
 use std::io::Write;
 
