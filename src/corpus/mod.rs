@@ -12,6 +12,7 @@ mod config;
 mod grids;
 mod markov;
 mod order;
+mod tales;
 mod text;
 mod tokenizer;
 
@@ -27,6 +28,7 @@ pub use config::CorpusConfig;
 pub use grids::Grid;
 pub use markov::MarkovChain;
 pub use order::{EpochOrder, TrainingData};
+pub use tales::Tales;
 pub use tokenizer::{Alphabet, Bpe, Encoder, Tokenizer, piece_length};
 
 /// Tokens in a window of text or of a Markov chain, unless the configuration says otherwise.
