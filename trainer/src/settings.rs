@@ -54,7 +54,13 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
         // What a file said of another source's content doesn't hold for this one.
         corpus.hash = None;
     }
-    overlay(&mut corpus.tokenizer, arguments.tokenizer.clone());
+    if let Some(typed) = &arguments.extensions {
+        corpus.extensions = extensions(typed);
+    }
+    corpus.skip_unreadable |= arguments.skip_unreadable;
+    if arguments.tokenizer.is_some() {
+        corpus.tokenizer.clone_from(&arguments.tokenizer);
+    }
     corpus.length = arguments.length.or(corpus.length);
     corpus.unique = arguments.unique.or(corpus.unique);
     corpus.held_out = arguments.held_out.or(corpus.held_out);
@@ -88,6 +94,12 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     config.evaluate.every = arguments.evaluate_every.or(config.evaluate.every);
     config.provenance = None;
     Ok(config)
+}
+
+/// File name extensions as the configuration has them: `.RS` is `rs`.
+pub fn extensions(typed: &[String]) -> Vec<String> {
+    let extension = |typed: &String| typed.trim().trim_start_matches('.').to_lowercase();
+    typed.iter().map(extension).collect()
 }
 
 /// Puts the shape flags over a model's configuration.
