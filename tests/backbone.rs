@@ -80,6 +80,53 @@ fn a_masked_model_sees_both_sides_and_not_what_is_masked() {
 }
 
 #[test]
+fn one_pass_over_gaps_and_whole_answers_what_writing_block_after_block_asks() {
+    let (_, decoder) = decoder(&config(), &Device::flex());
+    let per_row = VOCAB - 1;
+    let whole = [0, 1, 2, 3, 4, 0];
+    let gaps = [5, 1, 5, 5, 4, 5];
+    let ask = |tokens: &[u32], visibility| {
+        block_on(decoder.log_probabilities(tokens, whole.len(), visibility)).unwrap()
+    };
+    for size in [1, 2, 3, 6] {
+        let at_once = ask(&[gaps, whole].concat(), Visibility::GapsAndWhole { size });
+        assert_eq!(at_once.len(), whole.len() * per_row);
+        for start in (0..whole.len()).step_by(size) {
+            // The blocks before are written, this one has gaps, those behind are not begun.
+            let mut page = [5; 6];
+            page[..start].copy_from_slice(&whole[..start]);
+            page[start..start + size].copy_from_slice(&gaps[start..start + size]);
+            let alone = ask(&page, Visibility::Blocks { size });
+            let rows = start * per_row..(start + size) * per_row;
+            for (left, right) in at_once[rows.clone()].iter().zip(&alone[rows]) {
+                assert!(
+                    (left - right).abs() < 1e-5,
+                    "blocks of {size}: {left} is not {right}"
+                );
+            }
+        }
+        // What a block is to write, and what comes later, is nowhere in its answer.
+        for position in 0..whole.len() {
+            let mut changed = whole;
+            changed[position] = (changed[position] + 1) % 5;
+            let after = ask(&[gaps, changed].concat(), Visibility::GapsAndWhole { size });
+            let seen_by = (position / size + 1) * size * per_row;
+            assert_eq!(
+                at_once[..seen_by],
+                after[..seen_by],
+                "blocks of {size}, {position}"
+            );
+            let later = at_once[seen_by..] != after[seen_by..];
+            assert_eq!(later, seen_by < at_once.len(), "later blocks see it");
+        }
+    }
+    assert_eq!(
+        ask(&gaps, Visibility::of_blocks(6, 6)),
+        ask(&gaps, Visibility::Full)
+    );
+}
+
+#[test]
 fn predictions_are_distributions_over_everything_but_mask() {
     let (_, decoder) = decoder(&config(), &Device::flex());
     let values = log_probabilities(&decoder, &[0, 1, 2, 5, 5, 4, 0], Visibility::Full);

@@ -127,9 +127,22 @@ impl Table {
 
     /// What the model predicts from at each position of one input row.
     fn patterns(&self, inputs: &[u32], visibility: Visibility) -> Vec<Vec<u32>> {
+        let until = |tokens: &[u32], end: usize| {
+            let mut pattern = tokens[..end].to_vec();
+            pattern.resize(self.length, MASK);
+            pattern
+        };
         (0..self.length)
             .map(|position| match visibility {
                 Visibility::Full => inputs.to_vec(),
+                Visibility::Blocks { size } => until(inputs, (position / size + 1) * size),
+                Visibility::GapsAndWhole { size } => {
+                    let (gaps, whole) = inputs.split_at(self.length);
+                    let start = position / size * size;
+                    let mut pattern = until(gaps, start + size);
+                    pattern[..start].copy_from_slice(&whole[..start]);
+                    pattern
+                }
                 Visibility::Causal => {
                     assert_eq!(inputs[0], MASK, "the start token");
                     let mut pattern = inputs[1..=position].to_vec();
@@ -155,7 +168,7 @@ impl Predictor for Table {
     ) -> Result<Vec<f64>> {
         assert_eq!(length, self.length);
         let rows = inputs
-            .chunks_exact(length)
+            .chunks_exact(visibility.copies() * length)
             .zip(targets.chunks_exact(length));
         Ok(rows
             .flat_map(|(inputs, targets)| {
@@ -352,7 +365,7 @@ fn masked_bound_is_unbiased_at_any_number_of_levels() {
         ([1, 0, 0, 2], 4),
         ([0, 1, 2, 0], 7),
     ] {
-        let draws = block_on(masked_bound(&table, &copies(&x, 10_000), levels, 5, 64)).unwrap();
+        let draws = block_on(masked_bound(&table, &copies(&x, 10_000), 4, levels, 5, 64)).unwrap();
         assert_mean(&draws, table.bound(&x) / 4.0);
     }
 }
@@ -362,7 +375,7 @@ fn more_levels_make_the_bound_quieter() {
     let table = Table::random(4, 3);
     let se = |levels| {
         let windows = copies(&[0, 2, 1, 1], 2_000);
-        let draws = block_on(masked_bound(&table, &windows, levels, 5, 64)).unwrap();
+        let draws = block_on(masked_bound(&table, &windows, 4, levels, 5, 64)).unwrap();
         Mean::of(&draws).unwrap().se
     };
     // Stratification helps beyond averaging: 4 levels at least halve the error of 1.
@@ -374,8 +387,9 @@ fn evaluation_asks_every_model_the_same_and_batches_change_nothing() {
     let table = Table::random(4, 4);
     let strings = words(4, MASK);
     let windows: Vec<&[u32]> = strings.iter().map(Vec::as_slice).collect();
-    let bound = |seed, batch| block_on(masked_bound(&table, &windows, 3, seed, batch)).unwrap();
-    let orders = |seed, batch| block_on(k_order_bound(&table, &windows, 3, seed, batch)).unwrap();
+    let bound = |seed, batch| block_on(masked_bound(&table, &windows, 4, 3, seed, batch)).unwrap();
+    let orders =
+        |seed, batch| block_on(k_order_bound(&table, &windows, 4, 3, seed, batch)).unwrap();
     assert_eq!(bound(0, 1), bound(0, 1000));
     assert_ne!(bound(0, 8), bound(1, 8));
     assert_eq!(orders(0, 7), orders(0, 64));
@@ -387,7 +401,7 @@ fn left_to_right_and_autoregressive_likelihoods_are_exact() {
     let table = Table::random(4, 6);
     let strings = words(4, MASK);
     let windows: Vec<&[u32]> = strings.iter().map(Vec::as_slice).collect();
-    let left_to_right = block_on(left_to_right_nats(&table, &windows, 10)).unwrap();
+    let left_to_right = block_on(left_to_right_nats(&table, &windows, 4, 10)).unwrap();
     let autoregressive = block_on(autoregressive_nats(&table, &windows, 10)).unwrap();
     for (position, x) in strings.iter().enumerate() {
         let expected = table.chain(x, &[0, 1, 2, 3]) / 4.0;
@@ -403,8 +417,9 @@ fn k_orders_give_a_figure_between_the_likelihood_and_the_bound() {
     let table = Table::random(4, 7);
     let x = [2, 0, 1, 0];
     let (likelihood, bound) = (table.mixture_nats(&x) / 4.0, table.bound(&x) / 4.0);
-    let measure =
-        |orders, count| block_on(k_order_bound(&table, &copies(&x, count), orders, 8, 64)).unwrap();
+    let measure = |orders, count| {
+        block_on(k_order_bound(&table, &copies(&x, count), 4, orders, 8, 64)).unwrap()
+    };
     assert_mean(&measure(1, 10_000), bound);
     let eight = Mean::of(&measure(8, 2_000)).unwrap();
     assert!(
@@ -434,18 +449,18 @@ fn a_denoiser_that_ignores_context_has_one_likelihood_in_every_order() {
         assert_near(alone.bound(&x) / 4.0, exact, 1e-12);
         assert_near(alone.mixture_nats(&x) / 4.0, exact, 1e-12);
         assert_near(
-            block_on(left_to_right_nats(&alone, &window, 1)).unwrap()[0],
+            block_on(left_to_right_nats(&alone, &window, 4, 1)).unwrap()[0],
             exact,
             1e-12,
         );
         assert_near(
-            block_on(k_order_bound(&alone, &window, 3, 0, 1)).unwrap()[0],
+            block_on(k_order_bound(&alone, &window, 4, 3, 0, 1)).unwrap()[0],
             exact,
             1e-12,
         );
     }
     // With one cross-entropy for all tokens the weights L / l leave no noise at all.
-    let bound = block_on(masked_bound(&same_everywhere, &[&[1, 1, 1, 1]], 3, 0, 1)).unwrap()[0];
+    let bound = block_on(masked_bound(&same_everywhere, &[&[1, 1, 1, 1]], 4, 3, 0, 1)).unwrap()[0];
     assert_near(bound, -(0.5_f64.ln()), 1e-12);
 }
 
@@ -483,8 +498,8 @@ fn a_perfect_denoiser_reaches_the_entropy_and_wrong_weights_miss_it() {
     let windows: Vec<&[u32]> = strings.iter().map(|(x, _)| x.as_slice()).collect();
     for nats in [
         block_on(autoregressive_nats(&table, &windows, 64)).unwrap(),
-        block_on(left_to_right_nats(&table, &windows, 64)).unwrap(),
-        block_on(k_order_bound(&table, &windows, 2, 0, 64)).unwrap(),
+        block_on(left_to_right_nats(&table, &windows, length, 64)).unwrap(),
+        block_on(k_order_bound(&table, &windows, length, 2, 0, 64)).unwrap(),
     ] {
         let mean: f64 = strings
             .iter()
@@ -495,8 +510,91 @@ fn a_perfect_denoiser_reaches_the_entropy_and_wrong_weights_miss_it() {
     }
 }
 
+#[test]
+fn blocks_of_one_are_the_autoregressive_likelihood_and_one_block_is_masked_diffusion() {
+    let table = Table::random(4, 9);
+    let strings = words(4, MASK);
+    let windows: Vec<&[u32]> = strings.iter().map(Vec::as_slice).collect();
+    let autoregressive = block_on(autoregressive_nats(&table, &windows, 10)).unwrap();
+    // A block of one token has one mask, and that mask always: no noise, no gap.
+    let ones = block_on(masked_bound(&table, &windows, 1, 3, 0, 10)).unwrap();
+    for (left, right) in ones.iter().zip(&autoregressive) {
+        assert_near(*left, *right, 1e-12);
+    }
+    let whole = block_on(masked_bound(
+        &table,
+        &copies(&[0, 2, 1, 1], 10_000),
+        4,
+        3,
+        0,
+        64,
+    ))
+    .unwrap();
+    assert_mean(&whole, table.bound(&[0, 2, 1, 1]) / 4.0);
+}
+
+#[test]
+fn the_bound_of_blocks_is_the_mean_over_orders_inside_them() {
+    let table = Table::random(4, 10);
+    let x = [1, 0, 2, 2];
+    // Blocks {0, 1} and {2, 3}: each in either order, the first before the second.
+    let orders = [[0, 1, 2, 3], [1, 0, 2, 3], [0, 1, 3, 2], [1, 0, 3, 2]];
+    let expected = orders
+        .iter()
+        .map(|order| table.chain(&x, order))
+        .sum::<f64>()
+        / 4.0
+        / 4.0;
+    let bound = block_on(masked_bound(&table, &copies(&x, 20_000), 2, 2, 3, 64)).unwrap();
+    assert_mean(&bound, expected);
+    let one_order = block_on(k_order_bound(&table, &copies(&x, 20_000), 2, 1, 3, 64)).unwrap();
+    assert_mean(&one_order, expected);
+    let left_to_right = block_on(left_to_right_nats(&table, &[&x], 2, 64)).unwrap()[0];
+    assert_near(left_to_right, table.chain(&x, &[0, 1, 2, 3]) / 4.0, 1e-12);
+}
+
+#[test]
+fn a_perfect_denoiser_reaches_the_entropy_in_blocks_of_any_size() {
+    let length = 6;
+    let strings = markov_strings(length);
+    let table = Table::posterior(length, &strings);
+    let entropy: f64 = strings.iter().map(|(_, p)| -p * p.ln()).sum::<f64>() / length as f64;
+    let windows: Vec<&[u32]> = strings.iter().map(|(x, _)| x.as_slice()).collect();
+    for size in [1, 2, 3, 6] {
+        for nats in [
+            block_on(left_to_right_nats(&table, &windows, size, 64)).unwrap(),
+            block_on(k_order_bound(&table, &windows, size, 2, 0, 64)).unwrap(),
+        ] {
+            let parts = strings.iter().zip(nats).map(|((_, p), nats)| p * nats);
+            assert_near(parts.sum(), entropy, 1e-12);
+        }
+    }
+}
+
+#[test]
+fn blocks_are_written_one_after_the_other_with_the_bigrams_of_the_source() {
+    let table = Table::posterior(6, &markov_strings(6));
+    let request = Denoising {
+        block_size: 2,
+        visibility: Visibility::Blocks { size: 2 },
+        ..denoising(vec![None; 6], Sampler::Ancestral, 150, 3)
+    };
+    let samples = block_on(denoise(&table, &request, 0..8_000)).unwrap();
+    for step in &samples[0].steps {
+        let blocks = step.tokens.chunks(2);
+        let unfinished = blocks.skip_while(|block| block.iter().all(|&token| token >= 0));
+        let mut later = unfinished.skip(1).flatten();
+        assert!(later.all(|&token| token < 0), "{:?}", step.tokens);
+    }
+    let tokens: Vec<Vec<u32>> = samples.into_iter().map(|sample| sample.tokens).collect();
+    assert_chi_squared(&pairs(&tokens, 1, 2), &bigrams());
+    assert_chi_squared(&pairs(&tokens, 2, 3), &bigrams());
+}
+
 fn denoising(template: Vec<Option<u32>>, sampler: Sampler, steps: usize, seed: u64) -> Denoising {
     Denoising {
+        block_size: template.len().max(1),
+        visibility: Visibility::Full,
         template,
         sampler,
         steps,

@@ -174,7 +174,8 @@ fn losses(trainer: &mut Trainer, corpus: &Corpus, config: &RunConfig, steps: u64
                 .flat_map(|index| order.window(index).to_vec())
                 .collect();
             let pending = trainer.step(&tokens, corpus.length(), 100);
-            block_on(Trainer::read(&pending)).unwrap().nats
+            let parts = block_on(Trainer::read(&pending)).unwrap().nats;
+            parts.iter().map(|(_, nats)| nats).sum::<f64>() / parts.len() as f64
         })
         .collect()
 }
@@ -183,7 +184,7 @@ fn losses(trainer: &mut Trainer, corpus: &Corpus, config: &RunConfig, steps: u64
 fn micro_batches_add_up_to_the_batch() {
     let folder = tempfile::tempdir().unwrap();
     let whole = chain_config(folder.path(), CHAIN);
-    for objective in [Objective::Autoregressive, Objective::Masked] {
+    for objective in Objective::ALL {
         let (mut one, corpus) = trainer(&whole, objective);
         let expected = losses(&mut one, &corpus, &whole, 8);
         // 5 doesn't divide 32: the last micro-batch is smaller, and weighs less.
@@ -203,8 +204,10 @@ fn micro_batches_add_up_to_the_batch() {
 #[test]
 fn a_checkpoint_continues_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let config = chain_config(folder.path(), CHAIN);
-    for objective in [Objective::Autoregressive, Objective::Masked] {
+    let mut config = chain_config(folder.path(), CHAIN);
+    config.objective.block_size = Some(4);
+    config.train.ema_decay = Some(0.9);
+    for objective in Objective::ALL {
         let (mut straight, corpus) = trainer(&config, objective);
         let mut expected = losses(&mut straight, &corpus, &config, 6);
         let bytes = block_on(straight.checkpoint(&corpus.tokenizer))
@@ -219,7 +222,120 @@ fn a_checkpoint_continues_to_the_bit() {
             Trainer::from_checkpoint(objective, &config, &shape, &checkpoint, &cpu()).unwrap();
         let found = losses(&mut resumed, &corpus, &config, 6);
         assert_eq!(expected[6..], found[..], "{objective:?}");
+        let hash = |trainer: &Trainer| block_on(trainer.model().weights()).unwrap().hash();
+        assert_eq!(hash(&straight), hash(&resumed), "the average too");
         assert_eq!(resumed.state.step, 12);
+    }
+}
+
+#[test]
+fn the_ends_of_the_block_dial_train_as_the_other_two_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = chain_config(folder.path(), CHAIN);
+    for (size, twin) in [(1, Objective::Autoregressive), (8, Objective::Masked)] {
+        let mut config = base.clone();
+        config.objective.block_size = Some(size);
+        let (mut block, corpus) = trainer(&config, Objective::Block);
+        let (mut other, _) = trainer(&base, twin);
+        assert_eq!(
+            losses(&mut block, &corpus, &config, 6),
+            losses(&mut other, &corpus, &base, 6),
+            "blocks of {size}"
+        );
+    }
+}
+
+#[test]
+fn a_dual_batch_is_shared_between_two_objectives() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = chain_config(folder.path(), CHAIN);
+    let first_step = |config: &RunConfig| {
+        let (mut dual, corpus) = trainer(config, Objective::Dual);
+        let mut order = EpochOrder::new(&corpus.train, config.seed);
+        let tokens: Vec<u32> = (0..32)
+            .flat_map(|index| order.window(index).to_vec())
+            .collect();
+        let pending = dual.step(&tokens, corpus.length(), 100);
+        (
+            block_on(Trainer::read(&pending)).unwrap().nats,
+            pending.state.tokens,
+        )
+    };
+    let (parts, tokens) = first_step(&config);
+    let names: Vec<&str> = parts
+        .iter()
+        .map(|(likelihood, _)| likelihood.name())
+        .collect();
+    assert_eq!((names, tokens), (vec!["ar", "masked"], 32 * 8));
+    // Before the first step every token is about as likely as any other, under either.
+    for (_, nats) in &parts {
+        assert!((nats - 3.0_f64.ln()).abs() < 0.05, "{parts:?}");
+    }
+    for (fraction, alone) in [(0.0, "masked"), (1.0, "ar"), (0.01, "masked")] {
+        config.objective.dual_fraction = fraction;
+        let (parts, _) = first_step(&config);
+        assert_eq!(parts.len(), 1, "{fraction} of 32 windows");
+        assert_eq!(parts[0].0.name(), alone);
+    }
+}
+
+#[test]
+fn an_average_follows_the_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = chain_config(folder.path(), CHAIN);
+    let averaged = |decay| {
+        let mut config = plain.clone();
+        config.train.ema_decay = Some(decay);
+        let (mut model, corpus) = trainer(&config, Objective::Masked);
+        let values = losses(&mut model, &corpus, &config, 20);
+        (values, block_on(model.model().weights()).unwrap().hash())
+    };
+    let (mut model, corpus) = trainer(&plain, Objective::Masked);
+    let values = losses(&mut model, &corpus, &plain, 20);
+    let hash = block_on(model.model().weights()).unwrap().hash();
+    assert_eq!(
+        averaged(0.0),
+        (values.clone(), hash.clone()),
+        "no memory: the weights themselves"
+    );
+    let (same, other) = averaged(0.99);
+    assert_eq!(same, values, "training doesn't notice the average");
+    assert_ne!(other, hash);
+}
+
+#[test]
+fn block_and_dual_race_with_every_figure_and_not_below_the_entropy() {
+    for second in [Objective::Block, Objective::Dual] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = chain_config(folder.path(), CHAIN);
+        config.objectives = vec![Objective::Autoregressive, second];
+        config.train.ema_decay = Some(0.98);
+        config.evaluate.test_windows = 400;
+        config.evaluate.orders = 1;
+        let events = run(config, &folder.path().join("run"));
+        let result = race_result(&events);
+        let floor = result.floor_nats.expect("the source is known");
+        assert_eq!(result.second, second);
+        assert_eq!(result.block_size, (second == Objective::Block).then_some(4));
+        let in_reach = |nats: f64, se: f64| nats > floor - 3.0 * se - 1e-4 && nats < floor + 0.1;
+        assert!(
+            in_reach(result.masked_best_nats, result.masked_best_se),
+            "{result:?}"
+        );
+        let left_to_right = result.masked_left_to_right.expect("measured");
+        assert!(in_reach(left_to_right.mean, left_to_right.se), "{result:?}");
+        let lines = |name| {
+            let of = |event: &&Event| matches!(event, Event::Metrics(line) if line.objective == second && line.likelihood.name() == name);
+            events.iter().filter(of).count()
+        };
+        match second {
+            Objective::Block => assert_eq!((lines("block"), lines("ar")), (400, 0)),
+            _ => {
+                assert_eq!((lines("masked"), lines("ar")), (400, 400));
+                let dual = result.dual_ar.expect("a dual model has two likelihoods");
+                assert!(in_reach(dual.nats, dual.se), "{dual:?}");
+            }
+        }
     }
 }
 
@@ -238,10 +354,12 @@ fn every_estimator_and_the_input_mask_train() {
                 estimator,
                 random_length: 0.3,
                 input_mask: 0.2,
+                block_size: Some(4),
+                ..ObjectiveConfig::default()
             },
             ..chain_config(folder.path(), CHAIN)
         };
-        for objective in [Objective::Autoregressive, Objective::Masked] {
+        for objective in Objective::ALL {
             let (mut model, corpus) = trainer(&config, objective);
             let values = losses(&mut model, &corpus, &config, 60);
             let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;

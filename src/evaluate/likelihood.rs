@@ -1,6 +1,6 @@
 //! Likelihoods and bounds, in nats per token, one figure for each window.
 //!
-//! With `ce_i = -ln p(x_i | what is visible)` and a window of `L` tokens, the masked model's negative evidence lower
+//! With `ce_i = -ln p(x_i | what is visible)` and a window of `L` tokens, a masked model's negative evidence lower
 //! bound has two equal forms (Ou et al. 2024, arXiv 2406.03736; enumerated in `tests/exactness.rs`):
 //!
 //! ```text
@@ -16,12 +16,35 @@
 
 use crate::error::{Error, Result};
 use crate::model::{Predictor, Visibility};
+use crate::objective::Factorization;
 use crate::platform::yield_now;
 use crate::random::{Purpose, Stream};
 
 /// Windows to measure at once: enough to fill a device, few enough for memory.
 pub fn windows_at_once(length: usize) -> usize {
     (4_096 / length).max(1)
+}
+
+/// Loss of each window, however the model is asked: nats per token, `[windows]`; exact or a bound, as
+/// [`Factorization::bound`] says. `levels` is what [`masked_bound`] averages.
+///
+/// # Errors
+/// When the windows can't be scored (see the module), `levels` is 0, or the model fails.
+pub async fn nats<P: Predictor>(
+    model: &P,
+    factorization: Factorization,
+    windows: &[&[u32]],
+    levels: usize,
+    seed: u64,
+) -> Result<Vec<f64>> {
+    let length = windows.first().map_or(1, |window| window.len());
+    let batch = windows_at_once(length);
+    match factorization {
+        Factorization::LeftToRight => autoregressive_nats(model, windows, batch).await,
+        Factorization::Blocks { size } => {
+            masked_bound(model, windows, size, levels, seed, batch).await
+        }
+    }
 }
 
 /// Exact negative log-likelihood of each window under a model that reads left to right: nats per token, `[windows]`.
@@ -42,105 +65,126 @@ pub async fn autoregressive_nats<P: Predictor>(
         Question {
             window,
             inputs,
-            scored: (0..length).collect(),
-            weight: 1.0 / length as f64,
+            scored: vec![Scored {
+                positions: (0..length).collect(),
+                weight: 1.0 / length as f64,
+            }],
         }
     });
     answers(model, windows, questions, batch, Visibility::Causal).await
 }
 
-/// Negative evidence lower bound of each window under a masked model: nats per token, `[windows]`.
+/// Negative evidence lower bound of each window under a diffusion model that writes blocks of `block_size` tokens, one
+/// after the other: nats per token, `[windows]`. One block of the whole window is masked diffusion.
 ///
-/// Averages `levels` = K masks of exactly `l_k = ceil(L (k + u) / K)` positions, k = 0..K, with one uniform `u` for
-/// the window: unbiased for any K, and stratified over the share of masked positions, which is where most of the
-/// variance is.
+/// Averages `levels` = K masks of exactly `l_k = ceil(B (k + u) / K)` positions in each block of B, k = 0..K, with one
+/// uniform `u` for the window, turned by the block's number: unbiased for any K, and stratified over the share of masked
+/// positions, which is where most of the variance is.
 ///
 /// # Errors
 /// When the windows can't be scored (see the module), `levels` is 0, or the model fails.
 pub async fn masked_bound<P: Predictor>(
     model: &P,
     windows: &[&[u32]],
+    block_size: usize,
     levels: usize,
     seed: u64,
     batch: usize,
 ) -> Result<Vec<f64>> {
     let length = window_length(model, windows, batch)?;
+    let blocks = Blocks::new(length, block_size)?;
     at_least_one(levels, "levels")?;
     let questions = (0..windows.len()).flat_map(|window| {
         let mut stream = Stream::new(seed, Purpose::Evaluation, window as u64, 0);
         let offset = stream.uniform();
         (0..levels).map(move |level| {
-            let position = (level as f64 + offset) / levels as f64;
-            let masked = ((length as f64 * position).ceil() as usize).clamp(1, length);
-            let scored = stream.choose(length, masked);
-            Question {
-                window,
-                inputs: hide(model, windows[window], &scored),
-                scored,
-                // L / l of the formula, over L for nats per token, over K for the mean.
-                weight: 1.0 / (masked * levels) as f64,
-            }
+            let scored = (0..blocks.count).map(|block| {
+                let turned = (offset + block as f64 / blocks.count as f64).fract();
+                let position = (level as f64 + turned) / levels as f64;
+                let masked = ((block_size as f64 * position).ceil() as usize).clamp(1, block_size);
+                let chosen = stream.choose(block_size, masked);
+                Scored {
+                    positions: blocks.positions(block, &chosen),
+                    // B / l of the formula, over B for nats per token, over K and the blocks for the mean.
+                    weight: 1.0 / (masked * levels * blocks.count) as f64,
+                }
+            });
+            let scored: Vec<Scored> = scored.collect();
+            let hidden: Vec<usize> = scored
+                .iter()
+                .flat_map(|part| &part.positions)
+                .copied()
+                .collect();
+            blocks.question(model, windows, window, &hidden, scored)
         })
     });
-    let parts = answers(model, windows, questions, batch, Visibility::Full).await?;
+    let parts = answers(model, windows, questions, batch, blocks.visibility()).await?;
     Ok(parts
         .chunks_exact(levels)
         .map(|window| window.iter().sum())
         .collect())
 }
 
-/// Exact negative log-likelihood of each window under the sampler that asks a masked model for one token after the
+/// Exact negative log-likelihood of each window under the sampler that asks a diffusion model for one token after the
 /// other, left to right: nats per token, `[windows]`.
 ///
-/// The only figure of a masked model that is comparable with an autoregressive one without the word "bound". Costs
-/// one forward per token.
+/// The only figure of a diffusion model that is comparable with an autoregressive one without the word "bound". Costs
+/// one forward per token of a block: with smaller blocks all blocks of a window are asked at once.
 ///
 /// # Errors
 /// When the windows can't be scored (see the module), or the model fails.
 pub async fn left_to_right_nats<P: Predictor>(
     model: &P,
     windows: &[&[u32]],
+    block_size: usize,
     batch: usize,
 ) -> Result<Vec<f64>> {
     let length = window_length(model, windows, batch)?;
-    let order: Vec<usize> = (0..length).collect();
+    let blocks = Blocks::new(length, block_size)?;
+    let order: Vec<usize> = (0..block_size).collect();
+    let orders = vec![order; blocks.count];
     let questions =
-        (0..windows.len()).flat_map(|window| chain(model, windows, window, order.clone()));
-    let parts = answers(model, windows, questions, batch, Visibility::Full).await?;
+        (0..windows.len()).flat_map(|window| blocks.chain(model, windows, window, orders.clone()));
+    let parts = answers(model, windows, questions, batch, blocks.visibility()).await?;
     Ok(parts
-        .chunks_exact(length)
+        .chunks_exact(block_size)
         .map(|window| window.iter().sum::<f64>() / length as f64)
         .collect())
 }
 
-/// Bound of each window under a masked model from `orders` = K random orders: nats per token, `[windows]`.
+/// Bound of each window under a diffusion model from `orders` = K random orders: nats per token, `[windows]`.
 ///
 /// `-ln(mean over k of exp(-sum over j of ce_j in order k)) / L`: the importance-weighted bound of Burda et al.
 /// (arXiv 1509.00519) over orders. Its expectation is the evidence lower bound at K = 1 and falls towards the
-/// likelihood of the model that writes in a random order as K grows. Costs K forwards per token.
+/// likelihood of the model that writes in a random order as K grows. Costs K forwards per token of a block.
 ///
 /// # Errors
 /// When the windows can't be scored (see the module), `orders` is 0, or the model fails.
 pub async fn k_order_bound<P: Predictor>(
     model: &P,
     windows: &[&[u32]],
+    block_size: usize,
     orders: usize,
     seed: u64,
     batch: usize,
 ) -> Result<Vec<f64>> {
     let length = window_length(model, windows, batch)?;
+    let blocks = Blocks::new(length, block_size)?;
     at_least_one(orders, "orders")?;
     let questions = (0..windows.len()).flat_map(|window| {
         // Rank 1: other numbers than those `masked_bound` draws for this window.
         let mut stream = Stream::new(seed, Purpose::Evaluation, window as u64, 1);
-        (0..orders).flat_map(move |_| chain(model, windows, window, stream.permutation(length)))
+        (0..orders).flat_map(move |_| {
+            let drawn = (0..blocks.count).map(|_| stream.permutation(block_size));
+            blocks.chain(model, windows, window, drawn.collect())
+        })
     });
-    let parts = answers(model, windows, questions, batch, Visibility::Full).await?;
+    let parts = answers(model, windows, questions, batch, blocks.visibility()).await?;
     Ok(parts
-        .chunks_exact(length * orders)
+        .chunks_exact(block_size * orders)
         .map(|window| {
             let sums: Vec<f64> = window
-                .chunks_exact(length)
+                .chunks_exact(block_size)
                 .map(|order| order.iter().sum())
                 .collect();
             -log_mean_exp_negative(&sums) / length as f64
@@ -152,37 +196,99 @@ pub async fn k_order_bound<P: Predictor>(
 struct Question {
     /// Index of the window it comes from: its tokens are the targets.
     window: usize,
-    /// What the model reads: `[length]`.
+    /// What the model reads: `[copies * length]`.
     inputs: Vec<u32>,
-    /// Positions whose cross-entropies are added up.
-    scored: Vec<usize>,
-    /// Factor on their sum.
+    /// What counts of its answer.
+    scored: Vec<Scored>,
+}
+
+/// Positions whose cross-entropies are added up, and the factor on their sum.
+struct Scored {
+    positions: Vec<usize>,
     weight: f64,
 }
 
-/// The questions of one order: position `order[j]` is predicted with `order[j..]` hidden.
-fn chain<P: Predictor>(
-    model: &P,
-    windows: &[&[u32]],
-    window: usize,
-    order: Vec<usize>,
-) -> impl Iterator<Item = Question> {
-    let tokens = windows[window];
-    (0..order.len()).map(move |done| Question {
-        window,
-        inputs: hide(model, tokens, &order[done..]),
-        scored: vec![order[done]],
-        weight: 1.0,
-    })
+/// How windows are cut into blocks.
+#[derive(Clone, Copy)]
+struct Blocks {
+    size: usize,
+    count: usize,
 }
 
-/// The tokens with MASK at some positions.
-fn hide<P: Predictor>(model: &P, tokens: &[u32], positions: &[usize]) -> Vec<u32> {
-    let mut inputs = tokens.to_vec();
-    for &position in positions {
-        inputs[position] = model.mask_id();
+impl Blocks {
+    fn new(length: usize, size: usize) -> Result<Self> {
+        at_least_one(size, "tokens in a block")?;
+        if !length.is_multiple_of(size) {
+            return Err(Error::input(format!(
+                "blocks of {size} tokens don't fill a window of {length}"
+            )));
+        }
+        Ok(Self {
+            size,
+            count: length / size,
+        })
     }
-    inputs
+
+    fn visibility(self) -> Visibility {
+        match self.count {
+            1 => Visibility::Full,
+            _ => Visibility::GapsAndWhole { size: self.size },
+        }
+    }
+
+    /// Positions in the window of some positions in a block.
+    fn positions(self, block: usize, inside: &[usize]) -> Vec<usize> {
+        inside
+            .iter()
+            .map(|position| block * self.size + position)
+            .collect()
+    }
+
+    fn question<P: Predictor>(
+        self,
+        model: &P,
+        windows: &[&[u32]],
+        window: usize,
+        hidden: &[usize],
+        scored: Vec<Scored>,
+    ) -> Question {
+        let mut inputs = windows[window].to_vec();
+        for &position in hidden {
+            inputs[position] = model.mask_id();
+        }
+        if self.count > 1 {
+            inputs.extend_from_slice(windows[window]);
+        }
+        Question {
+            window,
+            inputs,
+            scored,
+        }
+    }
+
+    /// The questions of one order in each block: position `order[j]` is predicted with `order[j..]` hidden, in all blocks
+    /// at once.
+    fn chain<P: Predictor>(
+        self,
+        model: &P,
+        windows: &[&[u32]],
+        window: usize,
+        orders: Vec<Vec<usize>>,
+    ) -> impl Iterator<Item = Question> {
+        (0..self.size).map(move |done| {
+            let at = |from: std::ops::Range<usize>| -> Vec<usize> {
+                let blocks = orders.iter().enumerate();
+                blocks
+                    .flat_map(|(block, order)| self.positions(block, &order[from.clone()]))
+                    .collect()
+            };
+            let scored = vec![Scored {
+                positions: at(done..done + 1),
+                weight: 1.0,
+            }];
+            self.question(model, windows, window, &at(done..self.size), scored)
+        })
+    }
 }
 
 /// The weighted sum of cross-entropies each question asks for, in nats, in order.
@@ -212,14 +318,18 @@ async fn answers<P: Predictor>(
             .collect();
         let nats = model.nats(&inputs, &targets, length, visibility).await?;
         for (question, row) in asked.iter().zip(nats.chunks_exact(length)) {
-            let sum: f64 = question.scored.iter().map(|&position| row[position]).sum();
+            let parts = question.scored.iter().map(|part| {
+                let nats = part.positions.iter().map(|&position| row[position]);
+                part.weight * nats.sum::<f64>()
+            });
+            let sum: f64 = parts.sum();
             if !sum.is_finite() {
                 return Err(Error::work(format!(
                     "the model's loss on window {} is `{sum}`",
                     question.window
                 )));
             }
-            answers.push(question.weight * sum);
+            answers.push(sum);
         }
         yield_now().await;
     }
@@ -280,12 +390,12 @@ mod tests {
 
         async fn nats(
             &self,
-            inputs: &[u32],
-            _targets: &[u32],
+            _inputs: &[u32],
+            targets: &[u32],
             _length: usize,
             _visibility: Visibility,
         ) -> Result<Vec<f64>> {
-            Ok(vec![4.0_f64.ln(); inputs.len()])
+            Ok(vec![4.0_f64.ln(); targets.len()])
         }
 
         async fn log_probabilities(
@@ -307,9 +417,19 @@ mod tests {
                     autoregressive_nats(&Uniform, &windows, batch)
                         .await
                         .unwrap(),
-                    masked_bound(&Uniform, &windows, 3, 0, batch).await.unwrap(),
-                    left_to_right_nats(&Uniform, &windows, batch).await.unwrap(),
-                    k_order_bound(&Uniform, &windows, 3, 0, batch)
+                    masked_bound(&Uniform, &windows, 5, 3, 0, batch)
+                        .await
+                        .unwrap(),
+                    masked_bound(&Uniform, &windows, 1, 3, 0, batch)
+                        .await
+                        .unwrap(),
+                    left_to_right_nats(&Uniform, &windows, 5, batch)
+                        .await
+                        .unwrap(),
+                    left_to_right_nats(&Uniform, &windows, 1, batch)
+                        .await
+                        .unwrap(),
+                    k_order_bound(&Uniform, &windows, 5, 3, 0, batch)
                         .await
                         .unwrap(),
                 ] {
@@ -334,8 +454,9 @@ mod tests {
         assert!(score(&[&[0, 1], &[0]], 1).is_err());
         assert!(score(&[&[0, 4]], 1).is_err(), "MASK is no target");
         assert!(score(&[&[0, 1]], 0).is_err());
-        assert!(pollster::block_on(masked_bound(&Uniform, &[&[0]], 0, 0, 1)).is_err());
-        assert!(pollster::block_on(k_order_bound(&Uniform, &[&[0]], 0, 0, 1)).is_err());
+        assert!(pollster::block_on(masked_bound(&Uniform, &[&[0]], 1, 0, 0, 1)).is_err());
+        assert!(pollster::block_on(masked_bound(&Uniform, &[&[0, 1, 2]], 2, 1, 0, 1)).is_err());
+        assert!(pollster::block_on(k_order_bound(&Uniform, &[&[0]], 1, 0, 0, 1)).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! window, so that two models can be compared window by window ([`paired_difference`]). Four figures of one text:
 //!
 //! - [`autoregressive_nats`]: the exact negative log-likelihood of a model that reads left to right.
-//! - [`masked_bound`]: the negative evidence lower bound of a masked-diffusion model.
+//! - [`masked_bound`]: the negative evidence lower bound of a diffusion model, of masks over the window or inside blocks.
 //! - [`k_order_bound`]: a tighter bound for the same model, from several random orders.
 //! - [`left_to_right_nats`]: the exact negative log-likelihood of the masked model when it writes left to right.
 //!
@@ -14,6 +14,6 @@ mod likelihood;
 mod statistics;
 
 pub use likelihood::{
-    autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound, windows_at_once,
+    autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound, nats, windows_at_once,
 };
 pub use statistics::{Mean, paired_difference, share};

@@ -6,13 +6,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Mean, paired_difference};
-use crate::objective::Objective;
+use crate::objective::{Likelihood, Objective};
 
 /// One evaluation of one model on the validation windows: a line of `evaluations.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Which model.
     pub objective: Objective,
+    /// How it was measured.
+    pub likelihood: Likelihood,
     /// After how many steps.
     pub step: u64,
     /// After how many passes over the unique data.
@@ -37,16 +39,16 @@ pub struct Crossovers {
     pub envelope: Option<f64>,
 }
 
-/// Finds both crossovers in a race's evaluations.
-pub fn find(history: &[Evaluation]) -> Crossovers {
-    let of = |objective| {
-        history
-            .iter()
-            .filter(move |evaluation| evaluation.objective == objective)
+/// Finds both crossovers in a race's evaluations: of the second model, by one of its likelihoods, against AR.
+pub fn find(history: &[Evaluation], second: Objective, likelihood: Likelihood) -> Crossovers {
+    let of = |objective, likelihood| {
+        history.iter().filter(move |evaluation| {
+            evaluation.objective == objective && evaluation.likelihood == likelihood
+        })
     };
-    let pairs = of(Objective::Masked).filter_map(|masked| {
-        of(Objective::Autoregressive)
-            .find(|ar| ar.step == masked.step)
+    let ar = || of(Objective::Autoregressive, Likelihood::Autoregressive);
+    let pairs = of(second, likelihood).filter_map(|masked| {
+        ar().find(|ar| ar.step == masked.step)
             .map(|ar| (masked, ar))
     });
     let mut curve = None;
@@ -57,9 +59,9 @@ pub fn find(history: &[Evaluation]) -> Crossovers {
             curve = None;
         }
     }
-    let lowest = of(Objective::Autoregressive).min_by(|a, b| a.mean().total_cmp(&b.mean()));
+    let lowest = ar().min_by(|a, b| a.mean().total_cmp(&b.mean()));
     let envelope = lowest.and_then(|lowest| {
-        of(Objective::Masked)
+        of(second, likelihood)
             .find(|masked| {
                 paired_difference(&masked.nats, &lowest.nats).is_ok_and(|gap| is_below(&gap))
             })
@@ -80,6 +82,7 @@ mod tests {
     fn evaluation(objective: Objective, step: u64, mean: f64) -> Evaluation {
         Evaluation {
             objective,
+            likelihood: objective.likelihoods()[0],
             step,
             epoch: step as f64 / 10.0,
             nats: [-0.02, 0.0, 0.02].map(|offset| mean + offset).to_vec(),
@@ -99,6 +102,10 @@ mod tests {
             line(Objective::Masked, masked),
         ]
         .concat()
+    }
+
+    fn find(history: &[Evaluation]) -> Crossovers {
+        super::find(history, Objective::Masked, Likelihood::Masked)
     }
 
     #[test]

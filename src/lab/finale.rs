@@ -2,27 +2,46 @@
 
 use crate::error::{Error, Result};
 use crate::evaluate::{
-    Mean, k_order_bound, left_to_right_nats, paired_difference, share, windows_at_once,
+    Mean, k_order_bound, left_to_right_nats, nats, paired_difference, share, windows_at_once,
 };
 use crate::lab::crossover;
 use crate::lab::protocol::{
-    CheckpointKind, Estimate, Event, GridShare, Outcome, RaceResult, TrainResult,
+    CheckpointKind, DualAr, Estimate, Event, GridShare, Outcome, RaceResult, TrainResult,
 };
-use crate::lab::session::{Session, file_name, nats, write};
+use crate::lab::session::{Session, file_name, write};
 use crate::model::Decoder;
-use crate::objective::Objective;
+use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform;
 use crate::train::Checkpoint;
 
 /// Tokens that the slow exact measures of a masked model may read: they cost a forward pass per token.
 const CHAIN_TOKENS: usize = 150_000;
 
-/// A model's best checkpoint and its loss on each test window.
+/// A model's best checkpoint and its loss on each test window, by each of its likelihoods.
 struct Measured {
     objective: Objective,
     step: u64,
     model: Decoder,
-    nats: Vec<f64>,
+    losses: Vec<(Likelihood, Vec<f64>)>,
+}
+
+impl Measured {
+    /// The likelihood that is the model's headline, its last: the diffusion bound where it has one.
+    fn headline(&self) -> (Likelihood, &[f64]) {
+        self.losses
+            .last()
+            .map_or((Likelihood::Autoregressive, &[]), |(likelihood, nats)| {
+                (*likelihood, nats.as_slice())
+            })
+    }
+
+    /// A dual model's loss when it is read left to right.
+    fn dual_ar(&self) -> Option<&[f64]> {
+        match self.losses.as_slice() {
+            [(Likelihood::Autoregressive, nats), _] => Some(nats),
+            _ => None,
+        }
+    }
 }
 
 pub(super) async fn measure(session: &Session<'_>) -> Result<Outcome> {
@@ -34,7 +53,7 @@ pub(super) async fn measure(session: &Session<'_>) -> Result<Outcome> {
     let grids = grid_shares(session, &measured).await?;
     match measured.as_slice() {
         [one] => train_result(session, one, grids),
-        [ar, masked] => race_result(session, ar, masked, grids).await,
+        [ar, second] => race_result(session, ar, second, grids).await,
         _ => Err(Error::work("a run has one objective or two")),
     }
 }
@@ -54,19 +73,24 @@ async fn best(session: &Session<'_>, objective: Objective) -> Result<Measured> {
     )?;
     let evaluate = &session.config.evaluate;
     let windows = test_windows(session, evaluate.test_windows);
-    let nats = nats(
-        &model,
-        objective,
-        &windows,
-        evaluate.test_levels,
-        session.config.seed,
-    )
-    .await?;
+    let mut losses = Vec::new();
+    for likelihood in objective.likelihoods() {
+        let nats = nats(
+            &model,
+            session.factorization(*likelihood),
+            &windows,
+            evaluate.test_levels,
+            session.config.seed,
+        )
+        .await?;
+        losses.push((*likelihood, nats));
+        session.check()?;
+    }
     Ok(Measured {
         objective,
         step: checkpoint.state.step,
         model,
-        nats,
+        losses,
     })
 }
 
@@ -100,7 +124,7 @@ async fn grid_shares(
         })?;
         let written = write(
             &best.model,
-            best.objective,
+            session.writes(best.objective),
             length,
             session.config.seed,
             count as u64,
@@ -147,14 +171,19 @@ fn train_result(
     best: &Measured,
     grids: Option<Vec<GridShare>>,
 ) -> Result<Outcome> {
-    let mean = Mean::of(&best.nats)?;
+    let (likelihood, nats) = best.headline();
+    let mean = Mean::of(nats)?;
     let windows = test_windows(session, mean.count);
     let (characters_per_token, bytes_per_token) = per_token(session, &windows);
     Ok(Outcome::Train(TrainResult {
         objective: best.objective,
         nats: mean.mean,
         se: mean.se,
-        bound: best.objective.bound(),
+        bound: session.factorization(likelihood).bound(),
+        dual_ar: best
+            .dual_ar()
+            .map(|nats| Mean::of(nats).map(Estimate::from))
+            .transpose()?,
         tokens: (mean.count * session.corpus.length()) as u64,
         best_step: best.step,
         floor_nats: session.corpus.floor_nats,
@@ -169,29 +198,44 @@ fn train_result(
 async fn race_result(
     session: &Session<'_>,
     ar: &Measured,
-    masked: &Measured,
+    second: &Measured,
     grids: Option<Vec<GridShare>>,
 ) -> Result<Outcome> {
-    let ar_mean = Mean::of(&ar.nats)?;
-    let masked_mean = Mean::of(&masked.nats)?;
-    let difference = paired_difference(&masked.nats, &ar.nats)?;
-    let found = crossover::find(&session.history);
+    let (_, ar_nats) = ar.headline();
+    let (likelihood, second_nats) = second.headline();
+    let ar_mean = Mean::of(ar_nats)?;
+    let second_mean = Mean::of(second_nats)?;
+    let difference = paired_difference(second_nats, ar_nats)?;
+    let found = crossover::find(&session.history, second.objective, likelihood);
     let windows = test_windows(session, ar_mean.count);
     let (characters_per_token, bytes_per_token) = per_token(session, &windows);
-    let (left_to_right, k_order) = chains(session, &masked.model, &windows).await?;
+    let (left_to_right, k_order) = match session.factorization(likelihood) {
+        Factorization::Blocks { size } => chains(session, &second.model, size, &windows).await?,
+        Factorization::LeftToRight => (None, None),
+    };
+    let dual_ar = second
+        .dual_ar()
+        .map(|nats| dual_ar(session, nats, ar_nats))
+        .transpose()?;
     let orders = session.config.evaluate.orders;
     Ok(Outcome::Race(RaceResult {
         ar_best_nats: ar_mean.mean,
         ar_best_se: ar_mean.se,
         ar_best_step: ar.step,
-        masked_best_nats: masked_mean.mean,
-        masked_best_se: masked_mean.se,
-        masked_best_step: masked.step,
+        second: second.objective,
+        block_size: match second.objective {
+            Objective::Block => session.config.objective.block_size,
+            _ => None,
+        },
+        masked_best_nats: second_mean.mean,
+        masked_best_se: second_mean.se,
+        masked_best_step: second.step,
         difference: difference.mean,
         difference_se: difference.se,
         curve_crossover_epoch: found.curve,
         // The test part has to confirm what the validation part showed.
         envelope_crossover_epoch: found.envelope.filter(|_| crossover::is_below(&difference)),
+        dual_ar,
         floor_nats: session.corpus.floor_nats,
         masked_left_to_right: left_to_right.map(Estimate::from),
         masked_k_order: k_order.map(Estimate::from),
@@ -206,10 +250,29 @@ async fn race_result(
     }))
 }
 
-/// The masked model's exact left-to-right NLL and its K-order bound, on as many windows as their cost allows.
+/// A dual model, read left to right, beside the AR model.
+fn dual_ar(session: &Session<'_>, nats: &[f64], ar: &[f64]) -> Result<DualAr> {
+    let mean = Mean::of(nats)?;
+    let difference = paired_difference(nats, ar)?;
+    let found = crossover::find(
+        &session.history,
+        Objective::Dual,
+        Likelihood::Autoregressive,
+    );
+    Ok(DualAr {
+        nats: mean.mean,
+        se: mean.se,
+        difference: difference.mean,
+        difference_se: difference.se,
+        envelope_crossover_epoch: found.envelope.filter(|_| crossover::is_below(&difference)),
+    })
+}
+
+/// A diffusion model's exact left-to-right NLL and its K-order bound, on as many windows as their cost allows.
 async fn chains(
     session: &Session<'_>,
     model: &Decoder,
+    block_size: usize,
     windows: &[&[u32]],
 ) -> Result<(Option<Mean>, Option<Mean>)> {
     let length = session.corpus.length();
@@ -220,16 +283,25 @@ async fn chains(
     };
     let batch = windows_at_once(length);
     let mut left_to_right = None;
-    if let Some(windows) = affordable(length) {
+    if let Some(windows) = affordable(block_size) {
         session.emit(Event::Progress {
-            doing: "measuring the masked model's exact left-to-right likelihood".to_owned(),
+            doing: "measuring the diffusion model's exact left-to-right likelihood".to_owned(),
         })?;
-        left_to_right = Some(Mean::of(&left_to_right_nats(model, windows, batch).await?)?);
+        let nats = left_to_right_nats(model, windows, block_size, batch).await?;
+        left_to_right = Some(Mean::of(&nats)?);
         session.check()?;
     }
     let mut k_order = None;
-    if let Some(windows) = affordable(length * orders.max(1)).filter(|_| orders > 0) {
-        let nats = k_order_bound(model, windows, orders, session.config.seed, batch).await?;
+    if let Some(windows) = affordable(block_size * orders.max(1)).filter(|_| orders > 0) {
+        let nats = k_order_bound(
+            model,
+            windows,
+            block_size,
+            orders,
+            session.config.seed,
+            batch,
+        )
+        .await?;
         k_order = Some(Mean::of(&nats)?);
         session.check()?;
     }

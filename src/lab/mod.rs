@@ -19,8 +19,8 @@ use crate::platform;
 
 pub use load::{Loaded, load_checkpoint};
 pub use protocol::{
-    CheckpointKind, Command, Estimate, Event, GridShare, Outcome, RaceResult, SampleText, Started,
-    TrainResult,
+    CheckpointKind, Command, DualAr, Estimate, Event, GridShare, Outcome, RaceResult, SampleText,
+    Started, TrainResult,
 };
 
 /// A lab at work: where commands go and events come from. It ends when a run has ended.

@@ -167,13 +167,17 @@ pub struct RaceResult {
     pub ar_best_se: f64,
     /// Step of AR's best checkpoint.
     pub ar_best_step: u64,
-    /// The masked model's test bound at its best checkpoint, nats per token.
+    /// What the second model is.
+    pub second: Objective,
+    /// Tokens in a block, where it is block diffusion.
+    pub block_size: Option<usize>,
+    /// The second model's test bound at its best checkpoint, nats per token. (Exact for blocks of one token.)
     pub masked_best_nats: f64,
     /// Its standard error.
     pub masked_best_se: f64,
-    /// Step of the masked model's best checkpoint.
+    /// Step of the second model's best checkpoint.
     pub masked_best_step: u64,
-    /// Masked bound minus AR NLL over the same test windows: negative when diffusion wins.
+    /// The second model's bound minus AR NLL over the same test windows: negative when diffusion wins.
     pub difference: f64,
     /// Standard error of the difference, paired by window.
     pub difference_se: f64,
@@ -182,11 +186,13 @@ pub struct RaceResult {
     /// First evaluation at which the diffusion bound is below the lowest AR NLL of the whole run by more than twice
     /// the paired standard error, confirmed on the test part.
     pub envelope_crossover_epoch: Option<f64>,
+    /// The same model read left to right, where the second model is dual.
+    pub dual_ar: Option<DualAr>,
     /// Lowest possible loss, where the source is known.
     pub floor_nats: Option<f64>,
-    /// The masked model's exact NLL when it writes left to right, nats per token.
+    /// The diffusion model's exact NLL when it writes left to right, nats per token.
     pub masked_left_to_right: Option<Estimate>,
-    /// The masked model's tighter bound from several random orders, nats per token.
+    /// The diffusion model's tighter bound from several random orders, nats per token.
     pub masked_k_order: Option<Estimate>,
     /// How many orders that bound averages.
     pub orders: Option<u64>,
@@ -204,6 +210,22 @@ pub struct RaceResult {
     pub peak_memory_bytes: Option<u64>,
     /// Wall-clock seconds since the run was started or resumed, evaluation included.
     pub wall_seconds: f64,
+}
+
+/// A dual model's other likelihood: the exact one, left to right, on the test part.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DualAr {
+    /// Its exact NLL, nats per token.
+    pub nats: f64,
+    /// Its standard error.
+    pub se: f64,
+    /// That minus the AR model's NLL over the same windows.
+    pub difference: f64,
+    /// Standard error of the difference, paired by window.
+    pub difference_se: f64,
+    /// First evaluation at which it is below the AR model's lowest NLL by more than twice the paired standard error,
+    /// confirmed on the test part.
+    pub envelope_crossover_epoch: Option<f64>,
 }
 
 /// How many of a model's sampled grids keep every rule.
@@ -230,6 +252,8 @@ pub struct TrainResult {
     pub se: f64,
     /// Whether that is exact or a bound.
     pub bound: Bound,
+    /// For a dual model, whose `nats` are its diffusion bound: its exact left-to-right NLL.
+    pub dual_ar: Option<Estimate>,
     /// Tokens measured.
     pub tokens: u64,
     /// Step of the best checkpoint.

@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 use crate::corpus::{Corpus, EpochOrder};
 use crate::device::Selected;
 use crate::error::{Error, Kind, Result};
-use crate::evaluate::{Mean, autoregressive_nats, masked_bound, windows_at_once};
+use crate::evaluate::{Mean, nats};
 use crate::lab::crossover::Evaluation;
 use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
 use crate::lab::{Control, finale};
 use crate::laws::flops;
-use crate::model::{Decoder, Shape, Weights};
-use crate::objective::Objective;
+use crate::model::{Decoder, Shape, Visibility, Weights};
+use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform::{self, Folder, Instant};
 use crate::sample::{Choice, Decoding, Denoising, Sample, Sampler, decode, denoise};
 use crate::train::checkpoint::Best;
@@ -64,7 +64,7 @@ pub(super) async fn start(
         }
     }
     let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
-    let config = resolve(config, &corpus, &shape, device);
+    let config = resolve(config, &corpus, &shape, device)?;
     fits(&shape, config.objectives.len())?;
     let weights = Weights::initial(&shape, config.model.initializer_range, config.seed);
     let trainers = config
@@ -153,8 +153,16 @@ fn fits(shape: &Shape, models: usize) -> Result<()> {
 }
 
 /// Fills in what was left automatic, and where the run comes from.
-fn resolve(mut config: RunConfig, corpus: &Corpus, shape: &Shape, device: &Selected) -> RunConfig {
+fn resolve(
+    mut config: RunConfig,
+    corpus: &Corpus,
+    shape: &Shape,
+    device: &Selected,
+) -> Result<RunConfig> {
     config.corpus = corpus.config.clone();
+    if config.objectives.contains(&Objective::Block) {
+        config.objective.block_size = Some(config.objective.block_size(corpus.length())?);
+    }
     config.model.intermediate_size = Some(shape.intermediate_size);
     config.model.num_key_value_heads = Some(shape.num_key_value_heads);
     config.model.head_dim = Some(shape.head_dim);
@@ -180,7 +188,7 @@ fn resolve(mut config: RunConfig, corpus: &Corpus, shape: &Shape, device: &Selec
         threads: device.threads,
         started_unix: platform::unix_seconds(),
     });
-    config
+    Ok(config)
 }
 
 fn lock_hash() -> String {
@@ -380,15 +388,15 @@ impl<'a> Session<'a> {
             let every = self.config.evaluate.every.unwrap_or(self.steps);
             if step.is_multiple_of(every) || step == self.steps {
                 self.read_all(&mut unread).await?;
-                let metrics = self.read(index, &pending).await?;
-                self.evaluate(index, metrics).await?;
+                let lines = self.read(index, &pending).await?;
+                self.evaluate(index, lines).await?;
                 self.last_read = platform::now();
             } else {
                 unread.push_back((index, pending));
                 while unread.len() > read_behind {
                     if let Some((index, pending)) = unread.pop_front() {
-                        let metrics = self.read(index, &pending).await?;
-                        self.record(metrics)?;
+                        let lines = self.read(index, &pending).await?;
+                        self.record(lines)?;
                     }
                 }
             }
@@ -406,93 +414,123 @@ impl<'a> Session<'a> {
 
     async fn read_all(&mut self, unread: &mut VecDeque<(usize, Pending)>) -> Result<()> {
         while let Some((index, pending)) = unread.pop_front() {
-            let metrics = self.read(index, &pending).await?;
-            self.record(metrics)?;
+            let lines = self.read(index, &pending).await?;
+            self.record(lines)?;
         }
         Ok(())
     }
 
-    /// Reads one step's figures. A loss that is no number ends the run: the last checkpoint is from before it.
-    async fn read(&mut self, index: usize, pending: &Pending) -> Result<Metrics> {
+    /// Reads one step's figures: a line for each likelihood. A loss that is no number ends the run: the last checkpoint
+    /// is from before it.
+    async fn read(&mut self, index: usize, pending: &Pending) -> Result<Vec<Metrics>> {
         let result = Trainer::read(pending).await?;
         let now = platform::now();
         let seconds = (now - pending.began.max(self.last_read)).as_secs_f64();
         self.last_read = now;
         let trainer = &mut self.trainers[index];
         trainer.state.seconds += seconds;
+        let objective = trainer.objective();
+        let total_seconds = trainer.state.seconds;
         let finite = |value: f64| value.is_finite().then_some(value);
-        let metrics = Metrics {
-            objective: trainer.objective(),
-            likelihood: trainer.objective(),
+        let line = |likelihood: &Likelihood| Metrics {
+            objective,
+            likelihood: *likelihood,
             step: pending.state.step,
             epoch: pending.state.step as f64 * self.config.train.batch as f64
                 / self.corpus.train.windows_per_epoch() as f64,
             tokens: pending.state.tokens,
             flops: pending.state.flops,
-            seconds: trainer.state.seconds,
-            train_nats: finite(result.nats),
+            seconds: total_seconds,
+            train_nats: result
+                .nats
+                .iter()
+                .find(|(trained, _)| trained == likelihood)
+                .and_then(|(_, nats)| finite(*nats)),
             val_nats: None,
             val_se: None,
-            bound: trainer.objective().bound(),
+            bound: self.factorization(*likelihood).bound(),
             lr: pending.learning_rate,
             grad_norm: finite(result.grad_norm),
             tokens_per_second: pending.tokens as f64 / seconds.max(1e-9),
         };
-        if metrics.train_nats.is_none() || metrics.grad_norm.is_none() {
-            let name = metrics.objective.name();
-            let step = metrics.step;
+        let lines: Vec<Metrics> = objective.likelihoods().iter().map(line).collect();
+        let broken = result.nats.iter().any(|(_, nats)| !nats.is_finite());
+        if broken || !result.grad_norm.is_finite() {
+            let step = pending.state.step;
             let every = self.config.evaluate.every.unwrap_or(self.steps);
-            self.record(metrics)?;
+            self.record(lines)?;
             return Err(Error::work(format!(
-                "the {name} model's loss became NaN or infinite at step {step}; the state of step {} is kept",
+                "the {} model's loss became NaN or infinite at step {step}; the state of step {} is kept",
+                objective.name(),
                 (step - 1) / every * every
             ))
             .with_hint("start again with a lower learning rate (`--lr`)"));
         }
-        Ok(metrics)
+        Ok(lines)
     }
 
-    fn record(&self, metrics: Metrics) -> Result<()> {
-        self.folder.append_line(METRICS, &json(&metrics)?)?;
-        self.emit(Event::Metrics(metrics))
+    fn record(&self, lines: Vec<Metrics>) -> Result<()> {
+        for metrics in lines {
+            self.folder.append_line(METRICS, &json(&metrics)?)?;
+            self.emit(Event::Metrics(metrics))?;
+        }
+        Ok(())
     }
 
-    /// Measures one model on the validation windows, keeps its state, and lets it write something.
-    async fn evaluate(&mut self, index: usize, mut metrics: Metrics) -> Result<()> {
-        let model = self.trainers[index].model().clone();
-        let objective = metrics.objective;
+    /// What a likelihood asks for in this run.
+    pub fn factorization(&self, likelihood: Likelihood) -> Factorization {
+        likelihood.factorization(self.corpus.length(), self.config.objective.block_size)
+    }
+
+    /// How a model of this objective writes: by diffusion where it can.
+    pub fn writes(&self, objective: Objective) -> Factorization {
+        let last = objective.likelihoods().last();
+        self.factorization(last.copied().unwrap_or(Likelihood::Masked))
+    }
+
+    /// Measures one model on the validation windows by each of its likelihoods, keeps its state, and lets it write
+    /// something. The best state is the one with the lowest mean over the likelihoods.
+    async fn evaluate(&mut self, index: usize, mut lines: Vec<Metrics>) -> Result<()> {
+        let trainer = &self.trainers[index];
+        let (model, objective) = (trainer.model().clone(), trainer.objective());
+        let step = trainer.state.step;
         let windows = &self.corpus.validation;
         let count = windows.count(self.config.evaluate.windows);
         let windows: Vec<&[u32]> = windows.iter().take(count).collect();
-        let nats = nats(
-            &model,
-            objective,
-            &windows,
-            self.config.evaluate.levels,
-            self.config.seed,
-        )
-        .await?;
-        let mean = Mean::of(&nats)?;
-        if !mean.mean.is_finite() {
-            return Err(Error::work(format!(
-                "the {} model's validation loss became NaN at step {}; the last checkpoint is kept",
-                objective.name(),
-                metrics.step
-            ))
-            .with_hint("start again with a lower learning rate (`--lr`)"));
+        let mut measured = Vec::new();
+        for metrics in &mut lines {
+            let nats = nats(
+                &model,
+                self.factorization(metrics.likelihood),
+                &windows,
+                self.config.evaluate.levels,
+                self.config.seed,
+            )
+            .await?;
+            let mean = Mean::of(&nats)?;
+            if !mean.mean.is_finite() {
+                return Err(Error::work(format!(
+                    "the {} model's validation loss became NaN at step {step}; the last checkpoint is kept",
+                    objective.name()
+                ))
+                .with_hint("start again with a lower learning rate (`--lr`)"));
+            }
+            metrics.val_nats = Some(mean.mean);
+            metrics.val_se = Some(mean.se);
+            measured.push(Evaluation {
+                objective,
+                likelihood: metrics.likelihood,
+                step,
+                epoch: metrics.epoch,
+                nats,
+            });
         }
-        metrics.val_nats = Some(mean.mean);
-        metrics.val_se = Some(mean.se);
-        let evaluation = Evaluation {
-            objective,
-            step: metrics.step,
-            epoch: metrics.epoch,
-            nats,
-        };
-        let step = metrics.step;
-        self.folder.append_line(EVALUATIONS, &json(&evaluation)?)?;
-        self.history.push(evaluation);
-        self.record(metrics)?;
+        for evaluation in &measured {
+            self.folder.append_line(EVALUATIONS, &json(evaluation)?)?;
+        }
+        let mean = mean_of_likelihoods(&measured)?;
+        self.history.extend(measured);
+        self.record(lines)?;
 
         let state = &mut self.trainers[index].state;
         if state.best.is_none_or(|best| mean.mean < best.nats) {
@@ -504,7 +542,8 @@ impl<'a> Session<'a> {
             self.save(index, CheckpointKind::Best).await?;
         }
         self.save(index, CheckpointKind::Last).await?;
-        let sample = write(&model, objective, self.corpus.length(), step, 1).await?;
+        let length = self.corpus.length();
+        let sample = write(&model, self.writes(objective), length, step, 1).await?;
         self.tell_sample(objective, step, &sample)
     }
 
@@ -544,33 +583,30 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Loss of each window by a model's own likelihood, nats per token.
-pub(super) async fn nats(
-    model: &Decoder,
-    objective: Objective,
-    windows: &[&[u32]],
-    levels: usize,
-    seed: u64,
-) -> Result<Vec<f64>> {
-    let length = windows.first().map_or(1, |window| window.len());
-    let batch = windows_at_once(length);
-    match objective {
-        Objective::Autoregressive => autoregressive_nats(model, windows, batch).await,
-        Objective::Masked => masked_bound(model, windows, levels, seed, batch).await,
-    }
+/// Each window's loss, averaged over the likelihoods it was measured by.
+fn mean_of_likelihoods(measured: &[Evaluation]) -> Result<Mean> {
+    let count = measured.len() as f64;
+    let windows = measured.first().map_or(0, |first| first.nats.len());
+    let means: Vec<f64> = (0..windows)
+        .map(|window| {
+            let nats = measured.iter().map(|evaluation| evaluation.nats[window]);
+            nats.sum::<f64>() / count
+        })
+        .collect();
+    Mean::of(&means)
 }
 
 /// Lets a model write `count` windows from nothing: token after token, or one denoising step a token.
 pub(super) async fn write(
     model: &Decoder,
-    objective: Objective,
+    factorization: Factorization,
     length: usize,
     seed: u64,
     count: u64,
 ) -> Result<Vec<Sample>> {
     let flops_per_call = flops::forward(model.shape(), length);
-    match objective {
-        Objective::Autoregressive => {
+    match factorization {
+        Factorization::LeftToRight => {
             let decoding = Decoding {
                 prompt: Vec::new(),
                 length,
@@ -580,11 +616,13 @@ pub(super) async fn write(
             };
             decode(model, &decoding, 0..count).await
         }
-        Objective::Masked => {
+        Factorization::Blocks { size } => {
             let denoising = Denoising {
                 template: vec![None; length],
                 sampler: Sampler::Ancestral,
                 steps: length,
+                block_size: size,
+                visibility: Visibility::of_blocks(size, length),
                 choice: Choice::default(),
                 seed,
                 flops_per_call,

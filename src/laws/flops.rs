@@ -16,6 +16,15 @@ pub fn training_per_token(shape: &Shape, length: usize) -> f64 {
     6.0 * shape.matmul_parameters() as f64 + 12.0 * attention_width(shape) * length as f64
 }
 
+/// Training FLOPs of `windows` windows, read in `copies`: every copy goes through the blocks and attends to all of them,
+/// one alone reaches the output matrix.
+pub fn training(shape: &Shape, length: usize, copies: usize, windows: usize) -> f64 {
+    let head = 6.0 * (shape.vocab_size * shape.hidden_size) as f64;
+    let token =
+        copies as f64 * training_per_token(shape, copies * length) - (copies - 1) as f64 * head;
+    token * (windows * length) as f64
+}
+
 /// FLOPs of one forward pass over a window: `2NL + 4 n d L²`.
 pub fn forward(shape: &Shape, length: usize) -> f64 {
     let length = length as f64;

@@ -40,7 +40,7 @@ pub struct Attention {
 pub struct Surroundings<'a> {
     /// Sequences in the batch.
     pub batch: usize,
-    /// Tokens in a sequence.
+    /// Tokens in a sequence, all copies of the window together.
     pub length: usize,
     /// Positions.
     pub rotary: Rotary,
@@ -105,28 +105,28 @@ impl Attention {
     }
 }
 
-/// The bias that hides what a position may not see: `[1, 1, length, length]`, `None` when nothing is hidden.
+/// The bias that hides what a position may not see: `[1, 1, copies * length, copies * length]`, `None` when nothing is
+/// hidden.
 pub fn visibility_bias(
     visibility: Visibility,
     length: usize,
     device: &Device,
 ) -> Option<Tensor<4>> {
-    match visibility {
-        Visibility::Full => None,
-        Visibility::Causal => {
-            let values: Vec<f32> = (0..length * length)
-                .map(|index| {
-                    if index % length > index / length {
-                        HIDDEN
-                    } else {
-                        0.0
-                    }
-                })
-                .collect();
-            Some(Tensor::from_data(
-                TensorData::new(values, [1, 1, length, length]),
-                device,
-            ))
-        }
+    if visibility == Visibility::Full {
+        return None;
     }
+    let sequence = visibility.copies() * length;
+    let values: Vec<f32> = (0..sequence * sequence)
+        .map(|index| {
+            if visibility.sees(index / sequence, index % sequence, length) {
+                0.0
+            } else {
+                HIDDEN
+            }
+        })
+        .collect();
+    Some(Tensor::from_data(
+        TensorData::new(values, [1, 1, sequence, sequence]),
+        device,
+    ))
 }

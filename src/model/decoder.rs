@@ -162,7 +162,8 @@ impl Decoder {
         list
     }
 
-    /// The last block's normalised output: ids `[batch * length]` -> `[batch * length, hidden_size]`.
+    /// The last block's normalised output: ids `[batch * copies * length]` -> `[batch * length, hidden_size]`, for the
+    /// first copy of each window where there are several.
     pub fn hidden(
         &self,
         tokens: &[u32],
@@ -170,10 +171,19 @@ impl Decoder {
         visibility: Visibility,
         dropout: &Dropout,
     ) -> Tensor<2> {
+        let copies = visibility.copies();
+        let sequence = copies * length;
+        let batch = tokens.len() / sequence;
         let around = Surroundings {
-            batch: tokens.len() / length,
-            length,
-            rotary: Rotary::new(length, self.shape.head_dim, self.rope_theta, &self.device),
+            batch,
+            length: sequence,
+            rotary: Rotary::new(
+                length,
+                copies,
+                self.shape.head_dim,
+                self.rope_theta,
+                &self.device,
+            ),
             bias: visibility_bias(visibility, length, &self.device),
             dropout,
         };
@@ -182,7 +192,16 @@ impl Decoder {
             .blocks
             .iter()
             .fold(stream, |stream, block| block.forward(stream, &around));
-        rms_normalize(stream, self.eps) * self.norm.clone()
+        let answered = if copies == 1 {
+            stream
+        } else {
+            let width = self.shape.hidden_size;
+            let first: Tensor<3> = stream
+                .reshape([batch, sequence, width])
+                .narrow(1, 0, length);
+            first.reshape([batch * length, width])
+        };
+        rms_normalize(answered, self.eps) * self.norm.clone()
     }
 
     /// Logits of every id, MASK included: `[rows, hidden_size]` -> `[rows, vocab_size]`.
@@ -197,7 +216,7 @@ impl Decoder {
         log_softmax(linear(hidden, &predicted), 1)
     }
 
-    /// Cross-entropy of each target, nats: ids `[batch * length]` twice -> `[batch * length]`.
+    /// Cross-entropy of each target, nats: ids `[batch * copies * length]` and `[batch * length]` -> `[batch * length]`.
     pub fn cross_entropy(
         &self,
         inputs: &[u32],

@@ -11,12 +11,63 @@ pub enum Visibility {
     Causal,
     /// Every position sees every position.
     Full,
+    /// Each position sees its own block of `size` positions and the blocks before it.
+    Blocks {
+        /// Positions in a block.
+        size: usize,
+    },
+    /// Two copies of a window one behind the other, the first with gaps, the second whole. A block of the first sees
+    /// itself and the earlier blocks of the second; the second is as [`Visibility::Blocks`]. So one pass answers for
+    /// every block at once what writing block after block would ask (Arriola et al. 2025, arXiv 2503.09573, appendix
+    /// B.6). Only the first copy is answered for.
+    GapsAndWhole {
+        /// Positions in a block.
+        size: usize,
+    },
+}
+
+impl Visibility {
+    /// Who sees whom while blocks of `size` are written into a window of `length`; one block is everybody.
+    pub fn of_blocks(size: usize, length: usize) -> Self {
+        if size == length {
+            Self::Full
+        } else {
+            Self::Blocks { size }
+        }
+    }
+
+    /// How many copies of a window the model reads.
+    pub fn copies(self) -> usize {
+        match self {
+            Self::Causal | Self::Full | Self::Blocks { .. } => 1,
+            Self::GapsAndWhole { .. } => 2,
+        }
+    }
+
+    /// Whether the position `reader` of a sequence sees the position `read`; windows have `length` tokens.
+    pub fn sees(self, reader: usize, read: usize, length: usize) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Causal => read <= reader,
+            Self::Blocks { size } => read / size <= reader / size,
+            Self::GapsAndWhole { size } => {
+                let block = |position: usize| position % length / size;
+                match (reader < length, read < length) {
+                    (true, true) => block(read) == block(reader),
+                    (true, false) => block(read) < block(reader),
+                    (false, true) => false,
+                    (false, false) => block(read) <= block(reader),
+                }
+            }
+        }
+    }
 }
 
 /// Something that turns tokens into distributions over tokens: the trained decoder, or an exact posterior.
 ///
 /// MASK is the last id, is the start token of autoregressive models, and is never predicted: distributions are over
-/// the ids before it. Inputs are `[batch * length]`, row after row.
+/// the ids before it. Inputs are `[batch * copies * length]`, row after row, with [`Visibility::copies`]; answers are
+/// for `[batch * length]` positions.
 pub trait Predictor {
     /// Number of token ids, MASK included.
     fn vocab_size(&self) -> usize;

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Cosines and signed sines for positions 0..length: each `[1, length, 1, head_dim]`.
+/// Cosines and signed sines for positions 0..length, once for each copy: each `[1, copies * length, 1, head_dim]`.
 #[derive(Debug, Clone)]
 pub struct Rotary {
     cosine: Tensor<4>,
@@ -12,11 +12,11 @@ pub struct Rotary {
 
 impl Rotary {
     /// Angles `position * theta^(-2i / head_dim)`.
-    pub fn new(length: usize, head_dim: usize, theta: f64, device: &Device) -> Self {
+    pub fn new(length: usize, copies: usize, head_dim: usize, theta: f64, device: &Device) -> Self {
         let half = head_dim / 2;
-        let mut cosine = Vec::with_capacity(length * head_dim);
-        let mut signed_sine = Vec::with_capacity(length * head_dim);
-        for position in 0..length {
+        let mut cosine = Vec::with_capacity(copies * length * head_dim);
+        let mut signed_sine = Vec::with_capacity(copies * length * head_dim);
+        for position in (0..copies).flat_map(|_| 0..length) {
             for coordinate in 0..head_dim {
                 let pair = coordinate % half;
                 let angle =
@@ -26,7 +26,7 @@ impl Rotary {
                 signed_sine.push((sign * libm::sin(angle)) as f32);
             }
         }
-        let shape = [1, length, 1, head_dim];
+        let shape = [1, copies * length, 1, head_dim];
         Self {
             cosine: Tensor::from_data(TensorData::new(cosine, shape), device),
             signed_sine: Tensor::from_data(TensorData::new(signed_sine, shape), device),

@@ -1,5 +1,7 @@
-//! Masked diffusion: hide a random subset of a window, predict it from the rest, and weight each prediction so that the
-//! expected loss bounds the negative log-likelihood from above.
+//! Masked diffusion: hide a random subset of a block, predict it from the rest and the blocks before, and weight each
+//! prediction so that the expected loss bounds the negative log-likelihood from above. One block of the whole window is
+//! masked diffusion proper; several are block diffusion (BD3-LM; Arriola et al. 2025, arXiv 2503.09573), whose bound is the
+//! sum of its blocks' bounds.
 //!
 //! With M the masked set and ce_i the cross-entropy of token i given the unmasked ones, three forms are equal
 //! (Sahoo et al. 2024, arXiv 2406.07524; Ou et al. 2024, arXiv 2406.03736; `tests/exactness.rs` enumerates them):
@@ -36,7 +38,7 @@ pub enum Estimator {
 /// The smallest t of the 1/t form, as in MDLM. What it leaves out is below 1e-3 of the last position's cross-entropy.
 const SMALLEST_T: f64 = 1e-3;
 
-/// One sequence's masked positions and the weight of their cross-entropies; weight times sum, divided by L, estimates
+/// One block's masked positions and the weight of their cross-entropies; weight times sum, divided by L, estimates
 /// nats per token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mask {
@@ -46,7 +48,7 @@ pub struct Mask {
     pub weight: f64,
 }
 
-/// Draws the mask of one sequence of `length` tokens. `level` in [0, 1) sets how much is masked; stratifying it over a
+/// Draws the mask of one block of `length` tokens. `level` in [0, 1) sets how much is masked; stratifying it over a
 /// batch is the caller's part.
 pub fn draw(estimator: Estimator, length: usize, level: f64, stream: &mut Stream) -> Mask {
     match estimator {
@@ -87,48 +89,64 @@ fn bernoulli(length: usize, probability: f64, stream: &mut Stream) -> Vec<usize>
         .collect()
 }
 
-/// One batch of windows. With probability `random_length` all windows are cut to one random length, as LLaDA does with
-/// 1% of its batches.
+/// One batch of windows, in blocks of `block_size`. Levels are stratified over windows and blocks, a window's own blocks
+/// as far apart as they can be. With probability `random_length` all windows are cut to one random length, as LLaDA
+/// does with 1% of its batches; windows of several blocks stay whole.
 pub fn batch(
     tokens: &[u32],
     length: usize,
+    block_size: usize,
     mask_id: u32,
     estimator: Estimator,
     random_length: f64,
     stream: &mut Stream,
 ) -> Batch {
-    let cut = if stream.uniform() < random_length {
+    let one_block = block_size == length;
+    let cut = if stream.uniform() < random_length && one_block {
         1 + stream.below(length as u64) as usize
     } else {
         length
     };
+    let size = block_size.min(cut);
     let targets: Vec<u32> = tokens
         .chunks_exact(length)
         .flat_map(|window| &window[..cut])
         .copied()
         .collect();
-    let sequences = tokens.len() / length;
+    let (sequences, blocks) = (tokens.len() / length, cut / size);
     let shared = stream.uniform();
-    let mut inputs = targets.clone();
+    let mut gaps = targets.clone();
     let mut weights = vec![0.0; targets.len()];
     for sequence in 0..sequences {
-        let level = match estimator {
-            Estimator::Paper => stream.uniform(),
-            _ => (shared + sequence as f64 / sequences as f64).fract(),
-        };
-        let mask = draw(estimator, cut, level, stream);
-        for position in mask.positions {
-            let index = sequence * cut + position;
-            inputs[index] = mask_id;
-            weights[index] = (mask.weight / (cut * sequences) as f64) as f32;
+        for block in 0..blocks {
+            let level = match estimator {
+                Estimator::Paper => stream.uniform(),
+                _ => {
+                    let place = block * sequences + sequence;
+                    (shared + place as f64 / (sequences * blocks) as f64).fract()
+                }
+            };
+            let mask = draw(estimator, size, level, stream);
+            for position in mask.positions {
+                let index = sequence * cut + block * size + position;
+                gaps[index] = mask_id;
+                weights[index] = (mask.weight / (cut * sequences) as f64) as f32;
+            }
         }
     }
+    let (inputs, visibility) = if one_block {
+        (gaps, Visibility::Full)
+    } else {
+        let both = gaps.chunks_exact(cut).zip(targets.chunks_exact(cut));
+        let inputs = both.flat_map(|(gaps, whole)| [gaps, whole].concat());
+        (inputs.collect(), Visibility::GapsAndWhole { size })
+    };
     Batch {
         inputs,
         targets,
         weights,
         length: cut,
-        visibility: Visibility::Full,
+        visibility,
     }
 }
 
@@ -238,6 +256,7 @@ mod tests {
             let batch = batch(
                 &tokens,
                 length,
+                length,
                 5,
                 Estimator::ExactL,
                 0.0,
@@ -267,11 +286,53 @@ mod tests {
     #[test]
     fn a_random_length_cuts_every_window_alike() {
         let tokens: Vec<u32> = (0..60).collect();
-        let batch = batch(&tokens, 20, 99, Estimator::ExactL, 1.0, &mut stream(3));
+        let batch = batch(&tokens, 20, 20, 99, Estimator::ExactL, 1.0, &mut stream(3));
         assert_eq!(batch.targets.len(), 3 * batch.length);
         assert_eq!(
             batch.targets[batch.length], 20,
             "the second window starts where it did"
         );
+    }
+
+    #[test]
+    fn every_block_of_a_window_has_a_level_of_its_own() {
+        let (length, size) = (8, 4);
+        let tokens: Vec<u32> = (0..2 * length as u32).map(|index| index % 5).collect();
+        for step in 0..20 {
+            let batch = batch(
+                &tokens,
+                length,
+                size,
+                5,
+                Estimator::ExactL,
+                1.0,
+                &mut stream(step),
+            );
+            assert_eq!(batch.length, length, "several blocks stay whole");
+            assert_eq!(batch.visibility, Visibility::GapsAndWhole { size });
+            let mut counts = Vec::new();
+            for (window, read) in tokens
+                .chunks_exact(length)
+                .zip(batch.inputs.chunks_exact(2 * length))
+            {
+                let (gaps, whole) = read.split_at(length);
+                assert_eq!(whole, window);
+                counts.extend(
+                    gaps.chunks_exact(size)
+                        .map(|block| block.iter().filter(|token| **token == 5).count()),
+                );
+            }
+            counts.sort_unstable();
+            assert_eq!(
+                counts,
+                [1, 2, 3, 4],
+                "each level once over windows and blocks"
+            );
+            let total: f32 = batch.weights.iter().sum();
+            assert!(
+                (total - 1.0).abs() < 1e-6,
+                "a constant loss is estimated exactly: {total}"
+            );
+        }
     }
 }

@@ -18,8 +18,12 @@ pub struct Denoising {
     pub template: Vec<Option<u32>>,
     /// Which positions a step commits.
     pub sampler: Sampler,
-    /// Number of steps.
+    /// Number of steps, spread evenly over the blocks.
     pub steps: usize,
+    /// Tokens in a block: blocks are written one after the other, left to right. The whole template is one block.
+    pub block_size: usize,
+    /// Who sees whom: everybody, or only blocks that are written, for a model that was trained so.
+    pub visibility: Visibility,
     /// How tokens are chosen.
     pub choice: Choice,
     /// Seed of the random numbers.
@@ -51,14 +55,55 @@ impl Denoising {
         {
             return Err(Error::input(format!("the given id {token} is no token")));
         }
-        self.sampler.check(self.steps, free)
+        if self.block_size == 0 {
+            return Err(Error::input("blocks of 0 tokens hold nothing")
+                .with_hint("a block has at least 1 token"));
+        }
+        let blocks = self.blocks();
+        if self.steps < blocks.len() && self.steps > 0 {
+            return Err(Error::input(format!(
+                "{} steps are too few for {} blocks",
+                self.steps,
+                blocks.len()
+            ))
+            .with_hint(format!("use at least {} steps", blocks.len())));
+        }
+        blocks
+            .iter()
+            .try_for_each(|block| self.sampler.check(block.steps, block.free))
+    }
+
+    /// The blocks that have something to write.
+    fn blocks(&self) -> Vec<Block> {
+        let length = self.template.len();
+        let spans = (0..length).step_by(self.block_size);
+        let free: Vec<(Range<usize>, usize)> = spans
+            .map(|start| start..(start + self.block_size).min(length))
+            .map(|span| {
+                let free = self.template[span.clone()].iter();
+                (span, free.filter(|token| token.is_none()).count())
+            })
+            .filter(|(_, free)| *free > 0)
+            .collect();
+        let count = free.len();
+        free.into_iter()
+            .enumerate()
+            .map(|(number, (span, free))| Block {
+                span,
+                free,
+                steps: self.steps * (number + 1) / count - self.steps * number / count,
+            })
+            .collect()
     }
 
     /// The first line of a sample's trace.
     pub fn header(&self, sample: u64, vocab: Option<Vec<String>>) -> Header {
         Header {
             version: Header::VERSION,
-            kind: Objective::Masked,
+            kind: match self.visibility {
+                Visibility::Blocks { .. } => Objective::Block,
+                _ => Objective::Masked,
+            },
             length: self.template.len(),
             vocab,
             prompt: prompt(&self.template),
@@ -98,17 +143,31 @@ pub async fn denoise<P: Predictor>(
             logs: None,
         })
         .collect();
-    for step in 1..=denoising.steps {
-        read(model, &mut pages, denoising.template.len()).await?;
-        for page in &mut pages {
-            advance(page, denoising, order, step)?;
+    let mut before = 0;
+    for block in denoising.blocks() {
+        for step in 1..=block.steps {
+            read(model, &mut pages, denoising, &block).await?;
+            for page in &mut pages {
+                advance(page, denoising, &block, order, before, step)?;
+            }
+            yield_now().await;
         }
-        yield_now().await;
+        before += block.steps;
     }
     Ok(pages
         .into_iter()
         .map(|page| page.canvas.finish(denoising.flops_per_call))
         .collect())
+}
+
+/// Positions that are written together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Block {
+    span: Range<usize>,
+    /// How many of them were free before the first step.
+    free: usize,
+    /// Its share of the steps.
+    steps: usize,
 }
 
 /// A sample, and what the model says about its present state.
@@ -118,11 +177,17 @@ struct Page {
     logs: Option<Vec<f32>>,
 }
 
-/// Asks the model about every page that has gaps and that it has not seen in its present state.
-async fn read<P: Predictor>(model: &P, pages: &mut [Page], length: usize) -> Result<()> {
+/// Asks the model about every page that has gaps in this block and that it has not seen in its present state.
+async fn read<P: Predictor>(
+    model: &P,
+    pages: &mut [Page],
+    denoising: &Denoising,
+    block: &Block,
+) -> Result<()> {
+    let length = denoising.template.len();
     let mut unread: Vec<&mut Page> = pages
         .iter_mut()
-        .filter(|page| page.logs.is_none() && (0..length).any(|i| page.canvas.is_masked(i)))
+        .filter(|page| page.logs.is_none() && block.span.clone().any(|i| page.canvas.is_masked(i)))
         .collect();
     if unread.is_empty() {
         return Ok(());
@@ -133,7 +198,7 @@ async fn read<P: Predictor>(model: &P, pages: &mut [Page], length: usize) -> Res
         .copied()
         .collect();
     let logs = model
-        .log_probabilities(&inputs, length, Visibility::Full)
+        .log_probabilities(&inputs, length, denoising.visibility)
         .await?;
     let size = length * (model.vocab_size() - 1);
     for (page, logs) in unread.iter_mut().zip(logs.chunks_exact(size)) {
@@ -143,15 +208,24 @@ async fn read<P: Predictor>(model: &P, pages: &mut [Page], length: usize) -> Res
     Ok(())
 }
 
-/// One step of one sample. Whatever the order says, given tokens stay and written ones are never rewritten.
-fn advance(page: &mut Page, denoising: &Denoising, order: &dyn Order, step: usize) -> Result<()> {
-    let (canvas, steps) = (&mut page.canvas, denoising.steps);
+/// One step of one sample, number `step` of its block, `before` having been done in earlier blocks. Whatever the order
+/// says, given tokens stay, written ones are never rewritten, and other blocks are left alone.
+fn advance(
+    page: &mut Page,
+    denoising: &Denoising,
+    block: &Block,
+    order: &dyn Order,
+    before: usize,
+    step: usize,
+) -> Result<()> {
+    let canvas = &mut page.canvas;
+    let steps = block.steps;
     let length = canvas.tokens.len();
     let uniforms: Vec<f64> = (0..length).map(|_| canvas.stream.uniform()).collect();
     let mut candidates: Vec<Option<Drawn>> = vec![None; length];
     if let Some(logs) = &page.logs {
         for (position, row) in logs.chunks_exact(logs.len() / length).enumerate() {
-            if canvas.is_masked(position) {
+            if canvas.is_masked(position) && block.span.contains(&position) {
                 let drawn = denoising.choice.draw(row, &mut canvas.stream)?;
                 canvas.entropy[position] = drawn.entropy as f32;
                 candidates[position] = Some(drawn);
@@ -167,14 +241,16 @@ fn advance(page: &mut Page, denoising: &Denoising, order: &dyn Order, step: usiz
         order.decide(&StepView {
             step,
             steps,
-            free: denoising.free(),
+            free: block.free,
             candidates: &candidates,
             uniforms: &uniforms,
         })
     };
 
     let mut remasked = decision.remask;
-    remasked.retain(|&position| !canvas.given[position] && !canvas.is_masked(position));
+    remasked.retain(|&position| {
+        block.span.contains(&position) && !canvas.given[position] && !canvas.is_masked(position)
+    });
     remasked.sort_unstable();
     remasked.dedup();
     for &position in &remasked {
@@ -191,7 +267,8 @@ fn advance(page: &mut Page, denoising: &Denoising, order: &dyn Order, step: usiz
     if !(committed.is_empty() && remasked.is_empty()) {
         page.logs = None;
     }
-    page.canvas.record(step, steps, committed, remasked);
+    page.canvas
+        .record(before + step, denoising.steps, committed, remasked);
     Ok(())
 }
 
@@ -218,6 +295,8 @@ mod tests {
             template: vec![Some(1), None, None],
             sampler: Sampler::Ancestral,
             steps: 4,
+            block_size: 3,
+            visibility: Visibility::Full,
             choice: Choice::default(),
             seed: 0,
             flops_per_call: 1.0,
@@ -228,7 +307,8 @@ mod tests {
         };
         for step in 1..=4 {
             page.logs = Some(vec![-(2.0_f32.ln()); 6]);
-            advance(&mut page, &denoising, &Restless, step).unwrap();
+            let block = &denoising.blocks()[0];
+            advance(&mut page, &denoising, block, &Restless, 0, step).unwrap();
         }
         let sample = page.canvas.finish(1.0);
         let changed: Vec<(&[usize], &[usize])> = sample
@@ -245,5 +325,37 @@ mod tests {
         assert_eq!(sample.steps[1].confidence, [1.0, 0.0, 0.0]);
         assert_eq!(sample.steps[2].confidence, [1.0, 0.5, 0.5]);
         assert!(sample.tokens.iter().all(|&token| token < 2));
+    }
+
+    #[test]
+    fn blocks_share_the_steps_and_are_left_alone_when_nothing_is_free() {
+        let mut denoising = Denoising {
+            template: [
+                vec![None; 3],
+                vec![Some(0); 3],
+                vec![None; 3],
+                vec![Some(1), None],
+            ]
+            .concat(),
+            sampler: Sampler::Ancestral,
+            steps: 7,
+            block_size: 3,
+            visibility: Visibility::Blocks { size: 3 },
+            choice: Choice::default(),
+            seed: 0,
+            flops_per_call: 1.0,
+        };
+        let blocks = denoising.blocks();
+        let shape = |block: &Block| (block.span.start, block.free, block.steps);
+        assert_eq!(
+            blocks.iter().map(shape).collect::<Vec<_>>(),
+            [(0, 3, 2), (6, 3, 2), (9, 1, 3)]
+        );
+        assert!(denoising.check(2).is_ok());
+        denoising.steps = 2;
+        let error = denoising.check(2).unwrap_err();
+        assert_eq!(error.to_string(), "2 steps are too few for 3 blocks");
+        denoising.block_size = 0;
+        assert!(denoising.check(2).is_err());
     }
 }

@@ -13,13 +13,14 @@ use crate::corpus::Tokenizer;
 use crate::error::{Error, Result};
 use crate::model::weights::HostTensor;
 use crate::model::{ModelConfig, Shape, Weights};
-use crate::objective::Objective;
+use crate::objective::{Factorization, Likelihood, Objective};
 
 /// The newest version of the format that this code reads and writes.
 pub const FORMAT_VERSION: u64 = 1;
 
 const FIRST: &str = "optimizer.exp_avg.";
 const SECOND: &str = "optimizer.exp_avg_sq.";
+const TRAINED: &str = "optimizer.weights.";
 
 /// A model on the host, with all that is needed to use it or to train on.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,10 +31,14 @@ pub struct Checkpoint {
     pub model: ModelConfig,
     /// Tokens in a window of its training.
     pub length: usize,
+    /// Tokens in a block, for a model of block diffusion.
+    pub block_size: Option<usize>,
     /// Its tokens.
     pub tokenizer: Tokenizer,
-    /// Its parameters.
+    /// Its parameters: the moving average where one is kept.
     pub weights: Weights,
+    /// The parameters that training goes on from, where `weights` are an average.
+    pub trained_weights: Option<Weights>,
     /// The optimizer's moments; absent when only weights were kept.
     pub moments: Option<Moments>,
     /// Where training stood.
@@ -114,6 +119,8 @@ struct Header {
     initializer_range: f64,
     dropout: f64,
     mask_token_id: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    block_size: Option<usize>,
 }
 
 /// The one key that has to be readable in every version.
@@ -129,6 +136,18 @@ impl Checkpoint {
     /// When the configuration is unsound.
     pub fn shape(&self) -> Result<Shape> {
         self.model.resolve(self.tokenizer.vocab_size())
+    }
+
+    /// The ways this model is measured and writes, see [`Objective::likelihoods`].
+    pub fn factorizations(&self) -> Vec<(Likelihood, Factorization)> {
+        self.objective
+            .likelihoods()
+            .iter()
+            .map(|likelihood| {
+                let factorization = likelihood.factorization(self.length, self.block_size);
+                (*likelihood, factorization)
+            })
+            .collect()
     }
 
     /// The file's bytes.
@@ -158,6 +177,7 @@ impl Checkpoint {
             initializer_range: self.model.initializer_range,
             dropout: self.model.dropout,
             mask_token_id: shape.vocab_size - 1,
+            block_size: self.block_size,
         };
         let unwritable = |error: &dyn std::fmt::Display| {
             Error::work(format!("can't write the checkpoint: {error}"))
@@ -186,6 +206,9 @@ impl Checkpoint {
         if let Some(moments) = &self.moments {
             add(FIRST, &moments.first)?;
             add(SECOND, &moments.second)?;
+        }
+        if let Some(trained) = &self.trained_weights {
+            add(TRAINED, trained)?;
         }
         let views = views
             .iter()
@@ -238,6 +261,7 @@ impl Checkpoint {
         let mut weights = Weights::default();
         let mut first = Weights::default();
         let mut second = Weights::default();
+        let mut trained = Weights::default();
         for (name, view) in tensors.iter() {
             let tensor =
                 host_tensor(&view).map_err(|why| damaged(format!("tensor `{name}` {why}")))?;
@@ -245,6 +269,8 @@ impl Checkpoint {
                 (&mut first, rest)
             } else if let Some(rest) = name.strip_prefix(SECOND) {
                 (&mut second, rest)
+            } else if let Some(rest) = name.strip_prefix(TRAINED) {
+                (&mut trained, rest)
             } else {
                 (&mut weights, name)
             };
@@ -267,8 +293,10 @@ impl Checkpoint {
                 vocab_size: Some(header.vocab_size),
             },
             length: header.max_position_embeddings,
+            block_size: header.block_size,
             tokenizer,
             weights,
+            trained_weights: (!trained.0.is_empty()).then_some(trained),
             moments: (!first.0.is_empty()).then_some(Moments { first, second }),
             state,
         };
@@ -285,11 +313,21 @@ impl Checkpoint {
         if self.length == 0 {
             return Err(Error::input("`max_position_embeddings` is 0"));
         }
-        let groups = std::iter::once(&self.weights).chain(
-            self.moments
-                .iter()
-                .flat_map(|moments| [&moments.first, &moments.second]),
-        );
+        if let Some(size) = self.block_size
+            && (size == 0 || !self.length.is_multiple_of(size))
+        {
+            return Err(Error::input(format!(
+                "`block_size` is {size}, which doesn't divide {}",
+                self.length
+            )));
+        }
+        let groups = std::iter::once(&self.weights)
+            .chain(&self.trained_weights)
+            .chain(
+                self.moments
+                    .iter()
+                    .flat_map(|moments| [&moments.first, &moments.second]),
+            );
         let layout = crate::model::weights::layout(&self.shape()?);
         for group in groups {
             for (name, sizes) in &layout {

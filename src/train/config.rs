@@ -80,6 +80,9 @@ pub struct TrainConfig {
     pub adam_epsilon: f64,
     /// Global norm to which gradients are cut.
     pub max_grad_norm: f64,
+    /// Decay of an exponential moving average of the weights, which is then what is measured and kept; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema_decay: Option<f64>,
 }
 
 impl Default for TrainConfig {
@@ -99,6 +102,7 @@ impl Default for TrainConfig {
             adam_beta2: 0.95,
             adam_epsilon: 1e-8,
             max_grad_norm: 1.0,
+            ema_decay: None,
         }
     }
 }
@@ -208,10 +212,14 @@ impl RunConfig {
     /// Names the key, its value and what it may be.
     pub fn check(&self) -> Result<()> {
         let (train, evaluate, objective) = (&self.train, &self.evaluate, &self.objective);
-        let (ar, masked) = (Objective::Autoregressive, Objective::Masked);
-        if ![&[ar][..], &[masked], &[ar, masked]].contains(&self.objectives.as_slice()) {
-            return Err(Error::input("`objectives` names no run that there is")
-                .with_hint("`[\"ar\", \"masked\"]` is a race, `[\"ar\"]` or `[\"masked\"]` is plain training"));
+        match self.objectives.as_slice() {
+            [_] => {}
+            [Objective::Autoregressive, second] if *second != Objective::Autoregressive => {}
+            _ => {
+                return Err(Error::input("`objectives` names no run that there is").with_hint(
+                    "`[\"ar\", \"masked\"]` is a race (`block` and `dual` race too), a single one is plain training",
+                ));
+            }
         }
         let counts = [
             ("train.batch", Some(train.batch as u64)),
@@ -270,7 +278,12 @@ impl RunConfig {
         within("train.adam_beta1", train.adam_beta1, 0.0, 0.999_999)?;
         within("train.adam_beta2", train.adam_beta2, 0.0, 0.999_999)?;
         within("objective.input_mask", objective.input_mask, 0.0, 1.0)?;
-        within("objective.random_length", objective.random_length, 0.0, 1.0)
+        within("objective.random_length", objective.random_length, 0.0, 1.0)?;
+        within("objective.dual_fraction", objective.dual_fraction, 0.0, 1.0)?;
+        match train.ema_decay {
+            Some(decay) => within("train.ema_decay", decay, 0.0, 0.999_999),
+            None => Ok(()),
+        }
     }
 
     /// The file that [`RunConfig::from_toml`] reads.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::objective::{Bound, Objective};
+use crate::objective::{Bound, Likelihood, Objective};
 
 /// What is recorded of one optimizer step of one model. What was not measured is `None`, never NaN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -10,7 +10,7 @@ pub struct Metrics {
     /// Which model.
     pub objective: Objective,
     /// By which likelihood `train_nats` and `val_nats` are measured.
-    pub likelihood: Objective,
+    pub likelihood: Likelihood,
     /// Optimizer steps done, this one included.
     pub step: u64,
     /// Passes over the unique data so far.

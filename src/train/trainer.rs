@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::laws::flops;
 use crate::model::decoder::{device_failed, read};
 use crate::model::{Decoder, Dropout, ModelConfig, Shape, Weights};
-use crate::objective::{Batch, Objective, autoregressive, masked};
+use crate::objective::{Batch, Factorization, Likelihood, Objective, autoregressive, masked};
 use crate::platform::{self, Instant};
 use crate::random::{Purpose, Stream};
 use crate::train::checkpoint::{Checkpoint, Moments, State};
@@ -24,6 +24,8 @@ pub struct Trainer {
     config: RunConfig,
     shape: Shape,
     decoder: Decoder,
+    /// The exponential moving average of the weights, where one is kept.
+    average: Option<Decoder>,
     device: Selected,
     optimizer: AdamW,
     /// The counters, as the next checkpoint will hold them.
@@ -33,7 +35,8 @@ pub struct Trainer {
 /// What a step left on the device to be read.
 #[derive(Debug)]
 pub struct Pending {
-    loss: Tensor<1>,
+    /// Loss of each likelihood that was trained, nats per token.
+    losses: Vec<(Likelihood, Tensor<1>)>,
     norm: Tensor<2>,
     /// The counters after the step.
     pub state: State,
@@ -46,12 +49,29 @@ pub struct Pending {
 }
 
 /// A step's figures, read from the device.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepResult {
-    /// Training loss, nats per token.
-    pub nats: f64,
+    /// Training loss of each likelihood that was trained, nats per token.
+    pub nats: Vec<(Likelihood, f64)>,
     /// Global gradient norm before clipping.
     pub grad_norm: f64,
+}
+
+/// What a step does with some of its windows.
+struct Part {
+    likelihood: Likelihood,
+    batch: Batch,
+    /// The windows' share of the step, by which their loss counts.
+    share: f64,
+    /// The first window's number in the step.
+    first: usize,
+}
+
+/// The average's decay after `step` steps: as set, and less at the start, so that the initial weights don't linger
+/// (`min(d, (1 + n) / (10 + n))`, as MDLM's and BD3-LM's `models/ema.py` do).
+fn average_decay(decay: f64, step: u64) -> f64 {
+    let step = step as f64;
+    decay.min((1.0 + step) / (10.0 + step))
 }
 
 /// Cuts sequences into at most `count` shares whose sizes differ by one at most.
@@ -81,6 +101,7 @@ impl Trainer {
             config: config.clone(),
             shape: shape.clone(),
             optimizer: AdamW::new(&decoder),
+            average: config.train.ema_decay.map(|_| decoder.clone()),
             decoder,
             device: device.clone(),
             state: State::new(config.seed),
@@ -104,7 +125,14 @@ impl Trainer {
             )
             .with_hint("resume from `checkpoints/last-*.safetensors` of a run directory")
         })?;
-        let mut trainer = Self::new(objective, config, shape, &checkpoint.weights, device)?;
+        // With an average the file's weights are that; the optimizer goes on from its own.
+        let trained = checkpoint.trained_weights.as_ref();
+        let current = trained.unwrap_or(&checkpoint.weights);
+        let mut trainer = Self::new(objective, config, shape, current, device)?;
+        if trainer.average.is_some() {
+            let average = Decoder::new(&config.model, shape, &checkpoint.weights, &device.device)?;
+            trainer.average = Some(average);
+        }
         trainer.optimizer =
             AdamW::from_weights(&config.model, shape, &trainer.decoder, first, second)?;
         trainer.state = checkpoint.state.clone();
@@ -116,9 +144,9 @@ impl Trainer {
         self.objective
     }
 
-    /// The model as it is now.
+    /// The model as it is measured, kept and used: the average of its weights where one is kept.
     pub fn model(&self) -> &Decoder {
-        &self.decoder
+        self.average.as_ref().unwrap_or(&self.decoder)
     }
 
     /// Takes one optimizer step on `[batch * length]` tokens, of `steps` in all. Nothing is read from the device.
@@ -128,22 +156,31 @@ impl Trainer {
         let index = self.state.step;
         let warmup = train.warmup(steps);
         let learning_rate = schedule::learning_rate(train, warmup, index, steps);
-        let batch = self.batch(tokens, length);
-        let sequences = batch.inputs.len() / batch.length;
-        let micro_batch = train.micro_batch.unwrap_or(sequences);
-        let mut total: Option<(GradientList, Tensor<1>)> = None;
-        for start in (0..sequences).step_by(micro_batch) {
-            let end = (start + micro_batch).min(sequences);
-            let shares = shares(start..end, self.workers());
-            let parts = platform::in_parallel(shares, |share| self.backward(&batch, share));
-            for (gradients, loss) in parts {
-                total = Some(match total {
-                    Some((sum, total_loss)) => (sum + gradients, total_loss + loss),
-                    None => (gradients, loss),
-                });
+        let parts = self.parts(tokens, length);
+        let micro_batch = train.micro_batch.unwrap_or(usize::MAX);
+        let mut gradients: Option<GradientList> = None;
+        let mut losses = Vec::new();
+        for part in &parts {
+            let mut part_loss: Option<Tensor<1>> = None;
+            let sequences = part.batch.sequences();
+            for start in (0..sequences).step_by(micro_batch.min(sequences)) {
+                let end = (start + micro_batch.min(sequences)).min(sequences);
+                let shares = shares(start..end, self.workers());
+                let computed = platform::in_parallel(shares, |share| self.backward(part, share));
+                for (gradient, loss) in computed {
+                    gradients = Some(match gradients {
+                        Some(sum) => sum + gradient,
+                        None => gradient,
+                    });
+                    part_loss = Some(match part_loss {
+                        Some(sum) => sum + loss,
+                        None => loss,
+                    });
+                }
             }
+            losses.extend(part_loss.map(|loss| (part.likelihood, loss.div_scalar(part.share))));
         }
-        let (gradients, loss) = total.expect("a batch has at least one window");
+        let gradients = gradients.expect("a batch has at least one window");
         let norm = gradients.global_norm();
         self.optimizer.update(
             &mut self.decoder,
@@ -153,13 +190,28 @@ impl Trainer {
             learning_rate,
             index + 1,
         );
+        if let (Some(average), Some(decay)) = (&mut self.average, train.ema_decay) {
+            let decay = average_decay(decay, index + 1);
+            let pairs = average
+                .parameters_mut()
+                .into_iter()
+                .zip(self.decoder.parameters());
+            for (mean, value) in pairs {
+                *mean = mean.clone().mul_scalar(decay) + value.clone().mul_scalar(1.0 - decay);
+            }
+        }
 
-        let trained = batch.targets.len() as u64;
         self.state.step += 1;
         self.state.tokens += tokens.len() as u64;
-        self.state.flops += flops::training_per_token(&self.shape, batch.length) * trained as f64;
+        self.state.flops += parts
+            .iter()
+            .map(|Part { batch, .. }| {
+                let copies = batch.visibility.copies();
+                flops::training(&self.shape, batch.length, copies, batch.sequences())
+            })
+            .sum::<f64>();
         Pending {
-            loss,
+            losses,
             norm,
             state: self.state.clone(),
             learning_rate,
@@ -178,21 +230,51 @@ impl Trainer {
         }
     }
 
-    fn batch(&self, tokens: &[u32], length: usize) -> Batch {
+    /// What each window of the step is used for: one part for most objectives, two for the dual one.
+    fn parts(&self, tokens: &[u32], length: usize) -> Vec<Part> {
+        let windows = tokens.len() / length;
+        let cut = match self.objective {
+            Objective::Dual => {
+                let share = self.config.objective.dual_fraction * windows as f64;
+                (share.round() as usize).min(windows)
+            }
+            _ => windows,
+        };
+        let ranges = [0..cut, cut..windows];
+        self.objective
+            .likelihoods()
+            .iter()
+            .zip(ranges)
+            .filter(|(_, range)| !range.is_empty())
+            .map(|(likelihood, range)| Part {
+                likelihood: *likelihood,
+                batch: self.batch(
+                    *likelihood,
+                    &tokens[range.start * length..range.end * length],
+                    length,
+                ),
+                share: range.len() as f64 / windows as f64,
+                first: range.start,
+            })
+            .collect()
+    }
+
+    fn batch(&self, likelihood: Likelihood, tokens: &[u32], length: usize) -> Batch {
         let mask_id = (self.shape.vocab_size - 1) as u32;
         let config = &self.config.objective;
         let stream = |purpose| Stream::new(self.config.seed, purpose, self.state.step, 0);
-        match self.objective {
-            Objective::Autoregressive => autoregressive::batch(
+        match likelihood.factorization(length, config.block_size) {
+            Factorization::LeftToRight => autoregressive::batch(
                 tokens,
                 length,
                 mask_id,
                 config.input_mask,
                 &mut stream(Purpose::InputMask),
             ),
-            Objective::Masked => masked::batch(
+            Factorization::Blocks { size } => masked::batch(
                 tokens,
                 length,
+                size,
                 mask_id,
                 config.estimator,
                 config.random_length,
@@ -201,17 +283,25 @@ impl Trainer {
         }
     }
 
-    /// Gradients and loss of some of a batch's sequences.
-    fn backward(&self, batch: &Batch, sequences: Range<usize>) -> (GradientList, Tensor<1>) {
+    /// Gradients and loss of some of a part's sequences.
+    fn backward(&self, part: &Part, sequences: Range<usize>) -> (GradientList, Tensor<1>) {
         let decoder = self.decoder.tracked();
-        let dropout = self.dropout(decoder.device(), sequences.clone());
+        let batch = &part.batch;
+        let numbers = part.first + sequences.start..part.first + sequences.end;
+        let dropout = self.dropout(decoder.device(), numbers);
         let rows = sequences.start * batch.length..sequences.end * batch.length;
+        let read =
+            sequences.start * batch.sequence_length()..sequences.end * batch.sequence_length();
+        let weights: Vec<f32> = batch.weights[rows.clone()]
+            .iter()
+            .map(|weight| weight * part.share as f32)
+            .collect();
         let weights = Tensor::<1>::from_data(
-            TensorData::new(batch.weights[rows.clone()].to_vec(), [rows.len()]),
+            TensorData::new(weights, [rows.len()]),
             self.decoder.device(),
         );
         let nats = decoder.cross_entropy(
-            &batch.inputs[rows.clone()],
+            &batch.inputs[read],
             &batch.targets[rows],
             batch.length,
             batch.visibility,
@@ -253,18 +343,24 @@ impl Trainer {
     /// # Errors
     /// When the device fails.
     pub async fn read(pending: &Pending) -> Result<StepResult> {
-        let read = Transaction::default()
-            .register(pending.loss.clone())
-            .register(pending.norm.clone())
+        let read = pending
+            .losses
+            .iter()
+            .fold(
+                Transaction::default().register(pending.norm.clone()),
+                |reading, (_, loss)| reading.register(loss.clone()),
+            )
             .execute_async()
             .await
             .map_err(device_failed)?;
         let mut values = read
             .iter()
             .map(|data| data.iter::<f32>().next().map_or(f64::NAN, f64::from));
+        let grad_norm = values.next().unwrap_or(f64::NAN);
+        let likelihoods = pending.losses.iter().map(|(likelihood, _)| *likelihood);
         Ok(StepResult {
-            nats: values.next().unwrap_or(f64::NAN),
-            grad_norm: values.next().unwrap_or(f64::NAN),
+            nats: likelihoods.zip(values).collect(),
+            grad_norm,
         })
     }
 
@@ -281,8 +377,16 @@ impl Trainer {
                 ..self.config.model.clone()
             },
             length: self.config.corpus.length.unwrap_or_default(),
+            block_size: match self.objective {
+                Objective::Block => self.config.objective.block_size,
+                _ => None,
+            },
             tokenizer: tokenizer.clone(),
-            weights: self.decoder.weights().await?,
+            weights: self.model().weights().await?,
+            trained_weights: match self.average {
+                Some(_) => Some(self.decoder.weights().await?),
+                None => None,
+            },
             moments: Some(Moments {
                 first: read(&self.shape, &first).await?,
                 second: read(&self.shape, &second).await?,

@@ -170,6 +170,25 @@ pub struct RunArguments {
     /// Masked diffusion's training loss: exact-l, 1/t, unweighted or paper
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub estimator: Option<String>,
+    /// Tokens in a block of block diffusion; divides the window [default: the divisor nearest to 4]
+    #[arg(long, value_name = "TOKENS", help_heading = "Training")]
+    pub block_size: Option<usize>,
+    /// Share of a dual model's batch that trains autoregressively [default: 0.5]
+    #[arg(
+        long,
+        value_name = "P",
+        help_heading = "Training",
+        allow_negative_numbers = true
+    )]
+    pub dual_fraction: Option<f64>,
+    /// Measure and keep an exponential moving average of the weights, with this decay
+    #[arg(
+        long,
+        value_name = "DECAY",
+        help_heading = "Training",
+        allow_negative_numbers = true
+    )]
+    pub ema: Option<f64>,
     /// Share of masked batches cut to a random length
     #[arg(
         long,
@@ -224,7 +243,7 @@ pub struct ModelArguments {
 /// `race`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct RaceArguments {
-    /// AR's opponent: masked
+    /// AR's opponent: masked, block or dual [default: masked]
     #[arg(long, value_name = "OBJECTIVE", help_heading = "Training")]
     pub second: Option<String>,
     /// Everything else.
@@ -235,7 +254,7 @@ pub struct RaceArguments {
 /// `train`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct TrainArguments {
-    /// ar or masked
+    /// ar, masked, block or dual
     #[arg(long, value_name = "OBJECTIVE", required_unless_present_any = ["resume", "config"], help_heading = "Training")]
     pub objective: Option<String>,
     /// Everything else.
@@ -281,6 +300,9 @@ pub struct SampleArguments {
     /// Draw among the likeliest tokens that hold this share of the probability
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub top_p: Option<f64>,
+    /// How a dual model writes: ar or masked [default: masked]
+    #[arg(long, value_name = "NAME")]
+    pub likelihood: Option<String>,
     /// Write every step as JSON lines: FILE, FILE.2, … one for each sample
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,

@@ -35,7 +35,7 @@ fn named<T: DeserializeOwned>(flag: &str, value: &str, known: &[&str]) -> Result
 /// # Errors
 /// When there is none of that name.
 pub fn objective(flag: &str, value: &str) -> Result<Objective> {
-    named(flag, value, &["ar", "masked"])
+    named(flag, value, &Objective::ALL.map(Objective::name))
 }
 
 /// The configuration of a run.
@@ -69,6 +69,8 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     let objective = &mut config.objective;
     overlay(&mut objective.input_mask, arguments.input_mask);
     overlay(&mut objective.random_length, arguments.random_length);
+    objective.block_size = arguments.block_size.or(objective.block_size);
+    overlay(&mut objective.dual_fraction, arguments.dual_fraction);
     if let Some(name) = &arguments.estimator {
         objective.estimator = named(
             "--estimator",
@@ -88,6 +90,7 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     overlay(&mut train.learning_rate, arguments.lr);
     train.warmup_steps = arguments.warmup.or(train.warmup_steps);
     overlay(&mut train.weight_decay, arguments.weight_decay);
+    train.ema_decay = arguments.ema.or(train.ema_decay);
     if let Some(name) = &arguments.schedule {
         train.schedule = named("--schedule", name, &["wsd", "cosine", "constant"])?;
     }

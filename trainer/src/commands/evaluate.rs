@@ -3,11 +3,9 @@
 use anyhow::Result;
 use crossover::corpus::{Tokenizer, Windows, encode_documents};
 use crossover::error::Error;
-use crossover::evaluate::{
-    Mean, autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound, windows_at_once,
-};
+use crossover::evaluate::{Mean, k_order_bound, left_to_right_nats, nats, windows_at_once};
 use crossover::lab::{Estimate, load_checkpoint};
-use crossover::objective::{Bound, Objective};
+use crossover::objective::{Bound, Factorization, Likelihood, Objective};
 use crossover::platform;
 use serde::Serialize;
 
@@ -19,6 +17,7 @@ use crate::{devices, numbers, settings};
 struct Measured {
     event: &'static str,
     objective: Objective,
+    likelihood: Likelihood,
     nats: f64,
     se: f64,
     bound: Bound,
@@ -26,6 +25,9 @@ struct Measured {
     windows: usize,
     bits_per_character: f64,
     bits_per_byte: f64,
+    /// A dual model's exact NLL, left to right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dual_ar: Option<Estimate>,
     left_to_right: Option<Estimate>,
     k_order: Option<Estimate>,
     orders: Option<usize>,
@@ -39,9 +41,13 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     if arguments.levels == 0 || arguments.orders == Some(0) {
         return Err(Error::input("`--levels` and `--orders` are at least 1").into());
     }
-    if arguments.orders.is_some() && checkpoint.objective == Objective::Autoregressive {
+    let factorizations = checkpoint.factorizations();
+    let (likelihood, factorization) = *factorizations
+        .last()
+        .ok_or_else(|| Error::work("an objective has a likelihood"))?;
+    if arguments.orders.is_some() && factorization == Factorization::LeftToRight {
         return Err(
-            Error::input("`--orders` is for masked models: an AR model has one order")
+            Error::input("`--orders` is for diffusion models: this one has one order")
                 .with_hint("leave it out")
                 .into(),
         );
@@ -66,35 +72,39 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     let batch = windows_at_once(length);
     let model = &loaded.model;
     let measured = pollster::block_on(async {
-        let nats = match checkpoint.objective {
-            Objective::Autoregressive => autoregressive_nats(model, &windows, batch).await?,
-            Objective::Masked => {
-                masked_bound(model, &windows, arguments.levels, seed, batch).await?
-            }
+        let measure = async |factorization| {
+            let nats = nats(model, factorization, &windows, arguments.levels, seed).await?;
+            Mean::of(&nats)
+        };
+        let mean = measure(factorization).await?;
+        let dual_ar = match checkpoint.objective {
+            Objective::Dual => Some(measure(Factorization::LeftToRight).await?.into()),
+            _ => None,
         };
         let mut chains = (None, None);
-        if let Some(orders) = arguments.orders {
-            let left_to_right = left_to_right_nats(model, &windows, batch).await?;
-            let several = k_order_bound(model, &windows, orders, seed, batch).await?;
+        if let (Some(orders), Factorization::Blocks { size }) = (arguments.orders, factorization) {
+            let left_to_right = left_to_right_nats(model, &windows, size, batch).await?;
+            let several = k_order_bound(model, &windows, size, orders, seed, batch).await?;
             chains = (
                 Some(Mean::of(&left_to_right)?.into()),
                 Some(Mean::of(&several)?.into()),
             );
         }
-        let mean = Mean::of(&nats)?;
         let read = windows.concat();
         let (characters, bytes) = checkpoint.tokenizer.measure(&read);
         let bits = mean.mean * read.len() as f64 / std::f64::consts::LN_2;
         Ok::<_, Error>(Measured {
             event: "result",
             objective: checkpoint.objective,
+            likelihood,
             nats: mean.mean,
             se: mean.se,
-            bound: checkpoint.objective.bound(),
+            bound: factorization.bound(),
             tokens: read.len() as u64,
             windows: windows.len(),
             bits_per_character: bits / characters as f64,
             bits_per_byte: bits / bytes as f64,
+            dual_ar,
             left_to_right: chains.0,
             k_order: chains.1,
             orders: arguments.orders,
@@ -129,6 +139,12 @@ fn text(measured: &Measured) -> String {
         measured.bits_per_character,
         measured.bits_per_byte,
     );
+    if let Some(dual_ar) = measured.dual_ar {
+        text += &format!(
+            "{} nats/token, exact NLL of its other half, the one trained left to right\n",
+            numbers::measured(dual_ar.mean, Some(dual_ar.se))
+        );
+    }
     if let Some(left_to_right) = measured.left_to_right {
         text += &format!(
             "{} nats/token, exact NLL when it writes left to right\n",

@@ -8,7 +8,8 @@ use crossover::corpus::Tokenizer;
 use crossover::error::Error;
 use crossover::lab::{Loaded, load_checkpoint};
 use crossover::laws::flops;
-use crossover::objective::Objective;
+use crossover::model::Visibility;
+use crossover::objective::{Factorization, Likelihood, Objective};
 use crossover::sample::{
     Choice, Decoding, Denoising, Header, Sample, Sampler, Trace, decode, denoise,
 };
@@ -111,8 +112,8 @@ fn prepare(arguments: &SampleArguments, loaded: &Loaded) -> Result<Writing, Erro
     }
     let seed = settings::seed(&arguments.common);
     let mask_id = tokenizer.mask_id();
-    match checkpoint.objective {
-        Objective::Autoregressive => {
+    match factorization(arguments, loaded)? {
+        Factorization::LeftToRight => {
             for (flag, given) in [
                 ("--infill", arguments.infill.is_some()),
                 ("--sampler", arguments.sampler.is_some()),
@@ -120,9 +121,9 @@ fn prepare(arguments: &SampleArguments, loaded: &Loaded) -> Result<Writing, Erro
             ] {
                 if given {
                     return Err(Error::input(format!(
-                        "`{flag}` is for masked models, and this one writes left to right"
+                        "`{flag}` is for diffusion models, and this one writes left to right"
                     ))
-                    .with_hint("leave it out, or give the checkpoint of a masked model"));
+                    .with_hint("leave it out, or give the checkpoint of a diffusion model"));
                 }
             }
             let decoding = Decoding {
@@ -135,7 +136,7 @@ fn prepare(arguments: &SampleArguments, loaded: &Loaded) -> Result<Writing, Erro
             decoding.check(mask_id)?;
             Ok(Writing::LeftToRight(decoding))
         }
-        Objective::Masked => {
+        Factorization::Blocks { size } => {
             let template = match &arguments.infill {
                 Some(text) => template(text, tokenizer, checkpoint.length)?,
                 None => (0..length)
@@ -149,6 +150,9 @@ fn prepare(arguments: &SampleArguments, loaded: &Loaded) -> Result<Writing, Erro
             };
             let denoising = Denoising {
                 flops_per_call: flops::forward(loaded.model.shape(), template.len()),
+                // A text shorter than the window is one block where the model has one, and cut where it has several.
+                block_size: size,
+                visibility: Visibility::of_blocks(size, checkpoint.length),
                 template,
                 sampler,
                 steps: arguments.steps.unwrap_or(free),
@@ -159,6 +163,34 @@ fn prepare(arguments: &SampleArguments, loaded: &Loaded) -> Result<Writing, Erro
             Ok(Writing::Denoising(denoising))
         }
     }
+}
+
+/// How this model is asked to write: by its own likelihood, or the one of a dual model's two that was asked for.
+fn factorization(arguments: &SampleArguments, loaded: &Loaded) -> Result<Factorization, Error> {
+    let checkpoint = &loaded.checkpoint;
+    let factorizations = checkpoint.factorizations();
+    let asked = match arguments.likelihood.as_deref() {
+        None => None,
+        Some("ar") => Some(Likelihood::Autoregressive),
+        Some("masked") => Some(Likelihood::Masked),
+        Some(other) => {
+            return Err(Error::input(format!("there is no likelihood `{other}`"))
+                .with_hint("`ar` or `masked`, for a dual model"));
+        }
+    };
+    if asked.is_some() && checkpoint.objective != Objective::Dual {
+        return Err(Error::input(
+            "`--likelihood` is for dual models: the others write in one way only",
+        )
+        .with_hint("leave it out"));
+    }
+    let wanted = |(likelihood, _): &&(Likelihood, Factorization)| {
+        asked.is_none_or(|asked| asked == *likelihood)
+    };
+    let found = factorizations.iter().rev().find(wanted);
+    found
+        .map(|(_, factorization)| *factorization)
+        .ok_or_else(|| Error::work("a dual model has both likelihoods"))
 }
 
 /// Reads `"text with [MASK:8] gaps"`: given tokens, and `None` for each free one.

@@ -346,7 +346,7 @@ impl Plot<'_> {
                 Objective::Autoregressive => {
                     format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{half}\"")
                 }
-                Objective::Masked => format!(
+                Objective::Masked | Objective::Block | Objective::Dual => format!(
                     "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{}\" height=\"{}\"",
                     x - half,
                     y - half,
@@ -364,7 +364,7 @@ impl Plot<'_> {
                 numbers::measured(evaluation.nats, evaluation.se),
                 match curve.objective {
                     Objective::Autoregressive => "circle",
-                    Objective::Masked => "rect",
+                    Objective::Masked | Objective::Block | Objective::Dual => "rect",
                 }
             );
         }

@@ -127,13 +127,15 @@ impl Curve {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use crossover::objective::Bound;
+
     use super::*;
 
     /// A step's line with made-up cost: 1,000 tokens, 1e9 FLOPs and half a second a step, 25 steps an epoch.
     pub fn line(objective: Objective, step: u64, val: Option<f64>) -> Metrics {
         Metrics {
             objective,
-            likelihood: objective,
+            likelihood: objective.likelihoods()[0],
             step,
             epoch: step as f64 / 25.0,
             tokens: step * 1_000,
@@ -142,7 +144,10 @@ pub(crate) mod tests {
             train_nats: Some(1.0),
             val_nats: val,
             val_se: val.map(|_| 0.01),
-            bound: objective.bound(),
+            bound: match objective {
+                Objective::Autoregressive => Bound::Exact,
+                _ => Bound::Elbo,
+            },
             lr: 1e-3,
             grad_norm: Some(1.0),
             tokens_per_second: 50_000.0,

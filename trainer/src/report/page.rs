@@ -272,7 +272,7 @@ fn key(plot: &Plot<'_>) -> String {
                 "<circle class=\"mark {}\" cx=\"17\" cy=\"7\" r=\"4.5\"/>",
                 look.class
             ),
-            Objective::Masked => format!(
+            Objective::Masked | Objective::Block | Objective::Dual => format!(
                 "<rect class=\"mark {}\" x=\"12.5\" y=\"2.5\" width=\"9\" height=\"9\"/>",
                 look.class
             ),

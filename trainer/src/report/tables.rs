@@ -474,7 +474,7 @@ pub fn provenance(run: &Run) -> String {
         if let Some(last) = curve.steps.last() {
             let name = match curve.objective {
                 Objective::Autoregressive => "AR trained for",
-                Objective::Masked => "diffusion trained for",
+                Objective::Masked | Objective::Block | Objective::Dual => "diffusion trained for",
             };
             list.push((
                 name,

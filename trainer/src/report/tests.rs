@@ -96,6 +96,7 @@ fn a_single_model_has_a_report_too() {
         objective: Objective::Masked,
         nats: 0.6,
         se: 0.01,
+        dual_ar: None,
         bound: Bound::Elbo,
         tokens: 50_000,
         best_step: 50,

@@ -69,7 +69,7 @@ pub fn racer(objective: Objective) -> &'static Racer {
             kind: "exact NLL",
             terminal: 166,
         },
-        Objective::Masked => &Racer {
+        Objective::Masked | Objective::Block | Objective::Dual => &Racer {
             name: "Diffusion",
             class: "masked",
             mark: '■',

@@ -159,6 +159,8 @@ fn errors(result: &RaceResult) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::super::history::tests::race;
+    use crossover::objective::Objective;
+
     use super::*;
 
     /// A race that diffusion won by 0.041 ± 0.008.
@@ -167,6 +169,9 @@ pub(crate) mod tests {
             ar_best_nats: 0.592,
             ar_best_se: 0.004,
             ar_best_step: 240,
+            second: Objective::Masked,
+            block_size: None,
+            dual_ar: None,
             masked_best_nats: 0.551,
             masked_best_se: 0.006,
             masked_best_step: 2500,

@@ -1,7 +1,7 @@
 //! The dashboard: title, progress, loss chart, verdict, and what the models wrote last.
 
 use crossover::lab::{Outcome, SampleText};
-use crossover::objective::{Bound, Objective};
+use crossover::objective::Objective;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -154,9 +154,9 @@ fn loss_lines(state: &State, palette: Palette) -> Vec<Line<'static>> {
             let look = racer(*objective);
             let curve = state.history().curve(*objective);
             let trained = || curve?.steps.iter().rev().find_map(|step| step.train_nats);
-            let mut text = match objective.bound() {
-                Bound::Exact => " exact".to_owned(),
-                Bound::Elbo => " bound".to_owned(),
+            let mut text = match objective {
+                Objective::Autoregressive => " exact".to_owned(),
+                _ => " bound".to_owned(),
             };
             match (
                 curve.and_then(|curve| Some((curve.last()?, curve.best()?))),

@@ -60,7 +60,7 @@ fn names(objectives: &[Objective]) -> String {
         .iter()
         .map(|objective| match objective {
             Objective::Autoregressive => "AR",
-            Objective::Masked => "masked diffusion",
+            Objective::Masked | Objective::Block | Objective::Dual => "masked diffusion",
         })
         .collect();
     names.join(" and ")

@@ -279,6 +279,7 @@ Report: runs/a/report.html
             objective: Objective::Autoregressive,
             nats: 0.6,
             se: 0.01,
+            dual_ar: None,
             bound: Bound::Exact,
             tokens: 50_000,
             best_step: 50,
