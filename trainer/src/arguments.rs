@@ -114,7 +114,8 @@ pub struct RunArguments {
     /// Tokens kept for validation, and as many for the test
     #[arg(long, value_name = "TOKENS", help_heading = "Data")]
     pub held_out: Option<u64>,
-    /// byte, char, bpe:N or FILE.json [default: char, or what shards were made with]
+    /// byte, char, bpe:N (trained on the text, N ids) or FILE.json (Hugging Face's, byte-level BPE) [default: char, or
+    /// what shards were made with]
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub tokenizer: Option<String>,
     /// Tokens in a window [default: 64, or the cells of a grid]
@@ -365,6 +366,87 @@ pub enum CorpusCommand {
     /// Write uniformly drawn grids, one a line
     #[command(after_help = "Example: crossover corpus grids latin-5 --count 10")]
     Grids(GridsArguments),
+    /// Train a tokenizer, look inside one, or see which suits a text
+    #[command(
+        after_help = "Example: crossover corpus tokenizer compare book.txt --tokenizer byte char bpe:1024"
+    )]
+    Tokenizer(TokenizerArguments),
+}
+
+/// `corpus tokenizer`.
+#[derive(Debug, Clone, Args)]
+pub struct TokenizerArguments {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: TokenizerCommand,
+}
+
+/// What to do with a tokenizer.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TokenizerCommand {
+    /// Learn a byte-level BPE vocabulary and write it as Hugging Face's tokenizer.json
+    #[command(
+        after_help = "Example: crossover corpus tokenizer train book.txt --tokenizer bpe:1024 --out tokenizer.json"
+    )]
+    Train(TrainTokenizerArguments),
+    /// Show a tokenizer's vocabulary, and how it cuts a text
+    #[command(
+        after_help = "Example: crossover corpus tokenizer inspect tokenizer.json --text book.txt"
+    )]
+    Inspect(InspectTokenizerArguments),
+    /// Measure tokenizers on the same text: tokens, bytes per token, bits per byte without a model, time
+    #[command(
+        after_help = "Example: crossover corpus tokenizer compare book.txt --tokenizer byte char bpe:1024"
+    )]
+    Compare(CompareTokenizersArguments),
+}
+
+/// `corpus tokenizer train`.
+#[derive(Debug, Clone, Args)]
+pub struct TrainTokenizerArguments {
+    /// Text files
+    #[arg(value_name = "SOURCE", required = true)]
+    pub source: Vec<String>,
+    /// How many ids: bpe:N, the 256 bytes included
+    #[arg(long, value_name = "bpe:N")]
+    pub tokenizer: String,
+    /// File to write
+    #[arg(long, value_name = "FILE.json")]
+    pub out: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub force: bool,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `corpus tokenizer inspect`.
+#[derive(Debug, Clone, Args)]
+pub struct InspectTokenizerArguments {
+    /// byte, char, bpe:N or FILE.json
+    #[arg(value_name = "NAME")]
+    pub tokenizer: String,
+    /// Text to cut; `char` and `bpe:N` take their vocabulary from it
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `corpus tokenizer compare`.
+#[derive(Debug, Clone, Args)]
+pub struct CompareTokenizersArguments {
+    /// Text files
+    #[arg(value_name = "SOURCE", required = true)]
+    pub source: Vec<String>,
+    /// byte, char, bpe:N or FILE.json, one or more [default: byte char bpe:512 bpe:1024]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub tokenizer: Option<Vec<String>>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
 }
 
 /// `corpus stats`.

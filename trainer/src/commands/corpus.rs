@@ -17,7 +17,7 @@ use crate::arguments::{
     CorpusCommand, FilesArguments, GridsArguments, MarkovArguments, ReadingArguments,
     StatsArguments, TalesArguments,
 };
-use crate::commands::{print_json, print_text};
+use crate::commands::{print_json, print_text, tokenizer};
 use crate::{numbers, settings};
 
 /// Runs one of the corpus commands.
@@ -29,6 +29,7 @@ pub fn run(command: &CorpusCommand) -> Result<()> {
         CorpusCommand::Tales(arguments) => tales(arguments),
         CorpusCommand::Markov(arguments) => markov(arguments),
         CorpusCommand::Grids(arguments) => grids(arguments),
+        CorpusCommand::Tokenizer(arguments) => tokenizer::run(&arguments.command),
     }
 }
 
