@@ -91,9 +91,21 @@ pub struct CommonArguments {
 /// Flags shared by `race` and `train`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct RunArguments {
-    /// Text files, `markov:FILE.toml`, or `grids:latin-5|latin-6|sudoku-4|sudoku-6` [default: grids:latin-5]
+    /// Files and folders of text, a folder of token shards, `tales`, `markov:FILE.toml`, or
+    /// `grids:latin-5|latin-6|sudoku-4|sudoku-6` [default: grids:latin-5]
     #[arg(long, value_name = "SOURCE", num_args = 1.., help_heading = "Data")]
     pub corpus: Option<Vec<String>>,
+    /// Read only files of these kinds in folders, such as rs,md [default: every file that isn't binary]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Data"
+    )]
+    pub extensions: Option<Vec<String>>,
+    /// Leave out files that can't be read as text, instead of refusing them
+    #[arg(long, help_heading = "Data")]
+    pub skip_unreadable: bool,
     /// Budget of unique training tokens
     #[arg(long, value_name = "TOKENS", help_heading = "Data")]
     pub unique: Option<u64>,
@@ -111,7 +123,8 @@ pub struct RunArguments {
     /// Tokens kept for validation, and as many for the test
     #[arg(long, value_name = "TOKENS", help_heading = "Data")]
     pub held_out: Option<u64>,
-    /// byte or char [default: char]
+    /// byte, char, bpe:N (trained on the text, N ids) or FILE.json (Hugging Face's, byte-level BPE) [default: char, or
+    /// what shards were made with]
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub tokenizer: Option<String>,
     /// Tokens in a window [default: 64, or the cells of a grid]
@@ -351,12 +364,104 @@ pub enum CorpusCommand {
     /// Say how a run would cut a source: tokens, vocabulary, windows, floor
     #[command(after_help = "Example: crossover corpus stats book.txt")]
     Stats(StatsArguments),
+    /// Say what files and folders hold, or tokenize them into a folder of shards
+    #[command(
+        after_help = "Example: crossover corpus files books/ --out shards/books --tokenizer bpe:2048"
+    )]
+    Files(FilesArguments),
+    /// The same for source code: in folders, only files with its extensions
+    #[command(after_help = "Example: crossover corpus code ~/project --out shards/project")]
+    Code(FilesArguments),
+    /// Write generated stories, and their entropy
+    #[command(after_help = "Example: crossover corpus tales --count 1000 > stories.txt")]
+    Tales(TalesArguments),
     /// Write text drawn from a Markov chain, and its entropy
     #[command(after_help = "Example: crossover corpus markov chain.toml --tokens 1000 > text.txt")]
     Markov(MarkovArguments),
     /// Write uniformly drawn grids, one a line
     #[command(after_help = "Example: crossover corpus grids latin-5 --count 10")]
     Grids(GridsArguments),
+    /// Train a tokenizer, look inside one, or see which suits a text
+    #[command(
+        after_help = "Example: crossover corpus tokenizer compare book.txt --tokenizer byte char bpe:1024"
+    )]
+    Tokenizer(TokenizerArguments),
+}
+
+/// `corpus tokenizer`.
+#[derive(Debug, Clone, Args)]
+pub struct TokenizerArguments {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: TokenizerCommand,
+}
+
+/// What to do with a tokenizer.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TokenizerCommand {
+    /// Learn a byte-level BPE vocabulary and write it as Hugging Face's tokenizer.json
+    #[command(
+        after_help = "Example: crossover corpus tokenizer train book.txt --tokenizer bpe:1024 --out tokenizer.json"
+    )]
+    Train(TrainTokenizerArguments),
+    /// Show a tokenizer's vocabulary, and how it cuts a text
+    #[command(
+        after_help = "Example: crossover corpus tokenizer inspect tokenizer.json --text book.txt"
+    )]
+    Inspect(InspectTokenizerArguments),
+    /// Measure tokenizers on the same text: tokens, bytes per token, bits per byte without a model, time
+    #[command(
+        after_help = "Example: crossover corpus tokenizer compare book.txt --tokenizer byte char bpe:1024"
+    )]
+    Compare(CompareTokenizersArguments),
+}
+
+/// `corpus tokenizer train`.
+#[derive(Debug, Clone, Args)]
+pub struct TrainTokenizerArguments {
+    /// Text files
+    #[arg(value_name = "SOURCE", required = true)]
+    pub source: Vec<String>,
+    /// How many ids: bpe:N, the 256 bytes included
+    #[arg(long, value_name = "bpe:N")]
+    pub tokenizer: String,
+    /// File to write
+    #[arg(long, value_name = "FILE.json")]
+    pub out: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub force: bool,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `corpus tokenizer inspect`.
+#[derive(Debug, Clone, Args)]
+pub struct InspectTokenizerArguments {
+    /// byte, char, bpe:N or FILE.json
+    #[arg(value_name = "NAME")]
+    pub tokenizer: String,
+    /// Text to cut; `char` and `bpe:N` take their vocabulary from it
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `corpus tokenizer compare`.
+#[derive(Debug, Clone, Args)]
+pub struct CompareTokenizersArguments {
+    /// Text files
+    #[arg(value_name = "SOURCE", required = true)]
+    pub source: Vec<String>,
+    /// byte, char, bpe:N or FILE.json, one or more [default: byte char bpe:512 bpe:1024]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub tokenizer: Option<Vec<String>>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
 }
 
 /// `corpus stats`.
@@ -365,9 +470,9 @@ pub struct StatsArguments {
     /// As in `race --corpus`
     #[arg(value_name = "SOURCE", required = true)]
     pub source: Vec<String>,
-    /// byte or char
-    #[arg(long, value_name = "NAME")]
-    pub tokenizer: Option<String>,
+    /// How to read files and folders.
+    #[command(flatten)]
+    pub reading: ReadingArguments,
     /// Tokens in a window
     #[arg(long, value_name = "TOKENS")]
     pub length: Option<usize>,
@@ -377,6 +482,51 @@ pub struct StatsArguments {
     /// Tokens kept for validation, and as many for the test
     #[arg(long, value_name = "TOKENS")]
     pub held_out: Option<u64>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// How to read files and folders.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct ReadingArguments {
+    /// byte, char, bpe:N or FILE.json [default: char]
+    #[arg(long, value_name = "NAME")]
+    pub tokenizer: Option<String>,
+    /// Read only files of these kinds in folders, such as rs,md [default: every file that isn't binary]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub extensions: Option<Vec<String>>,
+    /// Leave out files that can't be read as text, instead of refusing them
+    #[arg(long)]
+    pub skip_unreadable: bool,
+}
+
+/// `corpus files` and `corpus code`.
+#[derive(Debug, Clone, Args)]
+pub struct FilesArguments {
+    /// Files and folders
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<String>,
+    /// Write token shards to this folder, for `race --corpus DIR`
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Tokens in a shard file [default: 67108864]
+    #[arg(long, value_name = "TOKENS", requires = "out")]
+    pub shard_tokens: Option<usize>,
+    /// How to read files and folders.
+    #[command(flatten)]
+    pub reading: ReadingArguments,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `corpus tales`.
+#[derive(Debug, Clone, Args)]
+pub struct TalesArguments {
+    /// Stories to write
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub count: usize,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

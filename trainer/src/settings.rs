@@ -58,7 +58,13 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
         // What a file said of another source's content doesn't hold for this one.
         corpus.hash = None;
     }
-    overlay(&mut corpus.tokenizer, arguments.tokenizer.clone());
+    if let Some(typed) = &arguments.extensions {
+        corpus.extensions = extensions(typed);
+    }
+    corpus.skip_unreadable |= arguments.skip_unreadable;
+    if arguments.tokenizer.is_some() {
+        corpus.tokenizer.clone_from(&arguments.tokenizer);
+    }
     corpus.length = arguments.length.or(corpus.length);
     corpus.unique = arguments.unique.or(corpus.unique);
     corpus.held_out = arguments.held_out.or(corpus.held_out);
@@ -131,6 +137,12 @@ fn merge(under: &mut toml::Table, over: toml::Table) {
             }
         }
     }
+}
+
+/// File name extensions as the configuration has them: `.RS` is `rs`.
+pub fn extensions(typed: &[String]) -> Vec<String> {
+    let extension = |typed: &String| typed.trim().trim_start_matches('.').to_lowercase();
+    typed.iter().map(extension).collect()
 }
 
 /// Puts the shape flags over a model's configuration.

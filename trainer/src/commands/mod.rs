@@ -9,6 +9,7 @@ pub mod report;
 pub mod run;
 pub mod sample;
 pub mod seeds;
+pub mod tokenizer;
 
 use std::io::Write;
 

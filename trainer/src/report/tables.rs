@@ -614,7 +614,13 @@ pub fn configuration(config: &RunConfig, parameters: Option<u64>, seeds: String)
     let tokens = |count: Option<u64>| count.map_or_else(auto, numbers::grouped);
     let mut list = vec![
         ("corpus", corpus.source.join(", ")),
-        ("tokenizer", corpus.tokenizer.clone()),
+        (
+            "tokenizer",
+            corpus
+                .tokenizer
+                .clone()
+                .unwrap_or_else(|| "the source's own symbols".to_owned()),
+        ),
         ("unique training tokens", tokens(corpus.unique)),
         (
             "held out",

@@ -1,0 +1,240 @@
+//! A long document is encoded piece by piece, and its pieces depend on its text alone: whoever reads it whole, in
+//! chunks or in parallel gets the same ids.
+
+use super::{Tokenizer, Vocabulary, begins_character};
+use crate::error::Result;
+
+/// A piece has at least so many bytes, unless it is the document's last.
+const SMALLEST: usize = 64 << 10;
+
+/// A piece has at most so many. The regular expressions that find words keep a step for each character of a run of
+/// spaces, and give up at a million.
+const LARGEST: usize = 256 << 10;
+
+/// So many bytes decide where a piece ends, whatever follows them: the largest piece and a whole character behind it.
+const ENOUGH: usize = LARGEST + 4;
+
+/// How many bytes the next piece of a document has; `rest` is all that is left of the document, or [`ENOUGH`] of it.
+///
+/// A piece ends behind the first newline that has a character other than white space behind it, once it is large
+/// enough; there byte-level BPE ends a word anyway. Where the largest piece has none, it ends between two characters.
+pub fn piece_length(rest: &[u8]) -> usize {
+    let furthest = rest.len().min(LARGEST);
+    let line = (SMALLEST..=furthest).find(|&end| {
+        rest[end - 1] == b'\n' && end < rest.len() && !begins_with_white_space(&rest[end..])
+    });
+    if let Some(end) = line {
+        return end;
+    }
+    if rest.len() <= LARGEST {
+        return rest.len();
+    }
+    let between_characters = |end: &usize| begins_character(rest[*end]);
+    (LARGEST - 3..=LARGEST)
+        .rev()
+        .find(between_characters)
+        .unwrap_or(LARGEST)
+}
+
+/// No white space has more than three bytes.
+fn begins_with_white_space(text: &[u8]) -> bool {
+    text[..text.len().min(3)]
+        .utf8_chunks()
+        .next()
+        .and_then(|chunk| chunk.valid().chars().next())
+        .is_some_and(char::is_whitespace)
+}
+
+/// The pieces of a whole document, in order.
+pub(super) fn pieces(document: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = document;
+    std::iter::from_fn(move || {
+        let (piece, behind) = rest.split_at(piece_length(rest));
+        rest = behind;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// Encodes one document that arrives in chunks, of which it keeps less than a piece.
+///
+/// The ids are those of [`Tokenizer::encode_bytes`] of the whole document, however it is cut into chunks.
+#[derive(Debug)]
+pub struct Encoder<'a> {
+    tokenizer: &'a Tokenizer,
+    waiting: Vec<u8>,
+    done: Done,
+}
+
+/// How much of a document is encoded already.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub bytes: usize,
+    pub characters: usize,
+}
+
+impl<'a> Encoder<'a> {
+    pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
+        Self {
+            tokenizer,
+            waiting: Vec::new(),
+            done: Done::default(),
+        }
+    }
+
+    /// Takes the next bytes of the document and appends the ids that are certain by now.
+    ///
+    /// # Errors
+    /// Those of [`Tokenizer::encode_bytes`]; places are counted from the document's beginning.
+    pub fn push(&mut self, chunk: &[u8], ids: &mut Vec<u32>) -> Result<()> {
+        if matches!(self.tokenizer.vocabulary, Vocabulary::Byte) {
+            return self.tokenizer.encode_piece(chunk, &mut self.done, ids);
+        }
+        // A chunk may be a whole file: only what waits is ever copied.
+        for part in chunk.chunks(LARGEST) {
+            self.waiting.extend_from_slice(part);
+            let mut begin = 0;
+            while self.waiting.len() - begin >= ENOUGH {
+                let end = begin + piece_length(&self.waiting[begin..]);
+                let piece = &self.waiting[begin..end];
+                self.tokenizer.encode_piece(piece, &mut self.done, ids)?;
+                begin = end;
+            }
+            self.waiting.drain(..begin);
+        }
+        Ok(())
+    }
+
+    /// Appends the ids of what is left: the document ends here.
+    ///
+    /// # Errors
+    /// As [`Encoder::push`].
+    pub fn finish(mut self, ids: &mut Vec<u32>) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        pieces(&waiting)
+            .try_for_each(|piece| self.tokenizer.encode_piece(piece, &mut self.done, ids))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Half a megabyte of these parts, in an order that depends on the seed.
+    fn document(parts: &[&[u8]], seed: u32) -> Vec<u8> {
+        let mut state = seed;
+        let mut text = Vec::new();
+        while text.len() < 2 * LARGEST {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            text.extend_from_slice(parts[(state >> 16) as usize % parts.len()]);
+        }
+        text
+    }
+
+    const PROSE: [&[u8]; 5] = [
+        b"line \n",
+        b"\n  indented\n",
+        "größer\n漢字\n".as_bytes(),
+        "\n\u{3000}".as_bytes(),
+        b" word",
+    ];
+    const ONE_LINE: [&[u8]; 4] = [
+        b"no end ",
+        "漢字".as_bytes(),
+        "👩\u{200D}🚀".as_bytes(),
+        "\n\u{2028} ".as_bytes(),
+    ];
+    const BINARY: [&[u8]; 4] = [b"\x80\x80\x80\x80\x80", b"\xFF", b"\0\n", b"\xE3\x80"];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn chunks_give_the_ids_of_the_whole(
+            seed in any::<u32>(), kind in 0..3, chunks in prop::collection::vec(1_usize..300_000, 1..8),
+        ) {
+            let parts: &[&[u8]] = [&PROSE[..], &ONE_LINE, &BINARY][kind as usize];
+            let text = document(parts, seed);
+            let small = [Ok(&text[..1000])];
+            let mut tokenizers = vec![Tokenizer::byte(), Tokenizer::for_documents("bpe:300", small).unwrap()];
+            if kind < 2 {
+                tokenizers.push(Tokenizer::for_documents("char", [Ok(&text)]).unwrap());
+            }
+            for tokenizer in tokenizers {
+                let mut ids = Vec::new();
+                let mut encoder = tokenizer.encoder();
+                let mut rest = &text[..];
+                for &length in chunks.iter().cycle() {
+                    let (chunk, behind) = rest.split_at(length.min(rest.len()));
+                    encoder.push(chunk, &mut ids).unwrap();
+                    prop_assert!(encoder.waiting.len() < ENOUGH);
+                    rest = behind;
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+                encoder.finish(&mut ids).unwrap();
+                prop_assert!(ids == tokenizer.encode_bytes(&text).unwrap(), "{:?}", tokenizer.vocab_size());
+                prop_assert!(tokenizer.decode_bytes(&ids) == text);
+            }
+        }
+
+        #[test]
+        fn pieces_end_where_they_should(seed in any::<u32>(), kind in 0..3) {
+            let parts: &[&[u8]] = [&PROSE[..], &ONE_LINE, &BINARY][kind as usize];
+            let text = document(parts, seed);
+            let all: Vec<&[u8]> = pieces(&text).collect();
+            prop_assert!(all.concat() == text);
+            let mut end = 0;
+            for piece in &all[..all.len() - 1] {
+                end += piece.len();
+                prop_assert!((SMALLEST..=LARGEST).contains(&piece.len()));
+                let behind = String::from_utf8_lossy(&text[end..(end + 4).min(text.len())]).into_owned();
+                let line = piece.ends_with(b"\n") && !behind.starts_with(char::is_whitespace);
+                prop_assert!(line || piece.len() > LARGEST - 4);
+                prop_assert!(line == (kind != 1));
+                prop_assert!(kind == 2 || std::str::from_utf8(piece).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn small_documents_are_one_piece() {
+        for text in ["", "a", "a\nb\n"] {
+            assert_eq!(piece_length(text.as_bytes()), text.len());
+        }
+        let mut text = vec![b'a'; SMALLEST - 1];
+        text.extend_from_slice(b"\nb\nc");
+        assert_eq!(piece_length(&text), SMALLEST);
+        assert_eq!(
+            piece_length(&text[..SMALLEST]),
+            SMALLEST,
+            "nothing is behind it"
+        );
+        assert_eq!(pieces(b"").count(), 0);
+    }
+
+    #[test]
+    fn errors_count_from_the_beginning_of_the_document() {
+        let tokenizer = Tokenizer::for_documents("char", [Ok("aä\n")]).unwrap();
+        let told = |text: &[u8]| {
+            let whole = tokenizer.encode_bytes(text).unwrap_err().to_string();
+            let (mut encoder, mut ids) = (tokenizer.encoder(), Vec::new());
+            let chunks = text
+                .chunks(1_000)
+                .try_for_each(|chunk| encoder.push(chunk, &mut ids));
+            let chunked = chunks.and_then(|()| encoder.finish(&mut ids)).unwrap_err();
+            assert_eq!(chunked.to_string(), whole);
+            whole
+        };
+        let lines = "ä\n".repeat(100_000);
+        let with = |end: &[u8]| told(&[lines.as_bytes(), end].concat());
+        assert!(
+            with(b"\xFFa").contains("byte 300000 (0xFF)"),
+            "{}",
+            with(b"\xFFa")
+        );
+        assert!(with(b"\0").contains("byte 300000 is zero"));
+        assert!(with(b"x").starts_with("character 200001 of the text, `x`"));
+    }
+}
