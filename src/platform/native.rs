@@ -363,10 +363,12 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes a new folder, or takes over an existing one when `force` is set (its run files are removed).
+    /// Makes a new folder, or takes over an existing one when `force` is set: its run files are removed, and with them
+    /// the runs of several seeds (`seed-*`) where it holds such.
     ///
     /// # Errors
-    /// When it already holds something and `force` is not set, when another process uses it, or when it can't be made.
+    /// When it already holds something and `force` is not set, when another process uses it or one of its seeds, or
+    /// when it can't be made.
     pub fn create(path: &str, force: bool) -> Result<Self> {
         let folder = Path::new(path);
         let occupied = match fs::read_dir(folder) {
@@ -398,17 +400,13 @@ impl Folder {
         })?;
         let opened = Self::lock(folder)?;
         if occupied {
-            for name in RUN_ENTRIES {
-                let entry = folder.join(name);
-                let removed = if entry.is_dir() {
-                    fs::remove_dir_all(&entry)
-                } else if entry.exists() {
-                    fs::remove_file(&entry)
-                } else {
-                    Ok(())
-                };
-                removed.map_err(|error| failed("replace", &entry, error))?;
+            // All are locked before any is removed.
+            let seeds = opened.seeds()?;
+            for seed in &seeds {
+                seed.clear()?;
+                seed.remove_if_empty()?;
             }
+            opened.clear()?;
         }
         Ok(opened)
     }
@@ -447,6 +445,46 @@ impl Folder {
             .with_hint("wait for it, or choose another folder with `--out`")),
             Err(TryLockError::Error(error)) => Err(failed("lock", &path, error)),
         }
+    }
+
+    /// The runs in this folder when it holds one for each seed, locked.
+    fn seeds(&self) -> Result<Vec<Self>> {
+        if !self.path.join(SEEDS).exists() {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(|error| failed("read", &self.path, error))? {
+            let entry = entry.map_err(|error| failed("read", &self.path, error))?;
+            let path = entry.path();
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("seed-"));
+            let is_seed = number.is_some_and(|number| number.parse::<u64>().is_ok());
+            // A link leads out of this folder.
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_seed && is_folder && path.join(LOCK).exists() {
+                found.push(Self::lock(&path)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes what a run wrote.
+    fn clear(&self) -> Result<()> {
+        RUN_ENTRIES
+            .iter()
+            .try_for_each(|name| remove(&self.path.join(name)))
+    }
+
+    /// Removes the folder unless something stays in it that no run wrote.
+    fn remove_if_empty(&self) -> Result<()> {
+        let entries =
+            fs::read_dir(&self.path).map_err(|error| failed("read", &self.path, error))?;
+        if entries.count() > 1 {
+            return Ok(());
+        }
+        fs::remove_file(self.path.join(LOCK))
+            .and_then(|()| fs::remove_dir(&self.path))
+            .map_err(|error| failed("replace", &self.path, error))
     }
 
     /// The folder as a person would type it.
@@ -508,8 +546,12 @@ impl Folder {
 /// The file whose lock says that a process uses the folder; its presence says that the folder is a run's.
 const LOCK: &str = ".lock";
 
+/// Says that a folder holds several runs, one for each seed, in folders `seed-N` of their own.
+const SEEDS: &str = "seeds.json";
+
 /// What a run writes: the only things `--force` removes.
-const RUN_ENTRIES: [&str; 7] = [
+const RUN_ENTRIES: [&str; 8] = [
+    SEEDS,
     "config.toml",
     "metrics.jsonl",
     "events.jsonl",
@@ -518,6 +560,18 @@ const RUN_ENTRIES: [&str; 7] = [
     "samples",
     "report.html",
 ];
+
+/// Removes a file or a folder, if it is there.
+fn remove(entry: &Path) -> Result<()> {
+    let removed = if entry.is_dir() {
+        fs::remove_dir_all(entry)
+    } else if entry.exists() {
+        fs::remove_file(entry)
+    } else {
+        Ok(())
+    };
+    removed.map_err(|error| failed("replace", entry, error))
+}
 
 fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::presets;
+
 /// Trains autoregressive and diffusion language models side by side and measures where one overtakes the other.
 #[derive(Debug, Parser)]
 #[command(
@@ -26,12 +28,14 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train an AR and a masked diffusion model on the same data and see which wins, and when
-    #[command(after_help = "Example: crossover race --corpus book.txt --unique 50000 --epochs 60")]
+    #[command(after_help = with_presets(
+        "Example: crossover race --corpus book.txt --unique 50000 --epochs 60 --seeds 3"
+    ))]
     Race(RaceArguments),
     /// Train one model
-    #[command(
-        after_help = "Example: crossover train --objective masked --corpus grids:latin-5 --epochs 50"
-    )]
+    #[command(after_help = with_presets(
+        "Example: crossover train --objective masked --corpus grids:latin-5 --epochs 50"
+    ))]
     Train(TrainArguments),
     /// Let a trained model write
     #[command(
@@ -60,6 +64,11 @@ pub enum Command {
     /// Say what this machine offers and lacks
     #[command(after_help = "Example: crossover doctor --json")]
     Doctor(DoctorArguments),
+}
+
+/// The end of a help text that accepts `--preset`.
+fn with_presets(example: &str) -> String {
+    format!("Presets:\n{}\n\n{example}", presets::list())
 }
 
 /// Flags of every command.
@@ -201,9 +210,15 @@ pub struct RunArguments {
     /// Steps between evaluations [default: a 40th of the run]
     #[arg(long, value_name = "STEPS", help_heading = "Training")]
     pub evaluate_every: Option<u64>,
+    /// Named configuration, listed below; a configuration file and flags override it
+    #[arg(long, value_name = "NAME", help_heading = "Run")]
+    pub preset: Option<String>,
     /// Configuration file; flags override it
     #[arg(long, value_name = "FILE.toml", help_heading = "Run")]
     pub config: Option<PathBuf>,
+    /// Runs that differ in their seed only: --seed and those after it [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    pub seeds: Option<u64>,
     /// Run directory [default: runs/<time>-<corpus>]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     pub out: Option<PathBuf>,
@@ -551,7 +566,7 @@ pub struct GridsArguments {
 /// `flops`.
 #[derive(Debug, Clone, Args)]
 pub struct FlopsArguments {
-    /// paper-1b, paper-1.7b, paper-8b, or the race's own shape
+    /// paper-1b, paper-1.7b, paper-8b, or a preset of `race` [default: the default race's shape]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// Configuration file
