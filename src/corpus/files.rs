@@ -436,7 +436,7 @@ impl<'a> Survey<'a> {
                 continue;
             }
             let encoded = platform::in_parallel(std::mem::take(&mut batch), |piece: Piece| {
-                let ids = tokenizer.encode_bytes(&piece.bytes);
+                let ids = tokenizer.encode_one_piece(&piece.bytes);
                 ids.map(|ids| (ids, piece.last))
             });
             all_bytes += std::mem::take(&mut bytes) as u64;
