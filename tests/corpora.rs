@@ -409,6 +409,54 @@ fn any_folder_of_text_trains_with_one_command() {
     }
 }
 
+#[test]
+fn a_tokenizer_from_a_file_is_remembered_by_its_full_path() {
+    let files = folder(&[
+        ("a.txt", &prose(1, 300)),
+        ("b.txt", &prose(2, 300)),
+        ("c.txt", &prose(3, 300)),
+    ]);
+    let make = [
+        "corpus",
+        "tokenizer",
+        "train",
+        "a.txt",
+        "--tokenizer",
+        "bpe:300",
+        "--out",
+        "tok.json",
+    ];
+    crossover(files.path(), &make).ended(0);
+    let from_file = ["--extensions", "txt", "--tokenizer", "tok.json"];
+    let shards = ["corpus", "files", ".", "--out", "shards"];
+    crossover(files.path(), &[&shards[..], &from_file].concat()).ended(0);
+    train(
+        files.path(),
+        &[&["--corpus", ".", "--out", "run"][..], &from_file].concat(),
+    )
+    .ended(0);
+    train(
+        files.path(),
+        &[
+            "--corpus",
+            "shards",
+            "--tokenizer",
+            "./tok.json",
+            "--out",
+            "again",
+        ],
+    )
+    .ended(0);
+    let path = files.path().join("tok.json");
+    for run in ["run", "again"] {
+        let config = fs::read_to_string(files.path().join(run).join("config.toml")).unwrap();
+        assert!(
+            config.contains(&format!("tokenizer = \"{}\"", path.display())),
+            "{config}"
+        );
+    }
+}
+
 // Documents
 
 #[test]
@@ -598,7 +646,7 @@ fn a_run_from_shards_is_the_run_from_the_text() {
                 ..config(&[&files.path().join(source)])
             };
             let out = tempfile::tempdir().unwrap();
-            let index = write_shards(&text, out.path().to_str().unwrap(), 700).unwrap();
+            let index = write_shards(&text, out.path().to_str().unwrap(), 700, |_, _| {}).unwrap();
             assert!(index.shards > 1);
             assert_eq!((index.documents, index.token_bytes), (documents, 2));
             let shards = CorpusConfig {
@@ -636,7 +684,7 @@ fn wide_vocabularies_take_four_bytes() {
     let files = folder(&[("all.txt", &all)]);
     let out = files.path().join("shards");
     let text = config(&[&files.path().join("all.txt")]);
-    let index = write_shards(&text, out.to_str().unwrap(), 50_000).unwrap();
+    let index = write_shards(&text, out.to_str().unwrap(), 50_000, |_, _| {}).unwrap();
     assert_eq!(index.token_bytes, 4);
     let (text, shards) = (
         Corpus::load(&text, 1).unwrap(),
@@ -654,7 +702,7 @@ fn damaged_or_foreign_shards_are_refused_with_a_way_out() {
     let shards = path("shards");
     let make = |config: &CorpusConfig| {
         let _ = fs::remove_dir_all(&shards);
-        write_shards(config, shards.to_str().unwrap(), 700)
+        write_shards(config, shards.to_str().unwrap(), 700, |_, _| {})
     };
     let load = || refused(Corpus::load(&config(&[&shards]), 1));
     let index = make(&text).unwrap();
@@ -676,7 +724,11 @@ fn damaged_or_foreign_shards_are_refused_with_a_way_out() {
         "{message}"
     );
     let message = refused(Corpus::load(&config(&[&shards, &path("a.txt")]), 1));
-    assert!(message.contains("can't be mixed"), "{message}");
+    assert!(
+        message
+            .contains("holds token shards, not text / to train on shards, give their folder alone"),
+        "{message}"
+    );
 
     // A run began with the shards of another text.
     let began = Corpus::load(&config(&[&shards]), 1).unwrap().config;
@@ -684,7 +736,12 @@ fn damaged_or_foreign_shards_are_refused_with_a_way_out() {
     assert!(refused(Corpus::load(&began, 1)).contains("the text changed since this run began"));
 
     make(&text).unwrap();
-    let message = refused(write_shards(&text, shards.to_str().unwrap(), 700));
+    let message = refused(write_shards(
+        &text,
+        shards.to_str().unwrap(),
+        700,
+        |_, _| {},
+    ));
     assert!(
         message.contains("already holds files / choose another folder with `--out`"),
         "{message}"
@@ -729,7 +786,7 @@ fn damaged_or_foreign_shards_are_refused_with_a_way_out() {
     // Whoever is interrupted leaves no index; what is left may be written over.
     fs::remove_file(shards.join("shards.json")).unwrap();
     assert!(load().contains("was interrupted / write them again"));
-    write_shards(&text, shards.to_str().unwrap(), 700).unwrap();
+    write_shards(&text, shards.to_str().unwrap(), 700, |_, _| {}).unwrap();
     assert!(Corpus::load(&config(&[&shards]), 1).is_ok());
 }
 
@@ -782,6 +839,12 @@ fn the_command_line_makes_shards_and_trains_on_them() {
     };
     assert_eq!(stats(&["shards"]), stats(&["code", "--extensions", "rs"]));
     train(files.path(), &["--corpus", "shards", "--out", "run"]).ended(0);
+    let shards = crossover(files.path(), &["corpus", "files", "shards"]).ended(2);
+    assert!(
+        shards.err.contains("holds token shards, not text"),
+        "{}",
+        shards.err
+    );
     let again = crossover(files.path(), &["corpus", "code", "code", "--out", "shards"]).ended(2);
     assert!(
         again

@@ -143,7 +143,7 @@ impl<R: Read> Iterator for Pieces<R> {
 /// end-of-text, else of the text as it is.
 ///
 /// # Errors
-/// Those of [`Tokenizer::encode_bytes`].
+/// Those of [`Tokenizer::encode_bytes`]; places are counted from the beginning of a piece where there are markers.
 pub fn encode_documents(tokenizer: &Tokenizer, text: &[u8]) -> Result<Vec<u32>> {
     let Some(end_of_text) = tokenizer.end_of_text().filter(|_| find(text, 0).is_some()) else {
         return tokenizer.encode_bytes(text);
@@ -152,7 +152,7 @@ pub fn encode_documents(tokenizer: &Tokenizer, text: &[u8]) -> Result<Vec<u32>> 
     for piece in Pieces::new(text) {
         let piece = piece
             .map_err(|error| Error::work("a text in memory can't be read").with_source(error))?;
-        ids.extend(tokenizer.encode_bytes(&piece.bytes)?);
+        ids.extend(tokenizer.encode_one_piece(&piece.bytes)?);
         if piece.last {
             ids.push(end_of_text);
         }
@@ -247,8 +247,11 @@ mod tests {
 
     #[test]
     fn pieces_of_a_long_document_have_the_ids_of_the_whole() {
-        let line = "Überall und nirgends, 漢字 and   white\tspace, again and again.\r\n";
-        let long = line.repeat(40_000);
+        let lines = [
+            "Überall und nirgends, 漢字 and   white\tspace, again and again.\r\n",
+            "Here a line is better cut:\n than there.  \n\n",
+        ];
+        let long = lines.concat().repeat(20_000);
         let text = format!(
             "short\n{DOCUMENT_END}\n{long}\n{DOCUMENT_END}\n{}",
             "x".repeat(700_000)
@@ -259,7 +262,7 @@ mod tests {
         for piece in Pieces::new(text.as_bytes()) {
             let piece = piece.unwrap();
             assert!(std::str::from_utf8(&piece.bytes).is_ok());
-            let ids = tokenizer.encode_bytes(&piece.bytes).unwrap();
+            let ids = tokenizer.encode_one_piece(&piece.bytes).unwrap();
             documents.last_mut().unwrap().extend(ids);
             pieces += 1;
             if piece.last {

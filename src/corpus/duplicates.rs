@@ -255,7 +255,9 @@ pub(super) fn notice(
 ) -> Option<String> {
     let sketch = |range: &Range<usize>| {
         let view = Tokens::new(Arc::clone(store), [range.clone()]);
-        Sketch::of(&tokenizer.decode(&view.to_vec()))
+        Sketch::of(&String::from_utf8_lossy(
+            &tokenizer.decode_bytes(&view.to_vec()),
+        ))
     };
     let parallel = |ranges: &[Range<usize>]| {
         let chunks: Vec<_> = ranges.chunks(BATCH / 8).collect();

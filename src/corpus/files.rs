@@ -11,10 +11,9 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::documents::{Piece, Pieces};
-use super::shards::INDEX;
 use super::store::{Nothing, Output, Width, Writer};
 use super::text::Texts;
-use super::{CorpusConfig, NearDuplicates, Tokenizer, absolute, duplicates};
+use super::{CorpusConfig, NearDuplicates, Tokenizer, absolute, duplicates, shards};
 use crate::error::{Error, Result};
 use crate::platform::{self, SourceFile};
 
@@ -136,7 +135,14 @@ impl<'a> Survey<'a> {
         let mut seen = HashSet::new();
         let (mut files, mut unreadable) = (Vec::new(), Vec::new());
         for source in &config.source {
-            let listing = platform::list_files(source, INDEX, &mut seen)?;
+            if shards::is_folder_of_shards(source)? {
+                return Err(
+                    Error::input(format!("`{source}` holds token shards, not text")).with_hint(
+                        "to train on shards, give their folder alone; or give the text that they were made of",
+                    ),
+                );
+            }
+            let listing = platform::list_files(source, shards::INDEX, &mut seen)?;
             let found = listing.files.len();
             let before = files.len();
             let wanted = |file: &SourceFile| {
@@ -360,7 +366,7 @@ impl<'a> Survey<'a> {
                 let tokenizer = self.tokenizer(tokenizer)?;
                 let width = Width::of(tokenizer.vocab_size());
                 let mut counter = Writer::new(Nothing, width, usize::MAX);
-                self.encode(&tokenizer, &mut counter)?;
+                self.encode(&tokenizer, &mut counter, |_| {})?;
                 Ok(counter.len as u64)
             }
         }
@@ -395,7 +401,7 @@ impl<'a> Survey<'a> {
     pub(super) fn tokenize(self, config: &CorpusConfig) -> Result<Texts> {
         let tokenizer = self.tokenizer(config.tokenizer_name())?;
         let mut writer = Writer::in_memory(tokenizer.vocab_size());
-        self.encode(&tokenizer, &mut writer)?;
+        self.encode(&tokenizer, &mut writer, |_| {})?;
         Ok(Texts {
             tokenizer,
             tokenizer_name: full_name(config.tokenizer_name()),
@@ -407,14 +413,17 @@ impl<'a> Survey<'a> {
 
     /// Writes the tokens of every document that counts. Two are separated by end-of-text, three or more all end with
     /// it, and one stands alone.
+    ///
+    /// After each batch, `done` hears how many bytes are done.
     pub(super) fn encode<O: Output>(
         &self,
         tokenizer: &Tokenizer,
         writer: &mut Writer<O>,
+        mut done: impl FnMut(u64),
     ) -> Result<()> {
         let end_of_text: Vec<u32> = tokenizer.end_of_text().into_iter().collect();
         let mut batch = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut all_bytes) = (0, 0);
         let mut pieces = self.pieces();
         loop {
             let piece = pieces.next().transpose()?;
@@ -427,10 +436,10 @@ impl<'a> Survey<'a> {
                 continue;
             }
             let encoded = platform::in_parallel(std::mem::take(&mut batch), |piece: Piece| {
-                let ids = tokenizer.encode_bytes(&piece.bytes);
+                let ids = tokenizer.encode_one_piece(&piece.bytes);
                 ids.map(|ids| (ids, piece.last))
             });
-            bytes = 0;
+            all_bytes += std::mem::take(&mut bytes) as u64;
             for piece in encoded {
                 let (ids, last) = piece?;
                 writer.push(&ids)?;
@@ -442,6 +451,7 @@ impl<'a> Survey<'a> {
                     writer.end_document()?;
                 }
             }
+            done(all_bytes);
             if at_end {
                 return Ok(());
             }
@@ -630,7 +640,7 @@ fn refused(unreadable: &[Unreadable], alone: bool) -> Error {
     } = &unreadable[0];
     let more = match unreadable.len() - 1 {
         0 => String::new(),
-        more => format!(" (and {} more)", count(more, "file")),
+        more => format!(" (and {})", count(more, "more file")),
     };
     let error = Error::input(match no_text {
         true => format!("`{name}`: {reason}{more}"),

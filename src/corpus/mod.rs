@@ -288,17 +288,10 @@ const STRETCH_WINDOWS: usize = 4_096;
 
 /// Files and folders of text, or one folder of shards.
 fn texts(config: &CorpusConfig, paths: &[String]) -> Result<text::Texts> {
-    for path in paths {
-        if !shards::is_folder_of_shards(path)? {
-            continue;
-        }
-        if paths.len() > 1 {
-            return Err(Error::input(format!(
-                "`{path}` holds token shards, which can't be mixed with another source"
-            ))
-            .with_hint("give it alone, or make shards of all the files together"));
-        }
-        let texts = shards::open(config, path)?;
+    if let [folder] = paths
+        && shards::is_folder_of_shards(folder)?
+    {
+        let texts = shards::open(config, folder)?;
         unchanged(config, texts.hash.clone())?;
         return Ok(texts);
     }

@@ -222,7 +222,9 @@ pub(super) struct Memory {
 impl Output for Memory {
     fn tokens(&mut self, chunk: usize, bytes: &[u8]) -> Result<()> {
         if self.chunks.len() <= chunk {
-            self.chunks.push(Vec::new());
+            // Where one chunk was filled, the next will be, as a rule.
+            let full = self.chunks.last().map_or(0, Vec::len);
+            self.chunks.push(Vec::with_capacity(full));
         }
         self.chunks[chunk].extend_from_slice(bytes);
         Ok(())

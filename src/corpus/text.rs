@@ -48,7 +48,8 @@ impl Texts {
             document.end = document.end.min(document.start + duplicates::MOST_BYTES);
             let mut ids = Vec::new();
             store.read(document, &mut ids);
-            Ok(self.tokenizer.decode(&ids))
+            let bytes = self.tokenizer.decode_bytes(&ids);
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
         });
         NearDuplicates::among(documents, |index| format!("document {}", index + 1))
     }

@@ -140,11 +140,11 @@ fn place_of(error: &ignore::Error) -> (Option<String>, String) {
     }
 }
 
-/// Whether this is the folder of a run, or one that holds a file called `finished`.
+/// Whether this is the folder of a run or of one for each seed, or holds a file called `finished`.
 fn is_our_work(entry: &DirEntry, finished: &str) -> bool {
     let holds = |name: &str| entry.path().join(name).is_file();
     entry.file_type().is_some_and(|kind| kind.is_dir())
-        && (holds(finished) || holds(LOCK) && holds("config.toml"))
+        && (holds(finished) || holds(LOCK) && (holds("config.toml") || holds(SEEDS)))
 }
 
 /// The content of a file: mapped, so that it takes memory only as far as it is read, or in memory.

@@ -258,6 +258,7 @@ fn check_size(ids: usize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pieces::pieces;
     use super::*;
     use crate::error::Kind;
     use proptest::prelude::*;
@@ -396,6 +397,22 @@ mod tests {
                 let bytes: Vec<u8> = ids.iter().flat_map(|&id| bpe.bytes(id)).copied().collect();
                 prop_assert!(bytes == text.as_bytes(), "{name}: {text:?}");
             }
+        }
+    }
+
+    #[test]
+    fn pieces_have_the_ids_of_the_whole_document() {
+        let text = [TEXT, "\n\n", TEXT, "\r\n\r\n\n", "no end "]
+            .concat()
+            .repeat(500);
+        let pieces: Vec<&[u8]> = pieces(text.as_bytes()).collect();
+        assert!(pieces.len() > 1);
+        for (name, file) in styles() {
+            let bpe = Bpe::from_value(file).unwrap();
+            let (mut whole, mut ids) = (Vec::new(), Vec::new());
+            bpe.encode(text.as_bytes(), &mut whole);
+            pieces.iter().for_each(|piece| bpe.encode(piece, &mut ids));
+            assert!(ids == whole, "{name}");
         }
     }
 

@@ -16,14 +16,17 @@ const ENOUGH: usize = LARGEST + 4;
 
 /// How many bytes the next piece of a document has; `rest` is all that is left of the document, or [`ENOUGH`] of it.
 ///
-/// A piece ends behind the first newline that has a character other than white space behind it, once it is large
-/// enough; there byte-level BPE ends a word anyway. Where the largest piece has none, it ends between two characters.
+/// Once it is large enough, a piece ends behind the first newline between two characters that are no white space:
+/// the expressions of all known models end a word there, so the ids are those of the document as a whole. Where there is
+/// none, it ends behind the first newline with no white space behind it, and where there isn't even that, between two
+/// characters.
 pub fn piece_length(rest: &[u8]) -> usize {
-    let furthest = rest.len().min(LARGEST);
-    let line = (SMALLEST..=furthest).find(|&end| {
-        rest[end - 1] == b'\n' && end < rest.len() && !begins_with_white_space(&rest[end..])
-    });
-    if let Some(end) = line {
+    let furthest = LARGEST.min(rest.len().saturating_sub(1));
+    let mut line_ends = (SMALLEST..=furthest)
+        .filter(|&end| rest[end - 1] == b'\n' && !begins_with_white_space(&rest[end..]));
+    let first = line_ends.clone().next();
+    let best = line_ends.find(|&end| !ends_with_white_space(&rest[..end - 1]));
+    if let Some(end) = best.or(first) {
         return end;
     }
     if rest.len() <= LARGEST {
@@ -37,12 +40,21 @@ pub fn piece_length(rest: &[u8]) -> usize {
 }
 
 /// No white space has more than three bytes.
+const WHITE_SPACE: usize = 3;
+
 fn begins_with_white_space(text: &[u8]) -> bool {
-    text[..text.len().min(3)]
+    let mut chunks = text[..text.len().min(WHITE_SPACE)].utf8_chunks();
+    let first = chunks.next().and_then(|chunk| chunk.valid().chars().next());
+    first.is_some_and(char::is_whitespace)
+}
+
+fn ends_with_white_space(text: &[u8]) -> bool {
+    let chunk = text[text.len().saturating_sub(WHITE_SPACE)..]
         .utf8_chunks()
-        .next()
-        .and_then(|chunk| chunk.valid().chars().next())
-        .is_some_and(char::is_whitespace)
+        .last();
+    chunk.is_some_and(|chunk| {
+        chunk.invalid().is_empty() && chunk.valid().ends_with(char::is_whitespace)
+    })
 }
 
 /// The pieces of a whole document, in order.
@@ -191,6 +203,10 @@ mod tests {
                 prop_assert!((SMALLEST..=LARGEST).contains(&piece.len()));
                 let behind = String::from_utf8_lossy(&text[end..(end + 4).min(text.len())]).into_owned();
                 let line = piece.ends_with(b"\n") && !behind.starts_with(char::is_whitespace);
+                if kind == 0 {
+                    let before = std::str::from_utf8(&piece[..piece.len() - 1]).unwrap();
+                    prop_assert!(!before.ends_with(char::is_whitespace), "{:?}", &before[before.len() - 6..]);
+                }
                 prop_assert!(line || piece.len() > LARGEST - 4);
                 prop_assert!(line == (kind != 1));
                 prop_assert!(kind == 2 || std::str::from_utf8(piece).is_ok());
@@ -212,6 +228,20 @@ mod tests {
             "nothing is behind it"
         );
         assert_eq!(pieces(b"").count(), 0);
+    }
+
+    #[test]
+    fn a_single_newline_is_the_better_end() {
+        let ends = |lines: &[&str]| {
+            let text = "x".repeat(SMALLEST) + &lines.concat() + &"x".repeat(LARGEST);
+            text[SMALLEST..piece_length(text.as_bytes())].to_owned()
+        };
+        assert_eq!(
+            ends(&["\n\n", "a\r\n", "b\u{3000}\n", "ü\n", "d\n"]),
+            "\n\na\r\nb\u{3000}\nü\n"
+        );
+        assert_eq!(ends(&["a\n \n", "b\r\n", "c\n\u{a0}\n\n"]), "a\n \n");
+        assert_eq!(ends(&["a\n b\n\u{2028}"]).len(), LARGEST - SMALLEST);
     }
 
     #[test]

@@ -257,12 +257,18 @@ fn files(arguments: &FilesArguments, extensions: &[&str]) -> Result<()> {
     }
 }
 
+/// Bytes between two lines of progress.
+const TOLD_BYTES: u64 = 100_000_000;
+
 fn shard(arguments: &FilesArguments, config: &CorpusConfig, folder: &str) -> Result<()> {
-    let index = write_shards(
-        config,
-        folder,
-        arguments.shard_tokens.unwrap_or(TOKENS_PER_SHARD),
-    )?;
+    let shard_tokens = arguments.shard_tokens.unwrap_or(TOKENS_PER_SHARD);
+    let mut told = 0;
+    let index = write_shards(config, folder, shard_tokens, |bytes, of| {
+        if bytes - told >= TOLD_BYTES {
+            told = bytes;
+            eprintln!("{} of {} MB tokenized", bytes / 1_000_000, of / 1_000_000);
+        }
+    })?;
     let shards = Shards {
         event: "result",
         folder: folder.to_owned(),
