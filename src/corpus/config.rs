@@ -8,10 +8,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorpusConfig {
-    /// `grids:NAME`, `markov:FILE.toml`, or text files.
+    /// `tales`, `grids:NAME`, `markov:FILE.toml`, one folder of token shards, or files and folders of text.
     pub source: Vec<String>,
-    /// `byte` or `char`. Generated sources have symbols of their own and ignore it.
-    pub tokenizer: String,
+    /// Of the files in folders, only those with one of these extensions (lower case, without the dot); empty: every
+    /// file that isn't binary.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<String>,
+    /// Leaves out files that can't be read as text, instead of refusing them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skip_unreadable: bool,
+    /// The tokenizer's name; automatic: `char`, or that of the shards. Markov sources and grids have symbols of their
+    /// own and ignore it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<String>,
     /// Tokens in a window; automatic: 64, or the cells of a grid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
@@ -26,11 +35,23 @@ pub struct CorpusConfig {
     pub hash: Option<String>,
 }
 
+/// What text is cut into where nothing else is asked for.
+const DEFAULT_TOKENIZER: &str = "char";
+
+impl CorpusConfig {
+    /// The tokenizer that is asked for, or the automatic one of text.
+    pub(super) fn tokenizer_name(&self) -> &str {
+        self.tokenizer.as_deref().unwrap_or(DEFAULT_TOKENIZER)
+    }
+}
+
 impl Default for CorpusConfig {
     fn default() -> Self {
         Self {
             source: vec!["grids:latin-5".to_owned()],
-            tokenizer: "char".to_owned(),
+            extensions: Vec::new(),
+            skip_unreadable: false,
+            tokenizer: None,
             length: None,
             unique: None,
             held_out: None,

@@ -115,15 +115,14 @@ pub(super) fn parts(config: &CorpusConfig, name: &str, seed: u64) -> Result<Part
     let test = grid.draw_new(&mut stream, &mut drawn, held_out);
     let validation = grid.draw_new(&mut stream, &mut drawn, held_out);
     let train = grid.draw_new(&mut stream, &mut drawn, unique);
+    let tokenizer = Tokenizer::symbols(Alphabet::new(('1'..='9').take(grid.side))?);
     Ok(Parts {
-        tokenizer: Tokenizer::symbols(Alphabet::new(('1'..='9').take(grid.side))?),
-        length: cells,
-        train,
+        train: train.into(),
         validation,
         test,
         floor_nats: Some(libm::log(grid.count() as f64) / cells as f64),
         grid: Some(grid),
-        chain: None,
+        ..Parts::of(tokenizer, cells)
     })
 }
 
@@ -441,7 +440,7 @@ mod tests {
             assert_eq!(parts.train.len(), train * kind.cells);
             assert_eq!(parts.validation.len(), held_out * kind.cells);
             assert_eq!(parts.test.len(), held_out * kind.cells);
-            let all = [parts.train, parts.validation, parts.test].concat();
+            let all = [parts.train.to_vec(), parts.validation, parts.test].concat();
             let distinct: HashSet<&[u32]> = all.chunks(kind.cells).collect();
             assert_eq!(distinct.len(), train + 2 * held_out);
             assert!(distinct.into_iter().all(|cells| kind.is_valid(cells)));
@@ -465,7 +464,7 @@ mod tests {
             (&small.validation, &small.test),
             (&large.validation, &large.test)
         );
-        assert_eq!(large.train[..250], small.train);
+        assert_eq!(large.train.read(0..250), small.train.to_vec());
         let other = parts(&config("latin-5", Some(5_000), None), "latin-5", 5).unwrap();
         assert_ne!(other.train, large.train);
     }

@@ -52,15 +52,14 @@ pub(super) fn parts(config: &CorpusConfig, file: &str, text: &[u8], seed: u64) -
             tokens as usize,
         )
     };
+    let tokenizer = Tokenizer::symbols(chain.symbols.clone());
     Ok(Parts {
-        tokenizer: Tokenizer::symbols(chain.symbols.clone()),
-        length,
-        train: stream(0, unique),
+        train: stream(0, unique).into(),
         validation: stream(1, held_out),
         test: stream(2, held_out),
         floor_nats: Some(chain.window_entropy(length)),
-        grid: None,
         chain: Some(chain),
+        ..Parts::of(tokenizer, length)
     })
 }
 
@@ -506,12 +505,12 @@ mod tests {
         };
         let (small, large) = (parts(Some(64)), parts(None));
         assert_eq!(large.train.len() as u64, DEFAULT_UNIQUE);
-        assert_eq!(large.train[..64], small.train);
+        assert_eq!(large.train.read(0..64), small.train.to_vec());
         assert_eq!(
             (&small.validation, &small.test),
             (&large.validation, &large.test)
         );
-        assert_ne!(large.train, large.validation);
+        assert_ne!(large.train.to_vec(), large.validation);
         assert_ne!(large.validation, large.test);
         assert_eq!(large.tokenizer.vocab(), ["b", "a", "[MASK]"]);
         assert!((large.floor_nats.unwrap() - 2_f64.ln()).abs() < 1e-15);

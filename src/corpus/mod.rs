@@ -1,17 +1,25 @@
 //! Text to tokens: what a model may train on, what it is measured on, and in which order it sees it.
 //!
 //! A [`CorpusConfig`] and a seed enter; a [`Corpus`] leaves: a budget of unique training tokens, and validation and
-//! test windows that share nothing with it. Text files are cut by position, Markov chains write three independent
-//! streams, grids are drawn without replacement. For the generated two, the entropy of the source is known: it is what
-//! a perfect model would score. [`EpochOrder`] says which training window comes when.
+//! test windows that share nothing with it. Files and folders are documents, which a [`Survey`] finds and a tokenizer
+//! cuts into a store of tokens, in memory or in shards on disk; documents are shared out whole, and a single text is
+//! cut by position. Tales and Markov chains write independent streams, grids are drawn without replacement; of these
+//! three the entropy of the source is known: it is what a perfect model would score. [`EpochOrder`] says which training
+//! window comes when.
 //!
 //! The same configuration and seed give the same tokens on every machine and in the browser. This room knows nothing
 //! of masks in training, of models or of devices.
 
 mod config;
+mod documents;
+mod duplicates;
+mod files;
 mod grids;
 mod markov;
 mod order;
+mod shards;
+mod store;
+mod stories;
 mod tales;
 mod text;
 mod tokenizer;
@@ -25,9 +33,14 @@ use crate::error::{Error, Result};
 use crate::platform;
 
 pub use config::CorpusConfig;
+pub use documents::{DOCUMENT_END, encode_documents};
+pub use duplicates::{MOST_COMPARED, NEAR, NearDuplicates, NearPair};
+pub use files::{CODE_EXTENSIONS, Survey};
 pub use grids::Grid;
 pub use markov::MarkovChain;
 pub use order::{EpochOrder, TrainingData};
+pub use shards::{ShardIndex, TOKENS_PER_SHARD, write_shards};
+pub use store::Tokens;
 pub use tales::Tales;
 pub use tokenizer::{Alphabet, Bpe, Encoder, Tokenizer, piece_length};
 
@@ -50,29 +63,66 @@ pub struct Corpus {
     pub validation: Windows,
     /// Measured once, at the end.
     pub test: Windows,
-    /// Entropy of a window of the source, in nats per token: the expected loss of a perfect model. Unknown for text.
+    /// Documents of the whole source, copies not counted; of tales, the stories that were drawn. Other sources have none.
+    pub documents: Option<usize>,
+    /// Lowest expected loss, nats per token, where the source is known: for Markov chains and grids the entropy of a
+    /// window, which a perfect model scores; for tales the entropy rate, which it nears as windows grow.
     pub floor_nats: Option<f64>,
     /// The kind of grid, when each window is one.
     pub grid: Option<Grid>,
     /// The chain, when the source is one.
     pub chain: Option<MarkovChain>,
+    /// The grammar, when the source is tales.
+    pub tales: Option<Tales>,
+    /// What a person should know of the text, a sentence each: files that were left out, documents held out that are
+    /// nearly the same as some to train on.
+    pub notices: Vec<String>,
     training_windows: OnceLock<HashSet<Box<[u32]>>>,
 }
 
 /// What a source makes of a configuration; the lengths of the parts are the resolved budgets.
 struct Parts {
     tokenizer: Tokenizer,
+    /// Its name, where the source lets one choose.
+    tokenizer_name: Option<String>,
     length: usize,
-    train: Vec<u32>,
+    train: Tokens,
     validation: Vec<u32>,
     test: Vec<u32>,
+    documents: Option<usize>,
     floor_nats: Option<f64>,
     grid: Option<Grid>,
     chain: Option<MarkovChain>,
+    tales: Option<Tales>,
+    /// SHA-256 of the content.
+    hash: String,
+    notices: Vec<String>,
+}
+
+impl Parts {
+    /// Nothing yet but a tokenizer and a length.
+    fn of(tokenizer: Tokenizer, length: usize) -> Self {
+        Self {
+            tokenizer,
+            tokenizer_name: None,
+            length,
+            train: Vec::new().into(),
+            validation: Vec::new(),
+            test: Vec::new(),
+            documents: None,
+            floor_nats: None,
+            grid: None,
+            chain: None,
+            tales: None,
+            hash: String::new(),
+            notices: Vec::new(),
+        }
+    }
 }
 
 /// What [`CorpusConfig::source`] names.
 enum Source<'a> {
+    Tales,
     Grids(&'a str),
     Markov(&'a str),
     Text(&'a [String]),
@@ -81,9 +131,12 @@ enum Source<'a> {
 impl<'a> Source<'a> {
     fn of(config: &'a CorpusConfig) -> Result<Self> {
         match config.source.as_slice() {
-            [] => Err(Error::input("no text was given")
-                .with_hint("name a text file, `markov:FILE.toml` or `grids:latin-5`")),
-            [only] => Ok(if let Some(name) = only.strip_prefix(GRIDS) {
+            [] => Err(Error::input("no text was given").with_hint(
+                "name a file or folder, `tales`, `markov:FILE.toml` or `grids:latin-5`",
+            )),
+            [only] => Ok(if only == TALES {
+                Self::Tales
+            } else if let Some(name) = only.strip_prefix(GRIDS) {
                 Self::Grids(name)
             } else if let Some(file) = only.strip_prefix(MARKOV) {
                 Self::Markov(file)
@@ -91,13 +144,14 @@ impl<'a> Source<'a> {
                 Self::Text(&config.source)
             }),
             several => {
-                let generated =
-                    |name: &&String| name.starts_with(GRIDS) || name.starts_with(MARKOV);
+                let generated = |name: &&String| {
+                    *name == TALES || name.starts_with(GRIDS) || name.starts_with(MARKOV)
+                };
                 match several.iter().find(generated) {
                     Some(name) => Err(Error::input(format!(
                         "`{name}` can't be mixed with another source"
                     ))
-                    .with_hint("give it alone, or give text files only")),
+                    .with_hint("give it alone, or give files and folders only")),
                     None => Ok(Self::Text(several)),
                 }
             }
@@ -105,6 +159,7 @@ impl<'a> Source<'a> {
     }
 }
 
+const TALES: &str = "tales";
 const GRIDS: &str = "grids:";
 const MARKOV: &str = "markov:";
 
@@ -114,80 +169,80 @@ impl Corpus {
     /// # Errors
     /// When a file can't be read, and everything that [`Corpus::from_text`] refuses.
     pub fn load(config: &CorpusConfig, seed: u64) -> Result<Self> {
-        let mut text = Vec::new();
-        let source = match Source::of(config)? {
-            Source::Grids(_) => config.source.clone(),
-            Source::Markov(file) => {
-                text = platform::read_file(file)?;
-                vec![format!("{MARKOV}{}", absolute(file))]
-            }
-            Source::Text(files) => {
-                for file in files {
-                    text.extend(platform::read_file(file)?);
-                }
-                files.iter().map(|file| absolute(file)).collect()
-            }
-        };
-        let config = CorpusConfig {
+        let found = |source| CorpusConfig {
             source,
             ..config.clone()
         };
-        Self::from_text(&config, &text, seed)
+        match Source::of(config)? {
+            Source::Tales | Source::Grids(_) => Self::from_text(config, b"", seed),
+            Source::Markov(file) => {
+                let text = platform::read_file(file)?;
+                let source = format!("{MARKOV}{}", absolute(file));
+                Self::from_text(&found(vec![source]), &text, seed)
+            }
+            Source::Text(paths) => {
+                window_holds_something(config)?;
+                let texts = texts(config, paths)?;
+                let source = paths.iter().map(|path| absolute(path)).collect();
+                Self::of_parts(&found(source), text::parts(config, texts, seed)?)
+            }
+        }
     }
 
     /// The corpus of a text that is already in memory; what is in `config.source` is its name. For `markov:` the text
-    /// is the TOML file, for `grids:` it is ignored.
+    /// is the TOML file, for `grids:` and `tales` it is ignored.
     ///
     /// # Errors
     /// Input errors: the text is not the one `config.hash` was made from, is no text, or is too short for the
     /// budgets; a budget is less than a window; the chain or the kind of grid is not valid.
     pub fn from_text(config: &CorpusConfig, text: &[u8], seed: u64) -> Result<Self> {
-        if config.length == Some(0) {
-            return Err(Error::input("a window of 0 tokens holds nothing")
-                .with_hint("`--length` is at least 1"));
-        }
-        let source = Source::of(config)?;
-        let content = match source {
-            Source::Grids(name) => name.as_bytes(),
-            Source::Markov(_) | Source::Text(_) => text,
+        window_holds_something(config)?;
+        let parts = match Source::of(config)? {
+            Source::Tales => Parts {
+                hash: unchanged(config, hash(TALES.as_bytes()))?,
+                ..stories::parts(config, seed)?
+            },
+            Source::Grids(name) => Parts {
+                hash: unchanged(config, hash(name.as_bytes()))?,
+                ..grids::parts(config, name, seed)?
+            },
+            Source::Markov(file) => Parts {
+                hash: unchanged(config, hash(text))?,
+                ..markov::parts(config, file, text, seed)?
+            },
+            Source::Text(_) => {
+                let survey = Survey::of_text(config, text)?;
+                unchanged(config, survey.hash.clone())?;
+                text::parts(config, survey.tokenize(config)?, seed)?
+            }
         };
-        let hash = hex::encode(Sha256::digest(content));
-        if config
-            .hash
-            .as_ref()
-            .is_some_and(|began_with| *began_with != hash)
-        {
-            return Err(Error::input(format!(
-                "the text changed since this run began: {}",
-                config.source.join(", ")
-            ))
-            .with_hint("put the old text back, or begin a new run"));
-        }
+        Self::of_parts(config, parts)
+    }
 
-        let parts = match source {
-            Source::Grids(name) => grids::parts(config, name, seed)?,
-            Source::Markov(file) => markov::parts(config, file, text, seed)?,
-            Source::Text(_) => text::parts(config, text)?,
-        };
+    fn of_parts(config: &CorpusConfig, parts: Parts) -> Result<Self> {
         Ok(Self {
             config: CorpusConfig {
+                tokenizer: parts.tokenizer_name.or_else(|| config.tokenizer.clone()),
                 length: Some(parts.length),
                 unique: Some(parts.train.len() as u64),
                 held_out: Some(parts.validation.len() as u64),
-                hash: Some(hash),
+                hash: Some(parts.hash),
                 ..config.clone()
             },
-            tokenizer: parts.tokenizer,
             train: TrainingData {
-                tokens: parts.train.into(),
+                tokens: parts.train.alone(parts.tokenizer.vocab_size())?,
                 length: parts.length,
                 aligned: parts.grid.is_some(),
             },
+            tokenizer: parts.tokenizer,
             validation: Windows::new(parts.validation, parts.length),
             test: Windows::new(parts.test, parts.length),
+            documents: parts.documents,
             floor_nats: parts.floor_nats,
             grid: parts.grid,
             chain: parts.chain,
+            tales: parts.tales,
+            notices: parts.notices,
             training_windows: OnceLock::new(),
         })
     }
@@ -199,22 +254,87 @@ impl Corpus {
 
     /// Whether training may ever show exactly this window: for grids, whether it is among the training grids.
     pub fn is_training_window(&self, window: &[u32]) -> bool {
-        if window.len() != self.train.length {
+        let length = self.train.length;
+        if window.len() != length {
             return false;
         }
+        // A stretch holds every window that begins in it.
+        let step = STRETCH_WINDOWS * length;
         if !self.train.aligned {
             return self
                 .train
                 .tokens
-                .windows(window.len())
-                .any(|seen| seen == window);
+                .stretches(step, length - 1)
+                .any(|stretch| stretch.windows(length).any(|seen| seen == window));
         }
         self.training_windows
             .get_or_init(|| {
-                let windows = self.train.tokens.chunks_exact(self.train.length);
-                windows.map(Box::from).collect()
+                let stretches = self.train.tokens.stretches(step, 0);
+                stretches
+                    .flat_map(|stretch| {
+                        stretch
+                            .chunks_exact(length)
+                            .map(Box::from)
+                            .collect::<Vec<_>>()
+                    })
+                    .collect()
             })
             .contains(window)
+    }
+}
+
+/// Windows that are read at once when all are looked at.
+const STRETCH_WINDOWS: usize = 4_096;
+
+/// Files and folders of text, or one folder of shards.
+fn texts(config: &CorpusConfig, paths: &[String]) -> Result<text::Texts> {
+    if let [folder] = paths
+        && shards::is_folder_of_shards(folder)?
+    {
+        let texts = shards::open(config, folder)?;
+        unchanged(config, texts.hash.clone())?;
+        return Ok(texts);
+    }
+    let survey = Survey::of_files(config)?;
+    unchanged(config, survey.hash.clone())?;
+    survey.tokenize(config)
+}
+
+/// Looks for near-duplicates among all documents of a source; `None` where it is generated.
+///
+/// # Errors
+/// As for [`Corpus::load`].
+pub fn near_duplicates(config: &CorpusConfig) -> Result<Option<NearDuplicates>> {
+    match Source::of(config)? {
+        Source::Text([folder]) if shards::is_folder_of_shards(folder)? => {
+            shards::open(config, folder)?.near_duplicates().map(Some)
+        }
+        Source::Text(_) => Survey::of_files(config)?.near_duplicates().map(Some),
+        Source::Tales | Source::Grids(_) | Source::Markov(_) => Ok(None),
+    }
+}
+
+fn window_holds_something(config: &CorpusConfig) -> Result<()> {
+    match config.length {
+        Some(0) => Err(Error::input("a window of 0 tokens holds nothing")
+            .with_hint("`--length` is at least 1")),
+        _ => Ok(()),
+    }
+}
+
+fn hash(content: &[u8]) -> String {
+    hex::encode(Sha256::digest(content))
+}
+
+/// The hash of the content, which must be the one that the run began with.
+fn unchanged(config: &CorpusConfig, hash: String) -> Result<String> {
+    match &config.hash {
+        Some(began_with) if *began_with != hash => Err(Error::input(format!(
+            "the text changed since this run began: {}",
+            config.source.join(", ")
+        ))
+        .with_hint("put the old text back, or begin a new run")),
+        _ => Ok(hash),
     }
 }
 
@@ -402,12 +522,9 @@ mod tests {
         );
 
         let grids = Corpus::load(&CorpusConfig::default(), 1).unwrap();
-        let grid = &grids.train.tokens[25..50];
-        assert!(grids.is_training_window(grid));
-        assert!(
-            !grids.is_training_window(&grids.train.tokens[5..30]),
-            "a window is one grid"
-        );
+        let cells = |from: usize| grids.train.tokens.read(from..from + 25);
+        assert!(grids.is_training_window(&cells(25)));
+        assert!(!grids.is_training_window(&cells(5)), "a window is one grid");
     }
 
     #[test]

@@ -78,6 +78,9 @@ pub(super) async fn start(
     folder.write(CONFIG, config.to_toml()?.as_bytes())?;
     let session = Session::new(config, folder, corpus, shape, trainers, device, control);
     session.announce(weights.hash())?;
+    for message in session.corpus.notices.clone() {
+        session.emit(Event::Notice { message })?;
+    }
     for index in 0..session.trainers.len() {
         session.save(index, CheckpointKind::Last).await?;
     }

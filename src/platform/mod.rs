@@ -8,7 +8,8 @@
 mod system;
 
 pub use system::{
-    Folder, in_parallel, memory_bytes, peak_memory_bytes, processor, read_file, spawn, threads,
+    FileBytes, FileWriter, Folder, Listing, SourceFile, in_parallel, list_files, make_folder,
+    memory_bytes, peak_memory_bytes, processor, read_file, spawn, threads, write_file,
 };
 pub use web_time::Instant;
 

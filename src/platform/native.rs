@@ -1,10 +1,14 @@
 //! The native half of the platform: directories, one pinned thread for a run, `/proc`.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::future::Future;
-use std::io::Write;
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
+use ignore::{DirEntry, WalkBuilder};
+use memmap2::Mmap;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
@@ -15,19 +19,279 @@ use crate::error::{Error, Result};
 /// Names the path when it is missing, unreadable, or something that may have no end (a device, a pipe).
 pub fn read_file(path: &str) -> Result<Vec<u8>> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return Err(Error::input(format!("`{path}` is no regular file"))
-            .with_hint("save the text to a file: a resumed run has to find it again"));
+        return Err(no_regular_file(path));
     }
-    fs::read(path).map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => "check the spelling, or give the full path",
-            std::io::ErrorKind::IsADirectory => "give a file; folders are not read yet",
-            _ => "check that you may read it",
+    fs::read(path).map_err(|error| unreadable(path, error))
+}
+
+fn no_regular_file(path: &str) -> Error {
+    Error::input(format!("`{path}` is no regular file"))
+        .with_hint("save the text to a file: a resumed run has to find it again")
+}
+
+fn unreadable(path: &str, error: io::Error) -> Error {
+    let hint = match error.kind() {
+        ErrorKind::NotFound => "check the spelling, or give the full path",
+        ErrorKind::IsADirectory => "give a file, not a folder",
+        _ => "check that you may read it",
+    };
+    Error::input(format!("can't read `{path}`"))
+        .with_source(error)
+        .with_hint(hint)
+}
+
+/// A file that a source names, or that lies in a folder that it names.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    path: PathBuf,
+    /// The path as a person would type it; what is no UTF-8 in it is shown as `�`.
+    pub name: String,
+    /// Whether it was found in a folder rather than named itself.
+    pub in_folder: bool,
+}
+
+impl SourceFile {
+    /// Opens the file to read it.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn open(&self) -> io::Result<File> {
+        File::open(&self.path)
+    }
+}
+
+/// What [`list_files`] finds.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The files, in order.
+    pub files: Vec<SourceFile>,
+    /// Files and folders inside a folder that can't be looked at, each with the reason.
+    pub unreadable: Vec<(String, String)>,
+    /// How many files were seen before.
+    pub again: usize,
+}
+
+/// The regular file that a path names, or those of a folder, sorted by path. What is in `seen` is left out, and what is
+/// found is added to it.
+///
+/// A folder is walked as `.gitignore` files inside it say, also outside a git repository; hidden files are left out,
+/// and links are not followed. Nothing outside the folder has a say, so the same folder gives the same files
+/// everywhere. Folders inside it that hold a run, or a file called `finished`, are the program's own work and left out.
+///
+/// # Errors
+/// Names the path that is not there or is neither a file nor a folder.
+pub fn list_files(source: &str, finished: &str, seen: &mut HashSet<PathBuf>) -> Result<Listing> {
+    let mut listing = Listing::default();
+    let mut add = |listing: &mut Listing, path: &Path, in_folder| {
+        let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if seen.insert(identity) {
+            listing.files.push(SourceFile {
+                name: path.display().to_string(),
+                path: path.to_owned(),
+                in_folder,
+            });
+        } else {
+            listing.again += 1;
+        }
+    };
+    let found = fs::metadata(source).map_err(|error| unreadable(source, error))?;
+    if found.is_file() {
+        add(&mut listing, Path::new(source), false);
+        return Ok(listing);
+    }
+    if !found.is_dir() {
+        return Err(no_regular_file(source));
+    }
+    let own = finished.to_owned();
+    let walk = WalkBuilder::new(source)
+        .require_git(false)
+        .parents(false)
+        .ignore(false)
+        .git_global(false)
+        .git_exclude(false)
+        .follow_links(false)
+        .sort_by_file_path(Path::cmp)
+        .filter_entry(move |entry| entry.depth() == 0 || !is_our_work(entry, &own))
+        .build();
+    for entry in walk {
+        match entry {
+            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
+                add(&mut listing, entry.path(), true);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let (name, reason) = place_of(&error);
+                let name = name.unwrap_or_else(|| source.to_owned());
+                listing.unreadable.push((name, reason));
+            }
+        }
+    }
+    Ok(listing)
+}
+
+/// Where a walk met an error, and what it was.
+fn place_of(error: &ignore::Error) -> (Option<String>, String) {
+    match error {
+        ignore::Error::WithPath { path, err } => {
+            (Some(path.display().to_string()), err.to_string())
+        }
+        ignore::Error::WithDepth { err, .. } => place_of(err),
+        other => (None, other.to_string()),
+    }
+}
+
+/// Whether this is the folder of a run or of one for each seed, or holds a file called `finished`.
+fn is_our_work(entry: &DirEntry, finished: &str) -> bool {
+    let holds = |name: &str| entry.path().join(name).is_file();
+    entry.file_type().is_some_and(|kind| kind.is_dir())
+        && (holds(finished) || holds(LOCK) && (holds("config.toml") || holds(SEEDS)))
+}
+
+/// The content of a file: mapped, so that it takes memory only as far as it is read, or in memory.
+#[derive(Debug)]
+pub struct FileBytes(Content);
+
+#[derive(Debug)]
+enum Content {
+    Owned(Vec<u8>),
+    Mapped(Mmap),
+}
+
+impl FileBytes {
+    /// Maps a file.
+    ///
+    /// # Errors
+    /// When it can't be opened or mapped.
+    pub fn open(path: &str) -> Result<Self> {
+        let map = || -> io::Result<Content> {
+            let file = File::open(path)?;
+            if file.metadata()?.len() == 0 {
+                return Ok(Content::Owned(Vec::new()));
+            }
+            // SAFETY: the map is read-only, and the program never changes a file that it reads so: shards are written
+            // once, before their index. Somebody else who cuts one short while a run reads it ends the run (SIGBUS).
+            #[allow(
+                unsafe_code,
+                reason = "tokens larger than memory can only be read through a map"
+            )]
+            let map = unsafe { Mmap::map(&file) }?;
+            Ok(Content::Mapped(map))
         };
-        Error::input(format!("can't read `{path}`"))
+        map().map(Self).map_err(|error| unreadable(path, error))
+    }
+}
+
+impl Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Content::Owned(bytes) => bytes,
+            Content::Mapped(map) => map,
+        }
+    }
+}
+
+impl From<Vec<u8>> for FileBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Content::Owned(bytes))
+    }
+}
+
+/// A file that is written from its beginning to its end.
+#[derive(Debug)]
+pub struct FileWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl FileWriter {
+    /// Begins a file, in place of an old one.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn create(path: &str) -> Result<Self> {
+        let path = PathBuf::from(path);
+        match File::create(&path) {
+            Ok(file) => Ok(Self {
+                file: BufWriter::with_capacity(1 << 20, file),
+                path,
+            }),
+            Err(error) => Err(unwritten(&path, error)),
+        }
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// A full disk or a folder that became unwritable.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_all(bytes)
+            .map_err(|error| unwritten(&self.path, error))
+    }
+
+    /// Ends the file; then it is on the disk.
+    ///
+    /// # Errors
+    /// A full disk or a folder that became unwritable.
+    pub fn finish(mut self) -> Result<()> {
+        self.file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_all())
+            .map_err(|error| unwritten(&self.path, error))
+    }
+}
+
+/// Writes a file as a whole: beside it first, then renamed, so that a reader or a crash sees the old or the new.
+///
+/// # Errors
+/// A full disk or a folder that became unwritable; the old file stays.
+pub fn write_file(path: &str, bytes: &[u8]) -> Result<()> {
+    let beside = format!("{path}.partial");
+    let mut file = FileWriter::create(&beside)?;
+    file.write(bytes)?;
+    file.finish()?;
+    fs::rename(&beside, path).map_err(|error| unwritten(Path::new(path), error))
+}
+
+fn unwritten(path: &Path, error: io::Error) -> Error {
+    let hint = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "the disk is full: free some space, then do it again"
+        }
+        _ => "check the folder's permissions",
+    };
+    Error::work(format!("can't write `{}`", path.display()))
+        .with_source(error)
+        .with_hint(hint)
+}
+
+/// Makes a folder for files that belong together, its parents too, and takes over one that holds nothing but what
+/// `leftover` recognises: that is removed.
+///
+/// # Errors
+/// When something else is in the way.
+pub fn make_folder(path: &str, leftover: impl Fn(&str) -> bool) -> Result<()> {
+    let unusable = |error: io::Error| {
+        Error::input(format!("can't use the folder `{path}`"))
             .with_source(error)
-            .with_hint(hint)
-    })
+            .with_hint("choose another with `--out`")
+    };
+    fs::create_dir_all(path).map_err(unusable)?;
+    let mut leftovers = Vec::new();
+    for entry in fs::read_dir(path).map_err(unusable)? {
+        let entry = entry.map_err(unusable)?;
+        if !entry.file_name().to_str().is_some_and(&leftover) {
+            return Err(Error::input(format!("`{path}` already holds files"))
+                .with_hint("choose another folder with `--out`"));
+        }
+        leftovers.push(entry.path());
+    }
+    leftovers
+        .iter()
+        .try_for_each(fs::remove_file)
+        .map_err(unusable)
 }
 
 /// Runs a task on a thread of its own: a run's tensors live and die on one thread, because the order of GPU work
@@ -99,15 +363,17 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes a new folder, or takes over an existing one when `force` is set (its run files are removed).
+    /// Makes a new folder, or takes over an existing one when `force` is set: its run files are removed, and with them
+    /// the runs of several seeds (`seed-*`) where it holds such.
     ///
     /// # Errors
-    /// When it already holds something and `force` is not set, when another process uses it, or when it can't be made.
+    /// When it already holds something and `force` is not set, when another process uses it or one of its seeds, or
+    /// when it can't be made.
     pub fn create(path: &str, force: bool) -> Result<Self> {
         let folder = Path::new(path);
         let occupied = match fs::read_dir(folder) {
             Ok(mut entries) => entries.next().is_some(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => {
                 return Err(
                     Error::input(format!("can't use `{path}` as a run directory"))
@@ -134,17 +400,13 @@ impl Folder {
         })?;
         let opened = Self::lock(folder)?;
         if occupied {
-            for name in RUN_ENTRIES {
-                let entry = folder.join(name);
-                let removed = if entry.is_dir() {
-                    fs::remove_dir_all(&entry)
-                } else if entry.exists() {
-                    fs::remove_file(&entry)
-                } else {
-                    Ok(())
-                };
-                removed.map_err(|error| failed("replace", &entry, error))?;
+            // All are locked before any is removed.
+            let seeds = opened.seeds()?;
+            for seed in &seeds {
+                seed.clear()?;
+                seed.remove_if_empty()?;
             }
+            opened.clear()?;
         }
         Ok(opened)
     }
@@ -185,6 +447,46 @@ impl Folder {
         }
     }
 
+    /// The runs in this folder when it holds one for each seed, locked.
+    fn seeds(&self) -> Result<Vec<Self>> {
+        if !self.path.join(SEEDS).exists() {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(|error| failed("read", &self.path, error))? {
+            let entry = entry.map_err(|error| failed("read", &self.path, error))?;
+            let path = entry.path();
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("seed-"));
+            let is_seed = number.is_some_and(|number| number.parse::<u64>().is_ok());
+            // A link leads out of this folder.
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_seed && is_folder && path.join(LOCK).exists() {
+                found.push(Self::lock(&path)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes what a run wrote.
+    fn clear(&self) -> Result<()> {
+        RUN_ENTRIES
+            .iter()
+            .try_for_each(|name| remove(&self.path.join(name)))
+    }
+
+    /// Removes the folder unless something stays in it that no run wrote.
+    fn remove_if_empty(&self) -> Result<()> {
+        let entries =
+            fs::read_dir(&self.path).map_err(|error| failed("read", &self.path, error))?;
+        if entries.count() > 1 {
+            return Ok(());
+        }
+        fs::remove_file(self.path.join(LOCK))
+            .and_then(|()| fs::remove_dir(&self.path))
+            .map_err(|error| failed("replace", &self.path, error))
+    }
+
     /// The folder as a person would type it.
     pub fn name(&self) -> String {
         self.path.display().to_string()
@@ -198,7 +500,7 @@ impl Folder {
         let path = self.path.join(name);
         match fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read", &path, error)),
         }
     }
@@ -210,7 +512,7 @@ impl Folder {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
         let beside = self.path.join(format!("{name}.partial"));
-        let write = || -> std::io::Result<()> {
+        let write = || -> io::Result<()> {
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent)?;
             }
@@ -244,8 +546,12 @@ impl Folder {
 /// The file whose lock says that a process uses the folder; its presence says that the folder is a run's.
 const LOCK: &str = ".lock";
 
+/// Says that a folder holds several runs, one for each seed, in folders `seed-N` of their own.
+const SEEDS: &str = "seeds.json";
+
 /// What a run writes: the only things `--force` removes.
-const RUN_ENTRIES: [&str; 7] = [
+const RUN_ENTRIES: [&str; 8] = [
+    SEEDS,
     "config.toml",
     "metrics.jsonl",
     "events.jsonl",
@@ -255,9 +561,21 @@ const RUN_ENTRIES: [&str; 7] = [
     "report.html",
 ];
 
-fn failed(verb: &str, path: &Path, error: std::io::Error) -> Error {
+/// Removes a file or a folder, if it is there.
+fn remove(entry: &Path) -> Result<()> {
+    let removed = if entry.is_dir() {
+        fs::remove_dir_all(entry)
+    } else if entry.exists() {
+        fs::remove_file(entry)
+    } else {
+        Ok(())
+    };
+    removed.map_err(|error| failed("replace", entry, error))
+}
+
+fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "the disk is full: free some space, then continue with `--resume`"
         }
         _ => "check the folder's permissions, then continue with `--resume`",

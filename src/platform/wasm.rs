@@ -1,8 +1,11 @@
 //! The browser's half of the platform: one thread, no files of its own.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
+use std::io;
+use std::ops::Deref;
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
@@ -11,7 +14,123 @@ use crate::error::{Error, Result};
 /// # Errors
 /// Always.
 pub fn read_file(path: &str) -> Result<Vec<u8>> {
-    Err(Error::input(format!("a browser can't open `{path}`")).with_hint("drop or paste the text"))
+    Err(no_files(path))
+}
+
+fn no_files(path: &str) -> Error {
+    Error::input(format!("a browser can't open `{path}`")).with_hint("drop or paste the text")
+}
+
+/// A file of a source: a page finds none.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// The path as a person would type it.
+    pub name: String,
+    /// Whether it was found in a folder rather than named itself.
+    pub in_folder: bool,
+}
+
+impl SourceFile {
+    /// Opens the file to read it.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open(&self) -> io::Result<io::Empty> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// What [`list_files`] would find.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The files.
+    pub files: Vec<SourceFile>,
+    /// What can't be looked at, each with the reason.
+    pub unreadable: Vec<(String, String)>,
+    /// How many files were seen before.
+    pub again: usize,
+}
+
+/// A page has no folders.
+///
+/// # Errors
+/// Always.
+pub fn list_files(source: &str, _finished: &str, _seen: &mut HashSet<PathBuf>) -> Result<Listing> {
+    Err(no_files(source))
+}
+
+/// The content of a file: in memory.
+#[derive(Debug)]
+pub struct FileBytes(Vec<u8>);
+
+impl FileBytes {
+    /// A page has no files.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open(path: &str) -> Result<Self> {
+        Err(no_files(path))
+    }
+}
+
+impl Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for FileBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+/// A file that is written from its beginning to its end: a page can't.
+#[derive(Debug)]
+pub struct FileWriter;
+
+impl FileWriter {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn create(path: &str) -> Result<Self> {
+        Err(no_files(path))
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// Never; natively it can fail.
+    pub fn write(&mut self, _bytes: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// Never; natively it can fail.
+    pub fn finish(self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A page has no files.
+///
+/// # Errors
+/// Always.
+pub fn write_file(path: &str, _bytes: &[u8]) -> Result<()> {
+    Err(no_files(path))
+}
+
+/// A page has no folders.
+///
+/// # Errors
+/// Always.
+pub fn make_folder(path: &str, _leftover: impl Fn(&str) -> bool) -> Result<()> {
+    Err(no_files(path))
 }
 
 /// Runs a task on this worker's event loop.

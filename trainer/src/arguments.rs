@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::presets;
+
 /// Trains autoregressive and diffusion language models side by side and measures where one overtakes the other.
 #[derive(Debug, Parser)]
 #[command(
@@ -26,12 +28,14 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train an AR and a masked diffusion model on the same data and see which wins, and when
-    #[command(after_help = "Example: crossover race --corpus book.txt --unique 50000 --epochs 60")]
+    #[command(after_help = with_presets(
+        "Example: crossover race --corpus book.txt --unique 50000 --epochs 60 --seeds 3"
+    ))]
     Race(RaceArguments),
     /// Train one model
-    #[command(
-        after_help = "Example: crossover train --objective masked --corpus grids:latin-5 --epochs 50"
-    )]
+    #[command(after_help = with_presets(
+        "Example: crossover train --objective masked --corpus grids:latin-5 --epochs 50"
+    ))]
     Train(TrainArguments),
     /// Let a trained model write
     #[command(
@@ -62,6 +66,11 @@ pub enum Command {
     Doctor(DoctorArguments),
 }
 
+/// The end of a help text that accepts `--preset`.
+fn with_presets(example: &str) -> String {
+    format!("Presets:\n{}\n\n{example}", presets::list())
+}
+
 /// Flags of every command.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct CommonArguments {
@@ -82,9 +91,21 @@ pub struct CommonArguments {
 /// Flags shared by `race` and `train`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct RunArguments {
-    /// Text files, `markov:FILE.toml`, or `grids:latin-5|latin-6|sudoku-4|sudoku-6` [default: grids:latin-5]
+    /// Files and folders of text, a folder of token shards, `tales`, `markov:FILE.toml`, or
+    /// `grids:latin-5|latin-6|sudoku-4|sudoku-6` [default: grids:latin-5]
     #[arg(long, value_name = "SOURCE", num_args = 1.., help_heading = "Data")]
     pub corpus: Option<Vec<String>>,
+    /// Read only files of these kinds in folders, such as rs,md [default: every file that isn't binary]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Data"
+    )]
+    pub extensions: Option<Vec<String>>,
+    /// Leave out files that can't be read as text, instead of refusing them
+    #[arg(long, help_heading = "Data")]
+    pub skip_unreadable: bool,
     /// Budget of unique training tokens
     #[arg(long, value_name = "TOKENS", help_heading = "Data")]
     pub unique: Option<u64>,
@@ -102,7 +123,8 @@ pub struct RunArguments {
     /// Tokens kept for validation, and as many for the test
     #[arg(long, value_name = "TOKENS", help_heading = "Data")]
     pub held_out: Option<u64>,
-    /// byte, char, bpe:N (trained on the text, N ids) or FILE.json (Hugging Face's, byte-level BPE) [default: char]
+    /// byte, char, bpe:N (trained on the text, N ids) or FILE.json (Hugging Face's, byte-level BPE) [default: char, or
+    /// what shards were made with]
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub tokenizer: Option<String>,
     /// Tokens in a window [default: 64, or the cells of a grid]
@@ -188,9 +210,15 @@ pub struct RunArguments {
     /// Steps between evaluations [default: a 40th of the run]
     #[arg(long, value_name = "STEPS", help_heading = "Training")]
     pub evaluate_every: Option<u64>,
+    /// Named configuration, listed below; a configuration file and flags override it
+    #[arg(long, value_name = "NAME", help_heading = "Run")]
+    pub preset: Option<String>,
     /// Configuration file; flags override it
     #[arg(long, value_name = "FILE.toml", help_heading = "Run")]
     pub config: Option<PathBuf>,
+    /// Runs that differ in their seed only: --seed and those after it [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    pub seeds: Option<u64>,
     /// Run directory [default: runs/<time>-<corpus>]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     pub out: Option<PathBuf>,
@@ -336,6 +364,17 @@ pub enum CorpusCommand {
     /// Say how a run would cut a source: tokens, vocabulary, windows, floor
     #[command(after_help = "Example: crossover corpus stats book.txt")]
     Stats(StatsArguments),
+    /// Say what files and folders hold, or tokenize them into a folder of shards
+    #[command(
+        after_help = "Example: crossover corpus files books/ --out shards/books --tokenizer bpe:2048"
+    )]
+    Files(FilesArguments),
+    /// The same for source code: in folders, only files with its extensions
+    #[command(after_help = "Example: crossover corpus code ~/project --out shards/project")]
+    Code(FilesArguments),
+    /// Write generated stories, and their entropy
+    #[command(after_help = "Example: crossover corpus tales --count 1000 > stories.txt")]
+    Tales(TalesArguments),
     /// Write text drawn from a Markov chain, and its entropy
     #[command(after_help = "Example: crossover corpus markov chain.toml --tokens 1000 > text.txt")]
     Markov(MarkovArguments),
@@ -431,9 +470,9 @@ pub struct StatsArguments {
     /// As in `race --corpus`
     #[arg(value_name = "SOURCE", required = true)]
     pub source: Vec<String>,
-    /// byte, char, bpe:N or FILE.json [default: char]
-    #[arg(long, value_name = "NAME")]
-    pub tokenizer: Option<String>,
+    /// How to read files and folders.
+    #[command(flatten)]
+    pub reading: ReadingArguments,
     /// Tokens in a window
     #[arg(long, value_name = "TOKENS")]
     pub length: Option<usize>,
@@ -443,6 +482,51 @@ pub struct StatsArguments {
     /// Tokens kept for validation, and as many for the test
     #[arg(long, value_name = "TOKENS")]
     pub held_out: Option<u64>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// How to read files and folders.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct ReadingArguments {
+    /// byte, char, bpe:N or FILE.json [default: char]
+    #[arg(long, value_name = "NAME")]
+    pub tokenizer: Option<String>,
+    /// Read only files of these kinds in folders, such as rs,md [default: every file that isn't binary]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub extensions: Option<Vec<String>>,
+    /// Leave out files that can't be read as text, instead of refusing them
+    #[arg(long)]
+    pub skip_unreadable: bool,
+}
+
+/// `corpus files` and `corpus code`.
+#[derive(Debug, Clone, Args)]
+pub struct FilesArguments {
+    /// Files and folders
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<String>,
+    /// Write token shards to this folder, for `race --corpus DIR`
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Tokens in a shard file [default: 67108864]
+    #[arg(long, value_name = "TOKENS", requires = "out")]
+    pub shard_tokens: Option<usize>,
+    /// How to read files and folders.
+    #[command(flatten)]
+    pub reading: ReadingArguments,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `corpus tales`.
+#[derive(Debug, Clone, Args)]
+pub struct TalesArguments {
+    /// Stories to write
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub count: usize,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,
@@ -482,7 +566,7 @@ pub struct GridsArguments {
 /// `flops`.
 #[derive(Debug, Clone, Args)]
 pub struct FlopsArguments {
-    /// paper-1b, paper-1.7b, paper-8b, or the race's own shape
+    /// paper-1b, paper-1.7b, paper-8b, or a preset of `race` [default: the default race's shape]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// Configuration file

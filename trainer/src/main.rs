@@ -8,7 +8,9 @@ mod arguments;
 mod commands;
 mod devices;
 mod numbers;
+mod presets;
 mod report;
+mod seeds;
 mod settings;
 mod terminal;
 

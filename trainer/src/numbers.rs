@@ -24,7 +24,7 @@ pub fn measured(mean: f64, se: Option<f64>) -> String {
 }
 
 /// A standard error: three decimals, or its first digit where three decimals would show zero.
-fn error(se: f64) -> String {
+pub fn error(se: f64) -> String {
     if se > 0.0 && se < 5e-4 {
         let decimals = (-se.log10()).ceil().clamp(0.0, 9.0) as usize;
         format!("{se:.decimals$}")

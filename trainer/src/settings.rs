@@ -1,4 +1,4 @@
-//! From what was typed to what it means: the configuration file first, then the flags over it.
+//! From what was typed to what it means: the preset first, then the configuration file over it, then the flags.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,10 @@ use crossover::train::RunConfig;
 use serde::de::DeserializeOwned;
 
 use crate::arguments::{CommonArguments, ModelArguments, RunArguments};
-use crate::numbers;
+use crate::{numbers, presets};
+
+/// Runs in one folder: their report draws each.
+const MOST_SEEDS: u64 = 1_000;
 
 /// Puts a flag's value over a setting, where it was given.
 fn overlay<T>(setting: &mut T, flag: Option<T>) {
@@ -41,11 +44,12 @@ pub fn objective(flag: &str, value: &str) -> Result<Objective> {
 /// The configuration of a run.
 ///
 /// # Errors
-/// When the file or a flag is not valid.
+/// When the preset, the file or a flag is not valid.
 pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
-    let mut config = match &arguments.config {
-        Some(path) => read_config(path)?,
-        None => RunConfig::default(),
+    let mut config = match (&arguments.preset, &arguments.config) {
+        (None, None) => RunConfig::default(),
+        (None, Some(path)) => read_config(path)?,
+        (Some(name), file) => preset_config(name, file.as_deref(), arguments.corpus.is_some())?,
     };
     overlay(&mut config.seed, arguments.common.seed);
     let corpus = &mut config.corpus;
@@ -54,7 +58,13 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
         // What a file said of another source's content doesn't hold for this one.
         corpus.hash = None;
     }
-    overlay(&mut corpus.tokenizer, arguments.tokenizer.clone());
+    if let Some(typed) = &arguments.extensions {
+        corpus.extensions = extensions(typed);
+    }
+    corpus.skip_unreadable |= arguments.skip_unreadable;
+    if arguments.tokenizer.is_some() {
+        corpus.tokenizer.clone_from(&arguments.tokenizer);
+    }
     corpus.length = arguments.length.or(corpus.length);
     corpus.unique = arguments.unique.or(corpus.unique);
     corpus.held_out = arguments.held_out.or(corpus.held_out);
@@ -93,6 +103,48 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     Ok(config)
 }
 
+/// File name extensions as the configuration has them: `.RS` is `rs`.
+pub fn extensions(typed: &[String]) -> Vec<String> {
+    let extension = |typed: &String| typed.trim().trim_start_matches('.').to_lowercase();
+    typed.iter().map(extension).collect()
+}
+
+/// A preset with a configuration file over it: of the preset stays what the file doesn't name.
+fn preset_config(name: &str, file: Option<&Path>, has_text: bool) -> Result<RunConfig> {
+    let preset = presets::find(name, &[])?;
+    let mut table = preset.table()?;
+    let mut origin = format!("preset {name}");
+    if let Some(path) = file {
+        // By itself first, so that an error shows the file's own lines.
+        read_config(path)?;
+        let text = read_text(path)?;
+        let differences: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            Error::input(format!("`{}` is no TOML", path.display())).with_source(error)
+        })?;
+        merge(&mut table, differences);
+        origin = format!("{origin} with {}", path.display());
+    }
+    if !has_text && !presets::names_text(&table) {
+        return Err(
+            Error::input(format!("preset `{name}` has no text of its own"))
+                .with_hint("name one of yours: `--corpus PATH`"),
+        );
+    }
+    RunConfig::from_toml(&table.to_string(), &origin)
+}
+
+/// Puts one table's values over another's, key by key.
+fn merge(under: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => merge(under, over),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
 /// Puts the shape flags over a model's configuration.
 pub fn overlay_model(model: &mut ModelConfig, arguments: &ModelArguments) {
     if arguments.hidden_size.is_some() || arguments.heads.is_some() {
@@ -114,14 +166,16 @@ pub fn overlay_model(model: &mut ModelConfig, arguments: &ModelArguments) {
 /// # Errors
 /// When it can't be read or is not valid.
 pub fn read_config(path: &Path) -> Result<RunConfig> {
+    RunConfig::from_toml(&read_text(path)?, &path.display().to_string())
+}
+
+fn read_text(path: &Path) -> Result<String> {
     let name = path.display().to_string();
-    let bytes = platform::read_file(&name)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(platform::read_file(&name)?).map_err(|error| {
         Error::input(format!("`{name}` is no text"))
             .with_source(error)
             .with_hint("a configuration is a TOML file")
-    })?;
-    RunConfig::from_toml(&text, &name)
+    })
 }
 
 /// Where a run goes that was given no place: `runs/<time>-<corpus>`, with a number behind it when that is taken.
@@ -159,6 +213,20 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
 }
 
+/// How many runs `--seeds` asks for; `None` for the single one that a run is without it.
+///
+/// # Errors
+/// When it asks for none, or for more than anybody waits for.
+pub fn seeds(arguments: &RunArguments) -> Result<Option<u64>> {
+    match arguments.seeds {
+        None | Some(1) => Ok(None),
+        Some(0) => Err(Error::input("`--seeds` is 0").with_hint("give at least 1")),
+        Some(count) if count > MOST_SEEDS => Err(Error::input(format!("`--seeds` is {count}"))
+            .with_hint(format!("give at most {MOST_SEEDS}"))),
+        some => Ok(some),
+    }
+}
+
 /// The seed of a command.
 pub fn seed(common: &CommonArguments) -> u64 {
     common.seed.unwrap_or(1)
@@ -187,5 +255,35 @@ mod tests {
         };
         let error = run_config(&wrong).expect_err("a misspelled schedule");
         assert_eq!(error.hint(), Some("did you mean `cosine`?"));
+    }
+
+    #[test]
+    fn a_file_lies_over_a_preset_and_flags_over_both() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("mine.toml");
+        std::fs::write(
+            &file,
+            "[corpus]\nlength = 32\n[train]\nbatch = 8\nepochs = 7.0\n",
+        )
+        .expect("writable");
+        let mut arguments = RunArguments {
+            preset: Some("shakespeare-like".to_owned()),
+            config: Some(file),
+            epochs: Some(3.0),
+            ..RunArguments::default()
+        };
+        let error = run_config(&arguments).expect_err("no text");
+        assert!(error.to_string().contains("`shakespeare-like`"), "{error}");
+        arguments.corpus = Some(vec!["book.txt".to_owned()]);
+        let config = run_config(&arguments).expect("valid");
+        assert_eq!(config.corpus.source, ["book.txt"]);
+        // From the preset, from the file, from a flag, and from the defaults.
+        assert_eq!(config.corpus.unique, Some(75_000));
+        assert_eq!(config.corpus.length, Some(32));
+        assert_eq!((config.train.batch, config.train.epochs), (8, 3.0));
+        assert_eq!(
+            config.train.weight_decay,
+            RunConfig::default().train.weight_decay
+        );
     }
 }

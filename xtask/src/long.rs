@@ -16,15 +16,22 @@ const ROUNDS: u32 = 20;
 /// How often each side is timed.
 const TIMES: usize = 3;
 
-/// Builds the release binary and says where it is.
-fn binary() -> Result<PathBuf> {
+/// Builds the release binary and says where it is; `$CROSSOVER_BINARY` names one that is there already.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(built) = std::env::var_os("CROSSOVER_BINARY") {
+        return Ok(PathBuf::from(built));
+    }
     step(command(
         "cargo",
         &["build", "--release", "--locked", "--bin", "crossover"],
     ))?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join("release").join("crossover"))
+    let metadata =
+        command("cargo", &["metadata", "--no-deps", "--format-version", "1"]).output()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
+    let target = metadata["target_directory"]
+        .as_str()
+        .context("cargo names its target folder")?;
+    Ok(Path::new(target).join("release").join("crossover"))
 }
 
 /// Kills a race at a random moment, resumes it, and compares every line of its metrics with a run nobody killed.

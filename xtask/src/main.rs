@@ -1,6 +1,7 @@
 //! Builds, checks and tests Crossover: `cargo xtask test`, `cargo xtask long NAME`.
 
 mod long;
+mod pilots;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,9 @@ const USAGE: &str =
     "usage: cargo xtask test         checks and tests everything; installs what that needs
        cargo xtask long NAME    what takes too long for CI:
            kill    kills runs at random moments and compares what follows (20 rounds)
-           peer    training speed and memory beside the PyTorch peer in ../shared/peers";
+           peer    training speed and memory beside the PyTorch peer in ../shared/peers
+           pilots [TABLE]
+                   the races of docs/pilots.md, hours in all; finished ones are kept in runs/pilots";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,6 +25,8 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["long", "kill"] => long::kill(),
         ["long", "peer"] => long::peer(),
+        ["long", "pilots"] => pilots::run(None),
+        ["long", "pilots", table] => pilots::run(Some(table)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

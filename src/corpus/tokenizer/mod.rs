@@ -306,6 +306,16 @@ impl Tokenizer {
         Ok(ids)
     }
 
+    /// The ids of one piece of a document, which [`piece_length`] has cut.
+    ///
+    /// # Errors
+    /// Those of [`Tokenizer::encode_bytes`]; places are counted from the piece's beginning.
+    pub fn encode_one_piece(&self, piece: &[u8]) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        self.encode_piece(piece, &mut Done::default(), &mut ids)?;
+        Ok(ids)
+    }
+
     /// Encodes a document that arrives in chunks, in little memory.
     pub fn encoder(&self) -> Encoder<'_> {
         Encoder::new(self)

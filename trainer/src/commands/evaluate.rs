@@ -1,7 +1,7 @@
 //! `evaluate`: a checkpoint's likelihood of a text, with its standard error.
 
 use anyhow::Result;
-use crossover::corpus::{Tokenizer, Windows};
+use crossover::corpus::{Tokenizer, Windows, encode_documents};
 use crossover::error::Error;
 use crossover::evaluate::{Mean, k_order_bound, left_to_right_nats, nats, windows_at_once};
 use crossover::lab::{Estimate, load_checkpoint};
@@ -116,15 +116,14 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     print_text(&text(&measured))
 }
 
-/// The text's tokens. Generated sources have no line breaks in their vocabulary, but files of grids or symbols do.
+/// The text's tokens, its documents ended as they were in training. Generated sources have no line breaks in their
+/// vocabulary, but files of grids or symbols do.
 fn tokens(path: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, Error> {
     let mut bytes = platform::read_file(path)?;
     if tokenizer.is_generated() {
         bytes.retain(|byte| !matches!(byte, b'\n' | b'\r'));
     }
-    tokenizer
-        .encode_bytes(&bytes)
-        .map_err(|error| error.about(&format!("`{path}`")))
+    encode_documents(tokenizer, &bytes).map_err(|error| error.about(&format!("`{path}`")))
 }
 
 fn text(measured: &Measured) -> String {

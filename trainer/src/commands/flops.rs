@@ -1,7 +1,8 @@
 //! `flops`: what a model costs in training and in generation.
 
 use anyhow::Result;
-use crossover::error::{Error, nearest};
+use crossover::corpus::Corpus;
+use crossover::error::Error;
 use crossover::laws::flops;
 use crossover::model::{ModelConfig, Shape};
 use crossover::train::RunConfig;
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use crate::arguments::FlopsArguments;
 use crate::commands::{print_json, print_text};
+use crate::presets::{self, Preset};
 use crate::{numbers, settings};
 
 /// The paper's models: `science.md` 4 names the configuration files they come from. The 8B shape is our choice of a
@@ -51,6 +53,9 @@ const PRESETS: [(&str, PresetShape); 3] = [
         },
     ),
 ];
+
+/// Token ids of an English text by character, MASK included: what Shakespeare's plays have.
+const ENGLISH_CHARACTERS: usize = 66;
 
 struct PresetShape {
     hidden: usize,
@@ -115,20 +120,13 @@ fn shape(arguments: &FlopsArguments) -> Result<(Shape, usize), Error> {
     Ok((model.resolve(vocab)?, length))
 }
 
-type Preset = (ModelConfig, Option<usize>, Option<usize>);
+/// A model's configuration, and its vocabulary and window where they are known.
+type Known = (ModelConfig, Option<usize>, Option<usize>);
 
-fn preset(name: &str) -> Result<Preset, Error> {
-    let (_, preset) = PRESETS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .ok_or_else(|| {
-            let names = PRESETS.map(|(name, _)| name);
-            let error = Error::input(format!("there is no preset `{name}`"));
-            match nearest(name, names) {
-                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-                None => error.with_hint(format!("one of {}", names.join(", "))),
-            }
-        })?;
+fn preset(name: &str) -> Result<Known, Error> {
+    let Some((_, preset)) = PRESETS.iter().find(|(known, _)| *known == name) else {
+        return race_preset(presets::find(name, &PRESETS.map(|(name, _)| name))?);
+    };
     let model = ModelConfig {
         hidden_size: preset.hidden,
         intermediate_size: Some(preset.feed_forward),
@@ -138,6 +136,22 @@ fn preset(name: &str) -> Result<Preset, Error> {
         ..ModelConfig::default()
     };
     Ok((model, Some(preset.vocab), Some(preset.length)))
+}
+
+/// A preset of `race`: its own text tells the vocabulary; where the reader brings the text, it is that of English.
+fn race_preset(preset: &Preset) -> Result<Known, Error> {
+    let config = preset.config()?;
+    if !preset.needs_text()? {
+        let corpus = Corpus::load(&config.corpus, config.seed)?;
+        let vocab = corpus.tokenizer.vocab_size();
+        return Ok((config.model, Some(vocab), Some(corpus.length())));
+    }
+    let tokenizer = config.corpus.tokenizer.as_deref().unwrap_or_default();
+    let learnt = tokenizer.strip_prefix("bpe:");
+    let learnt = learnt.and_then(|count| count.parse::<usize>().ok());
+    // Beside the learnt ids there are the end of a text and MASK.
+    let vocab = learnt.map_or(ENGLISH_CHARACTERS, |count| count + 2);
+    Ok((config.model, Some(vocab), config.corpus.length))
 }
 
 fn text(counted: &Flops) -> String {

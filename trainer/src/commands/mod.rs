@@ -8,6 +8,7 @@ pub mod flops;
 pub mod report;
 pub mod run;
 pub mod sample;
+pub mod seeds;
 pub mod tokenizer;
 
 use std::io::Write;

@@ -2,13 +2,12 @@
 
 use std::fmt::Write;
 
-use crossover::objective::Objective;
 use crossover::train::Metrics;
 
 use super::escape;
 use super::history::{Curve, Evaluation, History};
 use super::scale::{self, Range};
-use super::theme::racer;
+use super::theme::Racer;
 use crate::numbers;
 
 /// What a loss is drawn against.
@@ -75,7 +74,7 @@ impl Axis {
     }
 }
 
-/// A crossover to mark on diffusion's curve.
+/// A crossover to mark on the curve of AR's opponent.
 #[derive(Debug, Clone, Copy)]
 pub struct Crossing {
     /// "curve" or "envelope".
@@ -96,6 +95,8 @@ pub struct Plot<'a> {
     pub floor: Option<f64>,
     /// The crossovers found.
     pub crossings: Vec<Crossing>,
+    /// The runs of which `history` is the mean, drawn thinly; empty where it is a run itself.
+    pub seeds: Vec<&'a History>,
 }
 
 /// The two drawings of every chart.
@@ -151,7 +152,7 @@ impl Plot<'_> {
                     .evaluations()
                     .map(|evaluation| evaluation.nats)
                     .max_by(f64::total_cmp)?;
-                let name = racer(curve.objective).name;
+                let name = curve.look().short;
                 (highest > self.range.high)
                     .then(|| format!("{name} reaches {}", numbers::loss(highest)))
             })
@@ -179,14 +180,14 @@ impl Plot<'_> {
     }
 
     fn drawing(&self, axis: Axis, size: Size) -> String {
-        let (width, height, right, label) = match size {
-            Size::Wide => (1040.0, 440.0, 1040.0 - 148.0, "wide"),
-            Size::Narrow => (358.0, 320.0, 358.0 - 84.0, "narrow"),
+        let (width, height, label) = match size {
+            Size::Wide => (1040.0, 440.0, "wide"),
+            Size::Narrow => (358.0, 320.0, "narrow"),
         };
-        let furthest = self
-            .history
-            .curves()
-            .iter()
+        let right = width - self.label_room(size);
+        let furthest = std::iter::once(self.history)
+            .chain(self.seeds.iter().copied())
+            .flat_map(History::curves)
             .filter_map(|curve| curve.steps.last())
             .map(|last| axis.value(last))
             .fold(0.0, f64::max);
@@ -222,6 +223,9 @@ impl Plot<'_> {
         for curve in self.history.curves() {
             svg.push_str(&training(&frame, curve));
         }
+        for curve in self.seeds.iter().flat_map(|seed| seed.curves()) {
+            svg.push_str(&thin(&frame, curve));
+        }
         svg.push_str(&self.levels(&frame));
         for curve in self.history.curves() {
             svg.push_str(&self.bands(&frame, curve));
@@ -236,6 +240,21 @@ impl Plot<'_> {
         svg
     }
 
+    /// Room right of the lines for the longest of their names, in SVG units.
+    fn label_room(&self, size: Size) -> f64 {
+        let names = self.history.curves().iter().map(|curve| curve.look().short);
+        let longest = names
+            .map(|name| name.chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(9);
+        // A mark before the name and, where there is room for it, a value behind it.
+        match size {
+            Size::Wide => 12.0 + 8.0 * (longest + 8) as f64,
+            Size::Narrow => 12.0 + 7.4 * (longest + 2) as f64,
+        }
+    }
+
     /// The chart in words, for those who can't see it.
     fn description(&self, axis: Axis) -> String {
         let mut text = format!("Nats per token against {}.", axis.title());
@@ -244,8 +263,8 @@ impl Plot<'_> {
                 let _ = write!(
                     text,
                     " {} ({}) is lowest at {} with {} and ends at {}.",
-                    racer(curve.objective).name,
-                    racer(curve.objective).kind,
+                    curve.look().name,
+                    curve.kind(),
                     axis.label(axis.value(best.at)),
                     numbers::loss(best.nats),
                     numbers::loss(last.nats)
@@ -286,7 +305,7 @@ impl Plot<'_> {
 
     /// Shades of one and two standard errors around the evaluations.
     fn bands(&self, frame: &Frame, curve: &Curve) -> String {
-        let class = racer(curve.objective).class;
+        let class = curve.look().class;
         let mut svg = String::new();
         for stretch in self.stretches(curve) {
             let edge = |evaluation: &Evaluation<'_>, errors: f64| {
@@ -311,17 +330,14 @@ impl Plot<'_> {
     }
 
     fn validation(&self, frame: &Frame, curve: &Curve) -> String {
-        let look = racer(curve.objective);
+        let look = curve.look();
         let mut svg = String::new();
         for stretch in self.stretches(curve) {
             let line: Vec<_> = stretch
                 .iter()
                 .map(|evaluation| (frame.x(evaluation.at), frame.y(evaluation.nats)))
                 .collect();
-            let dash = look
-                .dash
-                .map(|dash| format!(" stroke-dasharray=\"{dash}\""))
-                .unwrap_or_default();
+            let dash = dash(look);
             let _ = write!(
                 svg,
                 "<path class=\"validation {}\"{dash} d=\"{}\"/>",
@@ -342,30 +358,15 @@ impl Plot<'_> {
             let (x, y) = (frame.x(evaluation.at), frame.y(evaluation.nats));
             let class = if is_best { "mark best" } else { "mark" };
             let half = if is_best { 5.0 } else { 3.0 };
-            let shape = match curve.objective {
-                Objective::Autoregressive => {
-                    format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{half}\"")
-                }
-                Objective::Masked | Objective::Block | Objective::Dual => format!(
-                    "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{}\" height=\"{}\"",
-                    x - half,
-                    y - half,
-                    2.0 * half,
-                    2.0 * half
-                ),
-            };
             let _ = write!(
                 svg,
-                "{shape} class=\"{class} {}\"><title>{}, step {}, epoch {}: {}</title></{}>",
+                "<path class=\"{class} {}\" d=\"{}\"><title>{}, step {}, epoch {}: {}</title></path>",
                 look.class,
+                look.outline(x, y, half),
                 look.name,
                 evaluation.at.step,
                 numbers::short(evaluation.at.epoch),
                 numbers::measured(evaluation.nats, evaluation.se),
-                match curve.objective {
-                    Objective::Autoregressive => "circle",
-                    Objective::Masked | Objective::Block | Objective::Dual => "rect",
-                }
             );
         }
         svg
@@ -396,7 +397,7 @@ impl Plot<'_> {
 
     fn best_of_ar(&self) -> Option<(Evaluation<'_>, &'static str)> {
         let (ar, _) = self.history.race()?;
-        Some((ar.best()?, racer(ar.objective).class))
+        Some((ar.best()?, ar.look().class))
     }
 
     fn marks(&self, frame: &Frame) -> String {
@@ -453,7 +454,7 @@ impl Plot<'_> {
         let mut labels: Vec<(f64, &str, String)> = Vec::new();
         for curve in self.history.curves() {
             let Some(last) = curve.last() else { continue };
-            let look = racer(curve.objective);
+            let look = curve.look();
             let cut = if last.nats > self.range.high {
                 " ↑"
             } else {
@@ -467,7 +468,7 @@ impl Plot<'_> {
             labels.push((
                 frame.y(last.nats),
                 look.class,
-                format!("{} {}{value}{cut}", look.mark, look.name),
+                format!("{} {}{value}{cut}", look.mark, look.short),
             ));
         }
         if let Some((best, class)) = self.best_of_ar() {
@@ -561,7 +562,7 @@ fn training(frame: &Frame, curve: &Curve) -> String {
         Size::Wide => 1_000,
         Size::Narrow => 300,
     };
-    let class = racer(curve.objective).class;
+    let class = curve.look().class;
     let stretches: Vec<&[Metrics]> = curve
         .steps
         .split(|step| step.train_nats.is_none())
@@ -585,6 +586,28 @@ fn training(frame: &Frame, curve: &Curve) -> String {
         .collect()
 }
 
+/// One seed's evaluations, behind the mean of all.
+fn thin(frame: &Frame, curve: &Curve) -> String {
+    let look = curve.look();
+    let line: Vec<_> = curve
+        .evaluations()
+        .map(|evaluation| (frame.x(evaluation.at), frame.y(evaluation.nats)))
+        .collect();
+    format!(
+        "<path class=\"seed {}\"{} d=\"{}\"/>",
+        look.class,
+        dash(look),
+        path(&scale::thinned(&line, 300))
+    )
+}
+
+/// A line's dash as an attribute.
+pub fn dash(look: &Racer) -> String {
+    look.dash
+        .map(|dash| format!(" stroke-dasharray=\"{dash}\""))
+        .unwrap_or_default()
+}
+
 fn path(points: &[(f64, f64)]) -> String {
     let mut text = String::with_capacity(points.len() * 12);
     for (index, (x, y)) in points.iter().enumerate() {
@@ -597,6 +620,8 @@ fn path(points: &[(f64, f64)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crossover::objective::Objective;
+
     use super::super::history::tests::{line, race};
     use super::*;
 
@@ -611,6 +636,7 @@ mod tests {
             range: scale::losses(&history, None),
             floor: None,
             crossings: Vec::new(),
+            seeds: Vec::new(),
         };
         let lengths = |objective| -> Vec<usize> {
             let curve = history.curve(objective).expect("raced");

@@ -1,7 +1,10 @@
-//! A run's metrics, sorted into one curve for each model.
+//! A run's metrics, sorted into one curve for each likelihood of each model.
 
-use crossover::objective::Objective;
+use crossover::objective::{Likelihood, Objective};
 use crossover::train::Metrics;
+
+use super::theme::{self, Racer};
+use crate::seeds::Spread;
 
 /// All curves of a run, in the order their models train.
 #[derive(Debug, Clone, Default)]
@@ -9,11 +12,13 @@ pub struct History {
     curves: Vec<Curve>,
 }
 
-/// One model's steps.
+/// One model's steps, by one of its likelihoods.
 #[derive(Debug, Clone)]
 pub struct Curve {
     /// Whose.
     pub objective: Objective,
+    /// By which likelihood.
+    pub likelihood: Likelihood,
     /// Every step's line, steps rising.
     pub steps: Vec<Metrics>,
 }
@@ -32,13 +37,13 @@ pub struct Evaluation<'a> {
 impl History {
     /// Adds a step. A step that repeats an earlier one (a run resumed from a checkpoint) replaces what came after it.
     pub fn push(&mut self, metrics: Metrics) {
-        let known = self
-            .curves
-            .iter()
-            .position(|curve| curve.objective == metrics.objective);
+        let known = self.curves.iter().position(|curve| {
+            (curve.objective, curve.likelihood) == (metrics.objective, metrics.likelihood)
+        });
         let index = known.unwrap_or_else(|| {
             self.curves.push(Curve {
                 objective: metrics.objective,
+                likelihood: metrics.likelihood,
                 steps: Vec::new(),
             });
             self.curves.len() - 1
@@ -50,23 +55,70 @@ impl History {
         steps.push(metrics);
     }
 
+    /// The mean of several runs: each model's validation loss at the steps where every run measured it, with its
+    /// standard error over runs. It has no training loss.
+    pub fn mean(runs: &[&Self]) -> Self {
+        let Some((first, others)) = runs.split_first() else {
+            return Self::default();
+        };
+        let mut mean = Self::default();
+        for curve in &first.curves {
+            for evaluation in curve.evaluations() {
+                let same = |run: &&Self| {
+                    let curve = run.line(curve.objective, curve.likelihood)?;
+                    let step = evaluation.at.step;
+                    curve
+                        .evaluations()
+                        .find(|other| other.at.step == step)
+                        .map(|other| (other.nats, other.at.seconds))
+                };
+                let own = (evaluation.nats, evaluation.at.seconds);
+                let Some(measured) = std::iter::once(Some(own))
+                    .chain(others.iter().map(same))
+                    .collect::<Option<Vec<_>>>()
+                else {
+                    continue;
+                };
+                let (nats, seconds): (Vec<f64>, Vec<f64>) = measured.into_iter().unzip();
+                let (nats, seconds) = (Spread::over(&nats), Spread::over(&seconds));
+                mean.push(Metrics {
+                    train_nats: None,
+                    val_nats: nats.map(|nats| nats.mean),
+                    val_se: nats.and_then(|nats| nats.se),
+                    seconds: seconds.map_or(0.0, |seconds| seconds.mean),
+                    ..evaluation.at.clone()
+                });
+            }
+        }
+        mean
+    }
+
     /// The curves.
     pub fn curves(&self) -> &[Curve] {
         &self.curves
     }
 
-    /// One model's curve.
-    pub fn curve(&self, objective: Objective) -> Option<&Curve> {
+    /// A model's curve by one of its likelihoods.
+    pub fn line(&self, objective: Objective, likelihood: Likelihood) -> Option<&Curve> {
         self.curves
             .iter()
-            .find(|curve| curve.objective == objective)
+            .find(|curve| (curve.objective, curve.likelihood) == (objective, likelihood))
     }
 
-    /// The exact curve and the bounded one, when the run has both.
+    /// A model's curve; a dual model's is that of its bound.
+    pub fn curve(&self, objective: Objective) -> Option<&Curve> {
+        self.line(objective, *objective.likelihoods().last()?)
+    }
+
+    /// AR's curve and its opponent's, when the run has both.
     pub fn race(&self) -> Option<(&Curve, &Curve)> {
+        let second = self
+            .curves
+            .iter()
+            .find(|curve| curve.objective != Objective::Autoregressive)?;
         Some((
             self.curve(Objective::Autoregressive)?,
-            self.curve(Objective::Masked)?,
+            self.curve(second.objective)?,
         ))
     }
 
@@ -102,6 +154,16 @@ impl History {
 }
 
 impl Curve {
+    /// How it looks.
+    pub fn look(&self) -> &'static Racer {
+        theme::line(self.objective, self.likelihood)
+    }
+
+    /// What its losses are.
+    pub fn kind(&self) -> &'static str {
+        self.steps.last().map_or("", |last| theme::kind(last.bound))
+    }
+
     /// The steps after which validation was measured.
     pub fn evaluations(&self) -> impl Iterator<Item = Evaluation<'_>> {
         self.steps.iter().filter_map(|at| {
@@ -163,6 +225,62 @@ pub(crate) mod tests {
             }
         }
         history
+    }
+
+    /// A race against a dual model, whose second likelihood is the bound.
+    pub fn dual_race() -> History {
+        let mut history = race(&[0.9, 0.6, 0.8], &[]);
+        for (step, exact, bound) in [(25, 1.0, 1.2), (50, 0.7, 1.0), (75, 0.55, 0.9)] {
+            let exact = line(Objective::Dual, step, Some(exact));
+            let bound = Metrics {
+                likelihood: Likelihood::Masked,
+                bound: Bound::Elbo,
+                val_nats: Some(bound),
+                ..exact.clone()
+            };
+            history.push(Metrics {
+                bound: Bound::Exact,
+                ..exact
+            });
+            history.push(bound);
+        }
+        history
+    }
+
+    #[test]
+    fn a_dual_model_has_two_curves_and_races_with_its_bound() {
+        let history = dual_race();
+        assert_eq!(history.curves().len(), 3);
+        let (ar, rival) = history.race().expect("both models");
+        assert_eq!(ar.objective, Objective::Autoregressive);
+        assert_eq!(
+            (rival.objective, rival.likelihood),
+            (Objective::Dual, Likelihood::Masked)
+        );
+        assert_eq!(rival.best().map(|best| best.nats), Some(0.9));
+        assert_eq!(history.step(), 75);
+    }
+
+    #[test]
+    fn a_mean_is_over_the_steps_that_every_run_measured() {
+        let runs = [
+            race(&[1.0, 0.8], &[1.2]),
+            race(&[0.9, 0.6, 0.5], &[1.0, 0.9]),
+        ];
+        let mean = History::mean(&runs.iter().collect::<Vec<_>>());
+        let ar = mean.curve(Objective::Autoregressive).expect("raced");
+        let losses: Vec<_> = ar
+            .evaluations()
+            .map(|evaluation| (evaluation.at.step, evaluation.nats))
+            .collect();
+        assert_eq!(losses, [(25, 0.95), (50, 0.7)]);
+        let se = ar.last().and_then(|last| last.se).expect("two runs");
+        // 0.8 and 0.6 deviate by 0.1 each: √(0.02 / 1) over √2.
+        assert!((se - 0.1).abs() < 1e-12);
+        assert_eq!(
+            mean.curve(Objective::Masked).map(|curve| curve.steps.len()),
+            Some(1)
+        );
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! The report: one self-contained page for a run directory, finished or not.
+//! The report: one self-contained page for a run directory, finished or not, and one for the runs of several seeds.
 //!
 //! [`Run`] is what the directory's files say; [`render`] turns it into HTML without touching anything else;
-//! [`write`] does both and puts `report.html` beside the files.
+//! [`write`] does both and puts `report.html` beside the files. [`seeds`] does so for the folder around several runs.
 
 mod chart;
 pub mod history;
 mod page;
 mod samples;
 pub mod scale;
+mod seeds;
 mod tables;
 pub mod theme;
 pub mod verdict;
@@ -22,7 +23,9 @@ use crossover::error::Error;
 use crossover::lab::{Event, Outcome, RaceResult, SampleText, Started};
 use crossover::train::{Metrics, RunConfig};
 
+use crate::seeds::{Series, run_folder};
 use history::History;
+use seeds::Seeds;
 
 /// Everything a run directory says about its run.
 #[derive(Debug, Clone)]
@@ -162,12 +165,33 @@ pub fn render(run: &Run) -> String {
     page::page(run)
 }
 
-/// Writes `report.html` into a run directory, and says where.
+/// Writes `report.html` into a run directory, or into a folder of several seeds and into each of their runs, and says
+/// where.
 ///
 /// # Errors
 /// When the directory's files can't be read or the report can't be written.
 pub fn write(folder: &Path) -> anyhow::Result<PathBuf> {
-    let html = render(&Run::read(folder)?);
+    let Some(series) = Series::read(folder)? else {
+        return put(folder, &render(&Run::read(folder)?));
+    };
+    let seeds = Seeds::read(folder, &series)?;
+    for (seed, run) in &seeds.runs {
+        if let Some(run) = run {
+            put(&run_folder(folder, *seed), &render(run))?;
+        }
+    }
+    put(folder, &seeds::page(&seeds))
+}
+
+/// Writes the report of several seeds alone, not that of their runs, and says where.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_together(folder: &Path, series: &Series) -> anyhow::Result<PathBuf> {
+    put(folder, &seeds::page(&Seeds::read(folder, series)?))
+}
+
+fn put(folder: &Path, html: &str) -> anyhow::Result<PathBuf> {
     let path = folder.join("report.html");
     // Renamed into place, so that a reader never meets half a page.
     let beside = folder.join(".report.html.new");

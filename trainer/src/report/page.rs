@@ -1,10 +1,12 @@
 //! The page: its order, its words, and the frame around charts, tables and samples.
 
 use crossover::lab::Outcome;
-use crossover::objective::Objective;
+use crossover::objective::{Bound, Objective};
+use crossover::train::RunConfig;
 
-use super::chart::{Axis, Crossing, Plot};
-use super::theme::racer;
+use super::chart::{self, Axis, Crossing, Plot};
+use super::history::Curve;
+use super::theme::{Racer, racer};
 use super::{Run, escape, samples, scale, tables, theme, verdict};
 use crate::numbers;
 
@@ -19,53 +21,61 @@ const PILOTS: &str = "Regularisation is what decides between the second and the 
 
 /// The whole page.
 pub fn page(run: &Run) -> String {
-    let headline = headline(run);
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
-         <style>\n{variables}{style}{tabs}</style>\n</head>\n<body>\n\
-         <header><p class=\"kicker\">Crossover · {what}</p><h1>{title}</h1><p class=\"sub\">{sub}</p></header>\n<main>\n",
-        title = escape(&headline),
-        variables = theme::variables(),
-        style = include_str!("style.css"),
-        tabs = tabs_style(),
-        what = if run.config.objectives.len() > 1 {
-            "race report"
-        } else {
-            "training report"
-        },
-        sub = escape(&setting(run)),
-    );
-    html.push_str(&part("Result", &(tables::result(run) + &reading(run))));
-    html.push_str(&part("Loss along the way", &charts(run)));
+    let mut body = part("Result", &(tables::result(run) + &reading(run)));
+    body.push_str(&part("Loss along the way", &charts(run)));
     if run.history.race().is_some() {
-        html.push_str(&part(
+        body.push_str(&part(
             "Which crossover, and what regularisation does",
             &crossovers(run),
         ));
     }
     let written = samples::samples(run);
     if !written.is_empty() {
-        html.push_str(&part("What they wrote", &written));
+        body.push_str(&part("What they wrote", &written));
     }
-    html.push_str(&part(
+    let parameters = run.started.as_ref().map(|started| started.parameters);
+    body.push_str(&part(
         "What, where, how",
-        &format!(
-            "<div class=\"columns\"><div>{}</div><div>{}</div></div>",
-            tables::configuration(run),
-            tables::provenance(run)
+        &columns(
+            &tables::configuration(&run.config, parameters, run.config.seed.to_string()),
+            &tables::provenance(run),
         ),
     ));
-    html.push_str(&part("Do it again", &again(run)));
-    html.push_str(&format!(
-        "</main>\n<footer>Made by crossover {}. This page loads nothing from anywhere.</footer>\n</body>\n</html>\n",
-        env!("CARGO_PKG_VERSION")
-    ));
-    html
+    body.push_str(&part("Do it again", &again(run)));
+    let what = if run.config.objectives.len() > 1 {
+        "race report"
+    } else {
+        "training report"
+    };
+    frame(what, &headline(run), &setting(run), &body)
 }
 
-fn part(title: &str, content: &str) -> String {
+/// A page around its parts.
+pub fn frame(what: &str, title: &str, sub: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>\n{variables}{style}{tabs}</style>\n</head>\n<body>\n\
+         <header><p class=\"kicker\">Crossover · {what}</p><h1>{title}</h1><p class=\"sub\">{sub}</p></header>\n<main>\n\
+         {body}</main>\n<footer>Made by crossover {version}. This page loads nothing from anywhere.</footer>\n</body>\n</html>\n",
+        what = escape(what),
+        title = escape(title),
+        sub = escape(sub),
+        variables = theme::style(),
+        style = include_str!("style.css"),
+        tabs = tabs_style(),
+        version = env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// Two things side by side where the page is wide enough.
+pub fn columns(left: &str, right: &str) -> String {
+    format!("<div class=\"columns\"><div>{left}</div><div>{right}</div></div>")
+}
+
+/// A section with its heading.
+pub fn part(title: &str, content: &str) -> String {
     format!(
         "<section class=\"part\"><h2>{}</h2>\n{content}</section>\n",
         escape(title)
@@ -82,7 +92,7 @@ fn headline(run: &Run) -> String {
                 "{}: {} nats/token on the test part ({}, from one seed).",
                 look.name,
                 numbers::measured(result.nats, Some(result.se)),
-                look.kind
+                theme::kind(result.bound)
             )
         }
         None => {
@@ -96,7 +106,7 @@ fn headline(run: &Run) -> String {
                 {
                     Some((curve, best)) => format!(
                         "{} is at {} nats/token on validation so far.",
-                        racer(curve.objective).name,
+                        curve.look().name,
                         numbers::measured(best.nats, best.se)
                     ),
                     None => "Nothing evaluated so far.".to_owned(),
@@ -153,15 +163,21 @@ fn setting(run: &Run) -> String {
 
 /// How to read the figures.
 fn reading(run: &Run) -> String {
-    let bound = run.history.curve(Objective::Masked).is_some();
     let mut text = String::from("<p class=\"small\">");
-    if bound && run.history.race().is_some() {
-        text.push_str(
-            "AR's loss is its exact negative log-likelihood (NLL). Diffusion's is an upper bound: its true loss is at or \
-             below it. So where the bound is below AR, diffusion is better; where it is above, diffusion may still be \
-             better than it looks. ",
-        );
-    } else if bound {
+    let bound = |curve: &Curve| curve.kind() == theme::kind(Bound::Elbo);
+    if let Some((_, rival)) = run.history.race() {
+        text.push_str("AR's loss is its exact negative log-likelihood (NLL). ");
+        let Racer {
+            subject, spoken, ..
+        } = racer(rival.objective);
+        text.push_str(&what_it_is(rival.objective, &run.config));
+        if bound(rival) {
+            text.push_str(&format!(
+                "{subject}'s loss is an upper bound: its true loss is at or below it. So where the bound is below AR, \
+                 {spoken} is better; where it is above, {spoken} may still be better than it looks. "
+            ));
+        }
+    } else if run.history.curves().last().is_some_and(bound) {
         text.push_str(
             "The loss is an upper bound: the true negative log-likelihood is at or below it. ",
         );
@@ -184,6 +200,25 @@ fn reading(run: &Run) -> String {
         ));
     }
     text
+}
+
+/// What those need to know who have only heard of masked diffusion.
+fn what_it_is(objective: Objective, config: &RunConfig) -> String {
+    match (objective, config.objective.block_size) {
+        (Objective::Block, Some(1)) => {
+            "Block diffusion with blocks of one token writes from left to right, and its loss is exact. ".to_owned()
+        }
+        (Objective::Block, Some(size)) => format!(
+            "Block diffusion writes blocks of {size} tokens from left to right, and inside a block by masked diffusion. "
+        ),
+        (Objective::Dual, _) => format!(
+            "The dual model is one model trained in two ways, {} % of each batch left to right and the rest by masked \
+             diffusion. So it has two losses, each measured as it was trained: an exact one, as AR, and a bound, which is \
+             what races here. ",
+            numbers::short(100.0 * config.objective.dual_fraction)
+        ),
+        _ => String::new(),
+    }
 }
 
 /// Shows the panel of the chosen axis; needs no script.
@@ -221,7 +256,15 @@ fn charts(run: &Run) -> String {
         range: scale::losses(&run.history, run.floor()),
         floor: run.floor(),
         crossings,
+        seeds: Vec::new(),
     };
+    let caption = "Thick lines with marks: validation, never smoothed; each line's largest mark is its best checkpoint. \
+        Shades: ±1 and ±2 standard errors. Thin pale lines: training batches.";
+    drawn(&plot, caption)
+}
+
+/// The charts with their legend, their caption and their numbers.
+pub fn drawn(plot: &Plot<'_>, caption: &str) -> String {
     let mut html = String::from(
         "<fieldset><legend class=\"small\">Nats per token (lower is better) against</legend>",
     );
@@ -232,7 +275,7 @@ fn charts(run: &Run) -> String {
             "<input type=\"radio\" name=\"axis\" id=\"axis-{id}\"{checked}><label for=\"axis-{id}\">{name}</label>"
         ));
     }
-    html.push_str(&key(&plot));
+    html.push_str(&key(plot));
     for axis in Axis::ALL {
         html.push_str(&format!(
             "<figure class=\"panel panel-{}\"><h3>{}</h3>{}</figure>\n",
@@ -242,10 +285,7 @@ fn charts(run: &Run) -> String {
         ));
     }
     html.push_str("</fieldset>");
-    let mut caption = String::from(
-        "Thick lines with marks: validation, never smoothed; each line's largest mark is its best checkpoint. Shades: \
-         ±1 and ±2 standard errors. Thin pale lines: training batches.",
-    );
+    let mut caption = caption.to_owned();
     if let Some(cut) = plot.cut() {
         caption.push(' ');
         caption.push_str(&cut);
@@ -253,7 +293,7 @@ fn charts(run: &Run) -> String {
     html.push_str(&format!("<p class=\"small\">{}</p>", escape(&caption)));
     html.push_str(&format!(
         "<details><summary>All evaluations as a table</summary>{}</details>",
-        tables::evaluations(run)
+        tables::evaluations(plot.history)
     ));
     html
 }
@@ -262,33 +302,46 @@ fn charts(run: &Run) -> String {
 fn key(plot: &Plot<'_>) -> String {
     let mut items = Vec::new();
     for curve in plot.history.curves() {
-        let look = racer(curve.objective);
-        let dash = look
-            .dash
-            .map(|dash| format!(" stroke-dasharray=\"{dash}\""))
-            .unwrap_or_default();
-        let mark = match curve.objective {
-            Objective::Autoregressive => format!(
-                "<circle class=\"mark {}\" cx=\"17\" cy=\"7\" r=\"4.5\"/>",
-                look.class
-            ),
-            Objective::Masked | Objective::Block | Objective::Dual => format!(
-                "<rect class=\"mark {}\" x=\"12.5\" y=\"2.5\" width=\"9\" height=\"9\"/>",
-                look.class
-            ),
-        };
+        let look = curve.look();
+        let dash = chart::dash(look);
         items.push((
             format!(
-                "<path class=\"validation {}\"{dash} d=\"M0 7H34\"/>{mark}",
-                look.class
+                "<path class=\"validation {0}\"{dash} d=\"M0 7H34\"/><path class=\"mark {0}\" d=\"{1}\"/>",
+                look.class,
+                look.outline(17.0, 7.0, 4.5)
             ),
-            format!("{}: {}", look.name, look.kind),
+            if plot.seeds.is_empty() {
+                format!("{}: {}", look.name, curve.kind())
+            } else {
+                format!("{}: {}, mean", look.name, curve.kind())
+            },
+        ));
+    }
+    if !plot.seeds.is_empty() {
+        items.push((
+            plot.history
+                .curves()
+                .iter()
+                .zip([4.0, 10.0])
+                .map(|(curve, y)| {
+                    format!(
+                        "<path class=\"seed {}\" d=\"M0 {y}H34\"/>",
+                        curve.look().class
+                    )
+                })
+                .collect(),
+            "each seed".to_owned(),
         ));
     }
     if plot.history.race().is_some() {
+        let best = if plot.seeds.is_empty() {
+            "AR's best, kept"
+        } else {
+            "AR's mean at its best, kept"
+        };
         items.push((
             "<path class=\"level ar\" d=\"M0 7H34\"/>".to_owned(),
-            "AR's best, kept".to_owned(),
+            best.to_owned(),
         ));
     }
     if plot.floor.is_some() {
@@ -305,7 +358,11 @@ fn key(plot: &Plot<'_>) -> String {
         };
         items.push((
             format!("<path class=\"{class}\" d=\"M17 0l7 7l-7 7l-7-7Z\"/>"),
-            format!("{} crossover", crossing.name),
+            if plot.seeds.is_empty() {
+                format!("{} crossover", crossing.name)
+            } else {
+                format!("{} crossover, mean epoch", crossing.name)
+            },
         ));
     }
     let items: String = items
@@ -335,6 +392,34 @@ fn crossovers(run: &Run) -> String {
             ),
         ),
     };
+    let mut list = three(&curve, &envelope);
+    if let Some(dual) = run.race().and_then(|race| race.dual_ar) {
+        list.push_str(&also_dual(&verdict::dual(&dual)));
+    }
+    let overfitted = overfitting(run).map_or_else(String::new, |text| {
+        format!(
+            "<div><h3>How far AR overfitted here</h3><p>{}</p></div>",
+            escape(&text)
+        )
+    });
+    format!(
+        "{list}<div class=\"columns\">{overfitted}\
+         <div><h3>What regularisation does</h3><p>{}</p><p>{}</p></div></div>",
+        escape(&regularisation(run)),
+        with_code(PILOTS)
+    )
+}
+
+/// What became of a dual model's other likelihood.
+pub fn also_dual(words: &str) -> String {
+    format!(
+        "<p class=\"also\"><b>The dual model as AR</b>: {}</p>",
+        escape(words)
+    )
+}
+
+/// What each crossover compares, and what became of it.
+pub fn three(curve: &str, envelope: &str) -> String {
     let list: String = [
         (
             "Curve crossover",
@@ -344,14 +429,14 @@ fn crossovers(run: &Run) -> String {
         ),
         (
             "Envelope crossover",
-            "Diffusion against the best AR of the whole run, as if AR had been stopped in time, by more than two paired \
+            "The bound against the best AR of the whole run, as if AR had been stopped in time, by more than two paired \
              standard errors. This is the headline.",
             envelope,
         ),
         (
             "Regularised envelope",
-            "Diffusion against the best AR of any regularisation tried. The strongest of the three.",
-            verdict::REGULARISED.to_owned(),
+            "The bound against the best AR of any regularisation tried. The strongest of the three.",
+            verdict::REGULARISED,
         ),
     ]
     .into_iter()
@@ -360,22 +445,11 @@ fn crossovers(run: &Run) -> String {
             "<div><dt>{}</dt><dd>{} <span class=\"here\"><b>Here:</b> {}</span></dd></div>",
             escape(name),
             escape(compares),
-            with_code(&here)
+            with_code(here)
         )
     })
     .collect();
-    let overfitted = overfitting(run).map_or_else(String::new, |text| {
-        format!(
-            "<div><h3>How far AR overfitted here</h3><p>{}</p></div>",
-            escape(&text)
-        )
-    });
-    format!(
-        "<dl class=\"three\">{list}</dl><div class=\"columns\">{overfitted}\
-         <div><h3>What regularisation does</h3><p>{}</p><p>{}</p></div></div>",
-        escape(&regularisation(run)),
-        with_code(PILOTS)
-    )
+    format!("<dl class=\"three\">{list}</dl>")
 }
 
 /// Text for HTML with its backticked words as code.
@@ -437,12 +511,10 @@ fn regularisation(run: &Run) -> String {
 
 /// How to repeat or continue the run.
 fn again(run: &Run) -> String {
-    let command = match run.config.objectives[..] {
-        [Objective::Autoregressive] => "train --objective ar",
-        [Objective::Masked] => "train --objective masked",
-        _ => "race",
+    let (resume, command) = match run.config.objectives[..] {
+        [only] => ("train", format!("train --objective {}", only.name())),
+        _ => ("race", "race".to_owned()),
     };
-    let resume = command.split(' ').next().unwrap_or(command);
     let folder = quoted(&run.folder);
     let config = quoted(&format!("{}/config.toml", run.folder));
     let lines = if run.outcome.is_some() {
@@ -463,7 +535,7 @@ fn again(run: &Run) -> String {
 }
 
 /// A path as one word for a shell.
-fn quoted(path: &str) -> String {
+pub fn quoted(path: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "/._-".contains(letter);
     if path.chars().all(plain) {
         path.to_owned()

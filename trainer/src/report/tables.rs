@@ -1,11 +1,15 @@
 //! The report's tables.
 
 use crossover::lab::{GridShare, Outcome, RaceResult, TrainResult};
-use crossover::objective::Objective;
+use crossover::objective::{Bound, Likelihood, Objective};
+use crossover::train::RunConfig;
 
-use super::theme::racer;
+use super::history::History;
+use super::seeds::Seeds;
+use super::theme::{self, Racer, line, racer};
 use super::{Run, escape};
 use crate::numbers;
+use crate::seeds::{Races, Spread, Trainings, run_name};
 
 /// A table whose first column names its rows. All cells are plain text.
 fn table(class: &str, caption: &str, head: &[&str], rows: &[Row]) -> String {
@@ -27,10 +31,11 @@ fn table(class: &str, caption: &str, head: &[&str], rows: &[Row]) -> String {
                 format!("<small>{}</small>", escape(&row.note))
             };
             let class = if row.main { " class=\"main\"" } else { "" };
-            format!(
-                "<tr{class}><th scope=\"row\">{}{note}</th>{cells}</tr>",
-                escape(&row.name)
-            )
+            let mut name = escape(&row.name);
+            if let Some(link) = &row.link {
+                name = format!("<a href=\"{}\">{name}</a>", escape(link));
+            }
+            format!("<tr{class}><th scope=\"row\">{name}{note}</th>{cells}</tr>")
         })
         .collect();
     let head = if head.is_empty() {
@@ -50,6 +55,8 @@ fn table(class: &str, caption: &str, head: &[&str], rows: &[Row]) -> String {
 
 struct Row {
     name: String,
+    /// Where the name leads.
+    link: Option<String>,
     /// What the name means, in a line below it.
     note: String,
     cells: Vec<String>,
@@ -59,6 +66,7 @@ struct Row {
 fn row(name: impl Into<String>, cells: Vec<String>) -> Row {
     Row {
         name: name.into(),
+        link: None,
         note: String::new(),
         cells,
         main: false,
@@ -89,6 +97,23 @@ pub fn result(run: &Run) -> String {
         None => unfinished(run),
     }
 }
+
+/// What the second model's loss is.
+fn second_kind(result: &RaceResult) -> String {
+    match result.block_size {
+        Some(1) => format!("{}, blocks of 1 token", theme::kind(Bound::Exact)),
+        Some(size) => format!("{}, blocks of {size} tokens", theme::kind(Bound::Elbo)),
+        None => theme::kind(Bound::Elbo).to_owned(),
+    }
+}
+
+/// A model's name where there is no article.
+fn bare(look: &Racer) -> &'static str {
+    look.spoken.strip_prefix("the ").unwrap_or(look.spoken)
+}
+
+/// What a dual model's other loss is.
+const AS_TRAINED: &str = "exact NLL, as it was trained";
 
 /// The columns of measured losses: how far above the floor, where there is one.
 fn measured(floor: Option<f64>) -> Vec<&'static str> {
@@ -140,6 +165,7 @@ fn raced(run: &Run, result: &RaceResult) -> String {
         floor: result.floor_nats,
     };
     let none = || "–".to_owned();
+    let look = racer(result.second);
     let mut rows = vec![
         units.row(
             "AR",
@@ -149,30 +175,36 @@ fn raced(run: &Run, result: &RaceResult) -> String {
             place(run, result.ar_best_step),
         ),
         units.row(
-            "Diffusion",
-            "upper bound",
+            look.name,
+            &second_kind(result),
             result.masked_best_nats,
             Some(result.masked_best_se),
             place(run, result.masked_best_step),
         ),
     ];
-    let mut paired = units.row(
-        "Difference",
-        "diffusion − AR, paired",
-        result.difference,
-        Some(result.difference_se),
-        none(),
-    );
-    paired.main = true;
-    // A difference has no floor to stand above.
-    if units.floor.is_some() {
-        paired.cells[3] = none();
+    let paired = |name: &str, who: &str, mean, se| {
+        let note = format!("{who} − AR, paired");
+        let mut row = units.row(name, &note, mean, Some(se), none());
+        // A difference has no floor to stand above.
+        if units.floor.is_some() {
+            row.cells[3] = none();
+        }
+        row
+    };
+    let who = bare(look);
+    let mut difference = paired("Difference", who, result.difference, result.difference_se);
+    difference.main = true;
+    rows.push(difference);
+    if let Some(dual) = result.dual_ar {
+        let name = line(Objective::Dual, Likelihood::Autoregressive).name;
+        rows.push(units.row(name, AS_TRAINED, dual.nats, Some(dual.se), none()));
+        let (mean, se) = (dual.difference, dual.difference_se);
+        rows.push(paired("Difference as AR", "dual as AR", mean, se));
     }
-    rows.push(paired);
     if let Some(exact) = result.masked_left_to_right {
-        let kind = "exact NLL, as if it were AR";
+        let kind = "exact NLL, a token at a time";
         rows.push(units.row(
-            "Diffusion, left to right",
+            &format!("{}, left to right", look.name),
             kind,
             exact.mean,
             Some(exact.se),
@@ -185,7 +217,7 @@ fn raced(run: &Run, result: &RaceResult) -> String {
             None => "tighter bound, random orders".to_owned(),
         };
         rows.push(units.row(
-            "Diffusion, several orders",
+            &format!("{}, several orders", look.name),
             &kind,
             tighter.mean,
             Some(tighter.se),
@@ -212,11 +244,15 @@ fn trained(run: &Run, result: &TrainResult) -> String {
     let look = racer(result.objective);
     let mut rows = vec![units.row(
         look.name,
-        look.kind,
+        theme::kind(result.bound),
         result.nats,
         Some(result.se),
         place(run, result.best_step),
     )];
+    if let Some(dual) = result.dual_ar {
+        let name = line(Objective::Dual, Likelihood::Autoregressive).name;
+        rows.push(units.row(name, AS_TRAINED, dual.mean, Some(dual.se), "–".to_owned()));
+    }
     if let Some(floor) = result.floor_nats {
         rows.push(units.row("Floor", FLOOR, floor, None, "–".to_owned()));
     }
@@ -234,7 +270,7 @@ fn unfinished(run: &Run) -> String {
         .iter()
         .filter_map(|curve| {
             let (best, last) = (curve.best()?, curve.last()?);
-            let look = racer(curve.objective);
+            let look = curve.look();
             Some(
                 row(
                     look.name,
@@ -244,7 +280,7 @@ fn unfinished(run: &Run) -> String {
                         numbers::measured(last.nats, last.se),
                     ],
                 )
-                .noted(look.kind),
+                .noted(curve.kind()),
             )
         })
         .collect();
@@ -302,16 +338,240 @@ fn place(run: &Run, step: u64) -> String {
     }
 }
 
+/// The figures of several seeds together.
+pub fn races(races: &Races) -> String {
+    let first = races.runs.first().map(|run| &run.result);
+    let characters = first.map_or(0.0, |result| result.characters_per_token);
+    let within = |se: Option<f64>| se.map_or_else(|| "–".to_owned(), numbers::error);
+    let figure = |name: &str, kind: &str, spread: Spread, se: Option<f64>| {
+        let scale = std::f64::consts::LN_2 * characters;
+        let bits = if characters > 0.0 {
+            numbers::measured(spread.mean / scale, spread.se.map(|se| se / scale))
+        } else {
+            "–".to_owned()
+        };
+        let cells = vec![
+            numbers::measured(spread.mean, spread.se),
+            spread
+                .deviation
+                .map_or_else(|| "–".to_owned(), numbers::error),
+            within(se),
+            bits,
+        ];
+        row(name, cells).noted(kind)
+    };
+    let look = racer(races.second());
+    let kind = first.map(second_kind).unwrap_or_default();
+    let mut rows = vec![
+        figure("AR", "exact NLL", races.ar, Some(races.ar_window_se)),
+        figure(look.name, &kind, races.masked, Some(races.masked_window_se)),
+    ];
+    let note = format!("{} − AR, paired", bare(look));
+    let mut difference = figure("Difference", &note, races.difference, Some(races.paired_se));
+    difference.main = true;
+    rows.push(difference);
+    if let Some(dual) = &races.dual {
+        let name = line(Objective::Dual, Likelihood::Autoregressive).name;
+        rows.push(figure(name, AS_TRAINED, dual.nats, Some(dual.window_se)));
+        let (note, se) = ("dual as AR − AR, paired", dual.paired_se);
+        rows.push(figure("Difference as AR", note, dual.difference, Some(se)));
+    }
+    let estimates = [
+        (
+            "left to right",
+            "exact NLL, a token at a time",
+            races.left_to_right,
+        ),
+        (
+            "several orders",
+            "tighter bound, random orders",
+            races.k_order,
+        ),
+    ];
+    for (name, kind, spread) in estimates {
+        let name = format!("{}, {name}", look.name);
+        rows.extend(spread.map(|(spread, se)| figure(&name, kind, spread, Some(se))));
+    }
+    if let Some(floor) = races.floor {
+        let exact = Spread {
+            mean: floor,
+            deviation: None,
+            se: None,
+        };
+        rows.push(figure("Floor", FLOOR, exact, None));
+    }
+    let head = [
+        "On the test part",
+        "mean ± SE over seeds",
+        "spread over seeds",
+        "SE within a seed",
+        "bits/character",
+    ];
+    table("figures", OVER_SEEDS, &head, &rows)
+}
+
+const OVER_SEEDS: &str = "Nats/token. With n seeds: the spread is the standard deviation √(Σ(x − mean)² / (n − 1)), the \
+    mean's standard error the spread over √n. The SE within a seed is over test windows, the difference's paired window \
+    by window, and is given as its mean over seeds.";
+
+/// How many of the grids that each seed's models wrote keep the rules.
+pub fn grids_over_seeds(races: &Races) -> String {
+    let shares = |run: &RaceResult| run.grids.clone().unwrap_or_default();
+    let objectives: Vec<Objective> = races
+        .runs
+        .first()
+        .map(|run| {
+            shares(&run.result)
+                .iter()
+                .map(|share| share.objective)
+                .collect()
+        })
+        .unwrap_or_default();
+    let rows: Vec<Row> = objectives
+        .into_iter()
+        .map(|objective| {
+            let found: Vec<GridShare> = races
+                .runs
+                .iter()
+                .flat_map(|run| shares(&run.result))
+                .filter(|share| share.objective == objective)
+                .collect();
+            let over = |pick: fn(&GridShare) -> f64| {
+                let values: Vec<f64> = found.iter().map(|share| 100.0 * pick(share)).collect();
+                match Spread::over(&values) {
+                    Some(Spread {
+                        mean, se: Some(se), ..
+                    }) => format!("{mean:.1} ± {se:.1} %"),
+                    Some(Spread { mean, .. }) => format!("{mean:.1} %"),
+                    None => "–".to_owned(),
+                }
+            };
+            let samples = found.iter().map(|share| share.samples).sum();
+            row(
+                racer(objective).name,
+                vec![
+                    numbers::grouped(samples),
+                    over(|share| share.valid.mean),
+                    over(|share| share.novel.mean),
+                ],
+            )
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = [
+        "Grids written",
+        "samples",
+        "keep every rule",
+        "and are not in the training data",
+    ];
+    format!(
+        "<h3>What they write</h3>{}",
+        table("figures", "Mean ± standard error over seeds.", &head, &rows)
+    )
+}
+
+/// The figure of several seeds of one model.
+pub fn trainings(trainings: &Trainings) -> String {
+    let (name, kind) = trainings.runs.first().map_or(("", ""), |run| {
+        (
+            racer(run.result.objective).name,
+            theme::kind(run.result.bound),
+        )
+    });
+    let nats = trainings.nats;
+    let mut rows = vec![
+        row(
+            name,
+            vec![
+                numbers::measured(nats.mean, nats.se),
+                nats.deviation
+                    .map_or_else(|| "–".to_owned(), numbers::error),
+                numbers::error(trainings.window_se),
+            ],
+        )
+        .noted(kind),
+    ];
+    if let Some(floor) = trainings.floor {
+        let none = || "–".to_owned();
+        rows.push(row("Floor", vec![numbers::loss(floor), none(), none()]).noted(FLOOR));
+    }
+    let head = [
+        "On the test part",
+        "mean ± SE over seeds",
+        "spread over seeds",
+        "SE within a seed",
+    ];
+    table("figures", OVER_SEEDS, &head, &rows)
+}
+
+/// A row for each seed, finished or not, with a way to its own report.
+pub fn each_seed(seeds: &Seeds) -> String {
+    let is_race = seeds.config.objectives.len() > 1;
+    let columns = if is_race { 5 } else { 2 };
+    let epoch = |epoch: Option<f64>| epoch.map_or_else(|| "none".to_owned(), numbers::short);
+    let rows: Vec<Row> = seeds
+        .runs
+        .iter()
+        .map(|(seed, run)| {
+            let mut cells = match run.as_ref().map(|run| (run, &run.outcome)) {
+                Some((_, Some(Outcome::Race(result)))) => vec![
+                    numbers::measured(result.ar_best_nats, Some(result.ar_best_se)),
+                    numbers::measured(result.masked_best_nats, Some(result.masked_best_se)),
+                    numbers::measured(result.difference, Some(result.difference_se)),
+                    epoch(result.curve_crossover_epoch),
+                    epoch(result.envelope_crossover_epoch),
+                ],
+                Some((run, Some(Outcome::Train(result)))) => vec![
+                    numbers::measured(result.nats, Some(result.se)),
+                    place(run, result.best_step),
+                ],
+                Some((run, None)) => {
+                    vec![format!("at step {}", numbers::grouped(run.history.step()))]
+                }
+                None => vec!["not begun".to_owned()],
+            };
+            cells.resize(columns, String::new());
+            let mut row = row(format!("Seed {seed}"), cells);
+            let is_finished = run.as_ref().is_some_and(|run| run.outcome.is_some());
+            row.link = is_finished.then(|| format!("{}/report.html", run_name(*seed)));
+            row
+        })
+        .collect();
+    let second = match seeds.config.objectives[..] {
+        [_, second] => format!("{}, {}", bare(racer(second)), theme::kind(Bound::Elbo)),
+        _ => String::new(),
+    };
+    let head: &[&str] = if is_race {
+        &[
+            "",
+            "AR, exact NLL",
+            second.as_str(),
+            "difference, paired",
+            "curve crossover",
+            "envelope crossover",
+        ]
+    } else {
+        &["", "nats/token", "best checkpoint"]
+    };
+    let caption = "Nats/token on the test part, ± one standard error over its windows; crossovers are epochs. Each name \
+        leads to that seed's own report.";
+    format!(
+        "<h3>Each seed</h3>{}",
+        table("figures", caption, head, &rows)
+    )
+}
+
 /// Every evaluation: the chart for those who prefer numbers.
-pub fn evaluations(run: &Run) -> String {
-    let history = &run.history;
+pub fn evaluations(history: &History) -> String {
     let mut head = vec!["step", "epoch", "tokens", "FLOPs"];
     let names: Vec<String> = history
         .curves()
         .iter()
         .map(|curve| {
-            let look = racer(curve.objective);
-            format!("{}, {}", look.name, look.kind)
+            let look = curve.look();
+            format!("{}, {}", look.name, curve.kind())
         })
         .collect();
     head.extend(names.iter().map(String::as_str));
@@ -348,14 +608,19 @@ pub fn evaluations(run: &Run) -> String {
 }
 
 /// What was trained, on what and how.
-pub fn configuration(run: &Run) -> String {
-    let config = &run.config;
+pub fn configuration(config: &RunConfig, parameters: Option<u64>, seeds: String) -> String {
     let (corpus, model, train) = (&config.corpus, &config.model, &config.train);
     let auto = || "automatic".to_owned();
     let tokens = |count: Option<u64>| count.map_or_else(auto, numbers::grouped);
     let mut list = vec![
         ("corpus", corpus.source.join(", ")),
-        ("tokenizer", corpus.tokenizer.clone()),
+        (
+            "tokenizer",
+            corpus
+                .tokenizer
+                .clone()
+                .unwrap_or_else(|| "the source's own symbols".to_owned()),
+        ),
         ("unique training tokens", tokens(corpus.unique)),
         (
             "held out",
@@ -389,15 +654,29 @@ pub fn configuration(run: &Run) -> String {
             ),
         ),
     ];
-    if let Some(started) = &run.started {
+    if let Some(parameters) = parameters {
         list.push((
             "parameters",
-            format!(
-                "{}, equal for every model",
-                numbers::grouped(started.parameters)
-            ),
+            format!("{}, equal for every model", numbers::grouped(parameters)),
         ));
     }
+    let only = |objective, text: String| {
+        if config.objectives.contains(&objective) {
+            text
+        } else {
+            String::new()
+        }
+    };
+    let size = config.objective.block_size;
+    let blocks = only(
+        Objective::Block,
+        size.map_or_else(auto, |size| format!("{size} tokens")),
+    );
+    let share = numbers::short(100.0 * config.objective.dual_fraction);
+    let dual = only(Objective::Dual, format!("{share} % left to right"));
+    let average = train.ema_decay.map_or_else(String::new, |decay| {
+        format!("decay {decay}: what is measured and kept")
+    });
     list.extend([
         (
             "learning rate",
@@ -412,7 +691,10 @@ pub fn configuration(run: &Run) -> String {
         ("dropout", model.dropout.to_string()),
         ("AR input mask", config.objective.input_mask.to_string()),
         ("diffusion estimator", serial(&config.objective.estimator)),
-        ("seed", config.seed.to_string()),
+        ("blocks", blocks),
+        ("dual batches", dual),
+        ("averaged weights", average),
+        ("seed", seeds),
         (
             "validation",
             format!(
@@ -429,6 +711,7 @@ pub fn configuration(run: &Run) -> String {
             ),
         ),
     ]);
+    list.retain(|(_, value)| !value.is_empty());
     facts("Configuration", list)
 }
 
@@ -464,16 +747,13 @@ pub fn provenance(run: &Run) -> String {
             format!("{}, evaluation included", numbers::duration(seconds)),
         ));
     }
-    for curve in run.history.curves() {
-        if let Some(last) = curve.steps.last() {
-            let name = match curve.objective {
-                Objective::Autoregressive => "AR trained for",
-                Objective::Masked | Objective::Block | Objective::Dual => "diffusion trained for",
-            };
+    for objective in &run.config.objectives {
+        let curve = run.history.curve(*objective);
+        if let Some(last) = curve.and_then(|curve| curve.steps.last()) {
             list.push((
-                name,
+                racer(*objective).name,
                 format!(
-                    "{}, {} FLOPs",
+                    "trained for {}, {} FLOPs",
                     numbers::duration(last.seconds),
                     numbers::flops(last.flops)
                 ),

@@ -1,6 +1,6 @@
 //! The page as a whole: finished, unfinished, one model, and hostile text.
 
-use crossover::lab::{Event, Outcome, SampleText, Started, TrainResult};
+use crossover::lab::{DualAr, Event, Outcome, SampleText, Started, TrainResult};
 use crossover::objective::{Bound, Objective};
 use crossover::train::RunConfig;
 
@@ -62,6 +62,40 @@ fn a_finished_race_says_what_it_found_and_loads_nothing() {
         assert!(!html.contains(outside), "the page has `{outside}`");
     }
     assert!(!html.contains("NaN"));
+}
+
+#[test]
+fn a_dual_opponent_is_drawn_and_judged_by_both_its_losses() {
+    let mut config = RunConfig {
+        objectives: vec![Objective::Autoregressive, Objective::Dual],
+        ..RunConfig::default()
+    };
+    config.objective.dual_fraction = 0.25;
+    let mut result = verdict::tests::won();
+    result.second = Objective::Dual;
+    result.dual_ar = Some(DualAr {
+        nats: 0.55,
+        se: 0.01,
+        difference: -0.042,
+        difference_se: 0.006,
+        envelope_crossover_epoch: None,
+    });
+    let events = [Event::Result(Box::new(Outcome::Race(result)))];
+    let html = render(&parsed(&config, &history::tests::dual_race(), &events));
+    for expected in [
+        "The dual model wins by 0.041",
+        "▼ Dual bound 0.900",
+        "◆ Dual as AR 0.550",
+        "Dual as AR: exact NLL",
+        "Dual: upper bound",
+        "0.550 ± 0.010",
+        "−0.042 ± 0.006",
+        "25 % of each batch left to right",
+        "<b>The dual model as AR</b>: its exact NLL is 0.042",
+    ] {
+        assert!(html.contains(expected), "no `{expected}`");
+    }
+    assert!(!html.contains("NaN") && !html.contains("Diffusion:"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The dashboard: title, progress, loss chart, verdict, and what the models wrote last.
 
 use crossover::lab::{Outcome, SampleText};
-use crossover::objective::Objective;
+use crossover::objective::{Bound, Likelihood, Objective};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -20,7 +20,7 @@ use crate::report::verdict;
 
 /// Columns left of the chart, for its ticks.
 const TICKS: u16 = 6;
-/// Columns right of the chart, for the lines' names.
+/// Columns right of the chart, for the lines' names, at least: AR's best and its value.
 const NAMES: u16 = 18;
 /// Rows below which samples are left out.
 const SAMPLES_FROM: u16 = 20;
@@ -63,11 +63,11 @@ impl Palette {
 /// Draws the dashboard.
 pub fn render(state: &State, palette: Palette, area: Rect, buffer: &mut Buffer) {
     let samples = if area.height >= SAMPLES_FROM { 7 } else { 0 };
-    let models = state.objectives().len().max(1) as u16;
+    let lines = state.lines().count().max(1) as u16;
     let [title, progress, losses, chart, verdict, texts] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
-        Constraint::Length(models),
+        Constraint::Length(lines),
         Constraint::Min(4),
         Constraint::Length(2),
         Constraint::Length(samples),
@@ -89,10 +89,14 @@ fn title_line(state: &State) -> Line<'static> {
         return Line::from("Crossover");
     };
     let model = &started.config.model;
+    let turn = match state.turn() {
+        Some(turn) => format!(" · {}", plain::turn(turn)),
+        None => String::new(),
+    };
     Line::from(vec![
         Span::styled("Crossover", Style::new().add_modifier(Modifier::BOLD)),
         Span::raw(format!(
-            " · {} · {}×{}, {} parameters · {}",
+            "{turn} · {} · {}×{}, {} parameters · {}",
             visible(&started.config.corpus.source.join(", ")),
             model.num_hidden_layers,
             model.hidden_size,
@@ -145,17 +149,21 @@ fn width(text: &str) -> u16 {
     u16::try_from(Span::raw(text).width()).unwrap_or(u16::MAX)
 }
 
-/// A line for each model: where it is, where it was best, and how fast it trains.
+/// A line for each likelihood of each model: where it is, where it was best, and how fast it trains.
 fn loss_lines(state: &State, palette: Palette) -> Vec<Line<'static>> {
+    let widest = state
+        .lines()
+        .map(|(objective, _)| racer(objective).name.chars().count());
+    let width = widest.max().unwrap_or(0).max(9);
     state
-        .objectives()
-        .iter()
-        .map(|objective| {
-            let look = racer(*objective);
-            let curve = state.history().curve(*objective);
+        .lines()
+        .map(|(objective, likelihood)| {
+            let (look, name) = (theme::line(objective, likelihood), racer(objective).name);
+            let curve = state.history().line(objective, likelihood);
             let trained = || curve?.steps.iter().rev().find_map(|step| step.train_nats);
-            let mut text = match objective {
-                Objective::Autoregressive => " exact".to_owned(),
+            let bound = curve.and_then(|curve| Some(curve.steps.last()?.bound));
+            let mut text = match (bound, likelihood) {
+                (Some(Bound::Exact), _) | (None, Likelihood::Autoregressive) => " exact".to_owned(),
                 _ => " bound".to_owned(),
             };
             match (
@@ -173,14 +181,14 @@ fn loss_lines(state: &State, palette: Palette) -> Vec<Line<'static>> {
                 }
                 (None, None) => text.push_str("  starting"),
             }
-            if let Some((_, speed)) = state.speeds().iter().find(|(of, _)| of == objective) {
+            if let Some((_, speed)) = state.speeds().iter().find(|(of, _)| *of == objective) {
                 text.push_str(&format!("  {} tokens/s", numbers::count(*speed)));
             }
             Line::from(vec![
                 Span::styled(
-                    format!("{} {:<9}", look.mark, look.name),
+                    format!("{} {name:<width$}", look.mark),
                     Style::new()
-                        .fg(palette.racer(*objective))
+                        .fg(palette.racer(objective))
                         .add_modifier(Modifier::BOLD),
                 ),
                 Span::raw(text),
@@ -218,10 +226,15 @@ impl Place {
 /// The loss chart: ticks on the left, names on the right, epochs below.
 fn loss_chart(state: &State, palette: Palette, area: Rect, buffer: &mut Buffer) {
     let [plot, below] = Layout::vertical([Constraint::Min(1), Constraint::Length(1)]).areas(area);
+    let longest = state
+        .lines()
+        .map(|(objective, likelihood)| width(theme::line(objective, likelihood).short));
+    // A mark before the name, a value behind it.
+    let room = longest.max().unwrap_or(0).saturating_add(9).max(NAMES);
     let [ticks, canvas, names] = Layout::horizontal([
         Constraint::Length(TICKS),
         Constraint::Min(10),
-        Constraint::Length(NAMES),
+        Constraint::Length(room),
     ])
     .areas(plot);
     let history = state.history();
@@ -266,7 +279,7 @@ fn loss_chart(state: &State, palette: Palette, area: Rect, buffer: &mut Buffer) 
     };
     // Marks go on top of all lines: they tell the models apart where colours don't.
     for curve in history.curves() {
-        let look = racer(curve.objective);
+        let look = curve.look();
         let style = Style::new().fg(palette.racer(curve.objective));
         for evaluation in curve.evaluations() {
             let column = place.column(evaluation.at.step as f64);
@@ -290,7 +303,7 @@ fn loss_chart(state: &State, palette: Palette, area: Rect, buffer: &mut Buffer) 
             names.x + 1,
             names.y + down as u16,
             text,
-            usize::from(NAMES - 1),
+            usize::from(room - 1),
             Style::new().fg(colour),
         );
     }
@@ -321,7 +334,7 @@ fn end_names(
     let mut names = Vec::new();
     for curve in state.history().curves() {
         let Some(last) = curve.last() else { continue };
-        let look = racer(curve.objective);
+        let look = curve.look();
         let cut = if last.nats > place.range.high {
             "↑"
         } else {
@@ -330,7 +343,7 @@ fn end_names(
         let value = numbers::loss(last.nats);
         names.push((
             last.nats,
-            format!("{} {} {value}{cut}", look.mark, look.name),
+            format!("{} {} {value}{cut}", look.mark, look.short),
             palette.racer(curve.objective),
         ));
     }
@@ -428,7 +441,7 @@ fn verdict_text(state: &State) -> String {
             return format!(
                 "Done: {} nats/token on the test part ({}).",
                 numbers::measured(result.nats, Some(result.se)),
-                racer(result.objective).kind
+                theme::kind(result.bound)
             );
         }
         None => {}
@@ -537,7 +550,12 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    use super::super::state::tests::{started, watched};
+    use super::super::state::Turn;
+    use crate::report::history::tests::dual_race;
+    use crossover::lab::Event;
+    use crossover::train::RunConfig;
+
+    use super::super::state::tests::{started, started_with, watched};
     use super::*;
 
     fn screen(state: &State, columns: u16, rows: u16) -> String {
@@ -574,6 +592,48 @@ mod tests {
         assert!(
             !screen.contains('\x1b'),
             "a sample reached the terminal's ear"
+        );
+    }
+
+    #[test]
+    fn a_dual_model_has_a_line_for_each_of_its_losses() {
+        let mut config = RunConfig {
+            objectives: vec![Objective::Autoregressive, Objective::Dual],
+            ..RunConfig::default()
+        };
+        config.train.steps = Some(100);
+        let mut state = State::default();
+        state.apply(&started_with(config, 0), 0.0);
+        let history = dual_race();
+        for metrics in history.curves().iter().flat_map(|curve| &curve.steps) {
+            state.apply(&Event::Metrics(metrics.clone()), 30.0);
+        }
+        assert_eq!(state.step(), 75);
+        let screen = screen(&state, 80, 23);
+        for expected in [
+            "● AR        exact  now 0.800",
+            "◆ Dual      exact  now 0.550",
+            "▼ Dual      bound  now 0.900",
+            "◆ Dual as AR 0.550",
+            "▼ Dual bound 0.900",
+            "Not yet: the dual model is 0.300 above AR's best so far.",
+        ] {
+            assert!(screen.contains(expected), "no `{expected}` in\n{screen}");
+        }
+    }
+
+    #[test]
+    fn one_of_several_seeds_says_which() {
+        let mut state = State::new(Some(Turn {
+            seed: 7,
+            number: 2,
+            of: 3,
+        }));
+        state.apply(&started(0), 0.0);
+        let screen = screen(&state, 80, 23);
+        assert!(
+            screen.contains("Crossover · seed 7 (2 of 3) · grids:latin-5"),
+            "{screen}"
         );
     }
 

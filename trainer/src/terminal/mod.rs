@@ -22,7 +22,8 @@ use ratatui::layout::Rect;
 use dashboard::Palette;
 use painter::Painter;
 use state::State;
-pub use summary::summary;
+pub use state::Turn;
+pub use summary::{seeds_summary, summary};
 
 /// Time between two drawings of the dashboard.
 const FRAME: Duration = Duration::from_millis(100);
@@ -73,8 +74,8 @@ enum Form {
 }
 
 impl View {
-    /// A view with nothing to show yet.
-    pub fn new(mode: Mode) -> Self {
+    /// A view with nothing to show yet; `turn` where it is one of several runs.
+    pub fn new(mode: Mode, turn: Option<Turn>) -> Self {
         let form = match mode {
             Mode::Plain => Form::Plain,
             Mode::Live => Form::Live {
@@ -84,7 +85,7 @@ impl View {
             },
         };
         Self {
-            state: State::default(),
+            state: State::new(turn),
             form,
             since: Instant::now(),
         }
@@ -100,7 +101,7 @@ impl View {
                 }
             }
             Form::Live { painter, drawn, .. } => {
-                if let Some(line) = plain::lasting(event) {
+                if let Some(line) = plain::lasting(&self.state, event) {
                     let _ = painter.above(&line);
                 }
                 // Steps come by the hundred; everything else is rare, and may be the last for a while.
@@ -112,7 +113,7 @@ impl View {
         }
     }
 
-    /// Leaves the last picture where it is, and gives the final table and verdicts for standard output; `None` when the
+    /// Leaves the last picture where it is (of one of several runs, a line), and gives the final table and verdicts for standard output; `None` when the
     /// run has no result.
     #[must_use]
     pub fn finish(mut self, report: Option<&Path>) -> Option<String> {
@@ -122,6 +123,11 @@ impl View {
     }
 
     fn draw(&mut self) {
+        // A finished run that is resumed never starts, and of one of several runs a line stays, which is above.
+        let is_over = self.state.turn().is_some() && self.state.outcome().is_some();
+        if self.state.started().is_none() || is_over {
+            return;
+        }
         let Form::Live {
             painter,
             palette,

@@ -1,9 +1,10 @@
 //! The run in plain lines: a start, the first losses at once, one line for each evaluation.
 
-use crossover::lab::Event;
+use crossover::lab::{Event, Outcome};
 use crossover::objective::Objective;
+use crossover::train::RunConfig;
 
-use super::state::State;
+use super::state::{State, Turn};
 use crate::numbers;
 use crate::report::theme::racer;
 
@@ -12,10 +13,11 @@ pub fn lines(state: &State, event: &Event) -> Vec<String> {
     match event {
         Event::Started(started) => {
             let config = &started.config;
-            let verb = if started.objectives.len() > 1 {
-                "Racing"
-            } else {
-                "Training"
+            let verb = match (started.objectives.len() > 1, state.turn()) {
+                (true, None) => "Racing".to_owned(),
+                (true, Some(of)) => format!("Racing, {}:", turn(of)),
+                (false, None) => "Training".to_owned(),
+                (false, Some(of)) => format!("Training, {}:", turn(of)),
             };
             let from = match started.step {
                 0 => String::new(),
@@ -23,7 +25,7 @@ pub fn lines(state: &State, event: &Event) -> Vec<String> {
             };
             vec![format!(
                 "{verb} {} on {}: {} steps of {} windows{from}, {} parameters, {}",
-                names(&started.objectives),
+                names(config),
                 config.corpus.source.join(", "),
                 numbers::grouped(started.steps),
                 config.train.batch,
@@ -40,27 +42,58 @@ pub fn lines(state: &State, event: &Event) -> Vec<String> {
             lines
         }
         Event::Progress { doing } => vec![doing.clone()],
-        _ => lasting(event).into_iter().collect(),
+        _ => lasting(state, event).into_iter().collect(),
     }
 }
 
 /// What should stay readable even where a dashboard is drawn over everything else.
-pub fn lasting(event: &Event) -> Option<String> {
+pub fn lasting(state: &State, event: &Event) -> Option<String> {
     match event {
         Event::Notice { message } => Some(message.clone()),
         Event::Stopped { step, .. } => {
             Some(format!("Stopped after step {}", numbers::grouped(*step)))
         }
+        Event::Result(outcome) => {
+            let line = |of| format!("Done, {}: {}", turn(of), figures(outcome));
+            state.turn().map(line)
+        }
         _ => None,
     }
 }
 
-fn names(objectives: &[Objective]) -> String {
-    let names: Vec<&str> = objectives
+/// Which of several runs.
+pub fn turn(turn: Turn) -> String {
+    format!("seed {} ({} of {})", turn.seed, turn.number, turn.of)
+}
+
+/// A result's figures in a line, for a run that others follow.
+fn figures(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Race(result) => format!(
+            "AR {}, {} {}, difference {}",
+            numbers::measured(result.ar_best_nats, Some(result.ar_best_se)),
+            racer(result.second).short,
+            numbers::measured(result.masked_best_nats, Some(result.masked_best_se)),
+            numbers::measured(result.difference, Some(result.difference_se))
+        ),
+        Outcome::Train(result) => format!(
+            "{} {}",
+            racer(result.objective).name,
+            numbers::measured(result.nats, Some(result.se))
+        ),
+    }
+}
+
+fn names(config: &RunConfig) -> String {
+    let names: Vec<String> = config
+        .objectives
         .iter()
-        .map(|objective| match objective {
-            Objective::Autoregressive => "AR",
-            Objective::Masked | Objective::Block | Objective::Dual => "masked diffusion",
+        .map(|objective| {
+            let name = racer(*objective).full;
+            match (objective, config.objective.block_size) {
+                (Objective::Block, Some(size)) => format!("{name} (blocks of {size})"),
+                _ => name.to_owned(),
+            }
         })
         .collect();
     names.join(" and ")
@@ -69,7 +102,7 @@ fn names(objectives: &[Objective]) -> String {
 /// The training losses of the first step, as soon as the last model's is known: the line that says "it works".
 fn first_losses(state: &State, newest: Objective) -> Option<String> {
     let curves = state.history().curves();
-    if curves.len() < state.objectives().len() {
+    if curves.len() < state.lines().count() {
         return None;
     }
     let mut losses = Vec::new();
@@ -77,7 +110,7 @@ fn first_losses(state: &State, newest: Objective) -> Option<String> {
         let mut measured = curve.steps.iter().filter_map(|step| step.train_nats);
         losses.push(format!(
             "{} {}",
-            racer(curve.objective).name,
+            curve.look().short,
             numbers::loss(measured.next()?)
         ));
         // Only the event that completed the line may write it.
@@ -94,7 +127,7 @@ fn first_losses(state: &State, newest: Objective) -> Option<String> {
 /// The evaluation line, when every model has been evaluated at a step.
 fn evaluation(state: &State, step: u64) -> Option<String> {
     let curves = state.history().curves();
-    if curves.len() < state.objectives().len() {
+    if curves.len() < state.lines().count() {
         return None;
     }
     let mut losses = Vec::new();
@@ -102,7 +135,7 @@ fn evaluation(state: &State, step: u64) -> Option<String> {
         let last = curve.last().filter(|last| last.at.step == step)?;
         losses.push(format!(
             "{} {}",
-            racer(curve.objective).name,
+            curve.look().short,
             numbers::measured(last.nats, last.se)
         ));
     }

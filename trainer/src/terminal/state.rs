@@ -1,16 +1,28 @@
 //! What a run's events add up to, without a clock or a screen.
 
 use crossover::lab::{Event, Outcome, SampleText, Started};
-use crossover::objective::Objective;
+use crossover::objective::{Likelihood, Objective};
 
 use crate::report::history::History;
 
 /// Weight of the newest step in a smoothed speed.
 const NEWEST: f64 = 0.1;
 
+/// Which of several runs that differ in their seed a view shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// Its seed.
+    pub seed: u64,
+    /// The how manieth it is, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
 /// Everything the views show.
 #[derive(Debug, Default)]
 pub struct State {
+    turn: Option<Turn>,
     started: Option<Started>,
     history: History,
     /// The newest text of each model.
@@ -25,6 +37,19 @@ pub struct State {
 }
 
 impl State {
+    /// The state of a run before its first event.
+    pub fn new(turn: Option<Turn>) -> Self {
+        Self {
+            turn,
+            ..Self::default()
+        }
+    }
+
+    /// Which of several runs this is.
+    pub fn turn(&self) -> Option<Turn> {
+        self.turn
+    }
+
     /// Takes an event that came `elapsed` seconds after the view was made.
     pub fn apply(&mut self, event: &Event, elapsed: f64) {
         self.now = elapsed;
@@ -99,10 +124,18 @@ impl State {
             .map_or(&[], |started| &started.objectives)
     }
 
+    /// What is drawn of the models: each of their likelihoods.
+    pub fn lines(&self) -> impl Iterator<Item = (Objective, Likelihood)> + '_ {
+        self.objectives().iter().flat_map(|objective| {
+            let likelihoods = objective.likelihoods().iter();
+            likelihoods.map(|likelihood| (*objective, *likelihood))
+        })
+    }
+
     /// Steps that every model has done.
     pub fn step(&self) -> u64 {
         let before = self.started.as_ref().map_or(0, |started| started.step);
-        let waiting = self.history.curves().len() < self.objectives().len();
+        let waiting = self.history.curves().len() < self.lines().count();
         if waiting {
             before
         } else {
@@ -124,14 +157,17 @@ impl State {
             .fold(0.0, f64::max)
     }
 
-    /// Seconds of training and evaluation still to come, at the pace of this session.
+    /// Seconds of training and evaluation still to come, at the pace of this session; the runs after this one included.
     pub fn time_left(&self) -> Option<f64> {
         let started = self.started.as_ref()?;
         let done = self
             .step()
             .checked_sub(started.step)
             .filter(|done| *done > 0)?;
-        let left = started.steps.saturating_sub(self.step());
+        let after = self
+            .turn
+            .map_or(0, |turn| turn.of.saturating_sub(turn.number));
+        let left = started.steps.saturating_sub(self.step()) + started.steps * after as u64;
         Some((self.now - self.began) / done as f64 * left as f64)
     }
 }
@@ -145,7 +181,11 @@ pub(crate) mod tests {
 
     /// The start of a race of 100 steps.
     pub fn started(step: u64) -> Event {
-        let config = RunConfig::default();
+        started_with(RunConfig::default(), step)
+    }
+
+    /// The start of another run of 100 steps.
+    pub fn started_with(config: RunConfig, step: u64) -> Event {
         Event::Started(Box::new(Started {
             objectives: config.objectives.clone(),
             config,
@@ -186,14 +226,24 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn time_left_counts_this_session_only() {
-        let mut state = State::default();
-        state.apply(&started(50), 10.0);
-        assert_eq!(state.time_left(), None);
-        for objective in [Objective::Autoregressive, Objective::Masked] {
-            state.apply(&Event::Metrics(line(objective, 60, None)), 30.0);
-        }
-        assert_eq!(state.step(), 60);
-        assert_eq!(state.time_left(), Some(80.0));
+    fn time_left_counts_this_session_and_the_seeds_to_come() {
+        let left = |turn| {
+            let mut state = State::new(turn);
+            state.apply(&started(50), 10.0);
+            assert_eq!(state.time_left(), None);
+            for objective in [Objective::Autoregressive, Objective::Masked] {
+                state.apply(&Event::Metrics(line(objective, 60, None)), 30.0);
+            }
+            assert_eq!(state.step(), 60);
+            state.time_left()
+        };
+        assert_eq!(left(None), Some(80.0));
+        // Two whole runs of 100 steps are still to come.
+        let turn = Turn {
+            seed: 7,
+            number: 1,
+            of: 3,
+        };
+        assert_eq!(left(Some(turn)), Some(480.0));
     }
 }

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use crossover::lab::{GridShare, Outcome, RaceResult, TrainResult};
+use crossover::objective::Bound;
 use crossover::train::RunConfig;
 
 use crate::numbers;
-use crate::report::theme::racer;
+use crate::report::theme::{self, racer};
 use crate::report::verdict;
+use crate::seeds::{Crossings, Races, Spread, Together, Trainings};
 
 /// Columns that every terminal has.
 const COLUMNS: usize = 80;
@@ -24,16 +26,135 @@ pub fn summary(outcome: &Outcome, config: &RunConfig, report: Option<&Path>) -> 
     format!("{}\n{words}{report}", aligned(&table))
 }
 
-/// Columns padded to their widest cell.
-fn aligned(table: &[[String; 4]]) -> String {
-    let width = |column: usize| {
-        table
-            .iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
+/// What several seeds came to, as plain text: a row for each, what they say together, and where the report is.
+pub fn seeds_summary(together: &Together, config: &RunConfig, report: &Path) -> String {
+    let (table, words) = match together {
+        Together::Race(races) => (aligned(&races_table(races)), races_words(races)),
+        Together::Train(trainings) => (
+            aligned(&trainings_table(trainings, config)),
+            trainings_words(trainings),
+        ),
     };
-    let widths = [width(0), width(1), width(2), width(3)];
+    format!("{table}\n{words}\nReport: {}\n", report.display())
+}
+
+fn races_table(races: &Races) -> Vec<[String; 6]> {
+    let second = format!(" {}", racer(races.second()).name.to_lowercase());
+    let titles = ["", " AR", &second, " difference", "curve", "envelope"];
+    let mut table = vec![titles.map(str::to_owned)];
+    for run in &races.runs {
+        let result = &run.result;
+        let figure = |nats, se| signed(numbers::measured(nats, Some(se)));
+        table.push([
+            format!("Seed {}", run.seed),
+            figure(result.ar_best_nats, result.ar_best_se),
+            figure(result.masked_best_nats, result.masked_best_se),
+            figure(result.difference, result.difference_se),
+            epoch(result.curve_crossover_epoch),
+            epoch(result.envelope_crossover_epoch),
+        ]);
+    }
+    let figures = [races.ar, races.masked, races.difference];
+    let of = races.runs.len();
+    let [ar, masked, difference] = figures.map(mean);
+    let (curve, envelope) = (crossed(&races.curve, of), crossed(&races.envelope, of));
+    table.push([
+        "Mean ± SE".to_owned(),
+        ar,
+        masked,
+        difference,
+        curve,
+        envelope,
+    ]);
+    let [ar, masked, difference] = figures.map(deviation);
+    let epochs = |crossings: &Crossings| {
+        let deviation = crossings.epoch.and_then(|epoch| epoch.deviation);
+        deviation.map_or_else(String::new, numbers::short)
+    };
+    let (curve, envelope) = (epochs(&races.curve), epochs(&races.envelope));
+    table.push(["Spread".to_owned(), ar, masked, difference, curve, envelope]);
+    let [ar, masked, difference] = [races.ar_window_se, races.masked_window_se, races.paired_se]
+        .map(|se| signed(numbers::error(se)));
+    let none = String::new;
+    table.push([
+        "SE within".to_owned(),
+        ar,
+        masked,
+        difference,
+        none(),
+        none(),
+    ]);
+    table
+}
+
+fn trainings_table(trainings: &Trainings, config: &RunConfig) -> Vec<[String; 3]> {
+    let titles = ["", " nats/token", "best checkpoint"];
+    let mut table = vec![titles.map(str::to_owned)];
+    for run in &trainings.runs {
+        table.push([
+            format!("Seed {}", run.seed),
+            signed(numbers::measured(run.result.nats, Some(run.result.se))),
+            place(run.result.best_step, config),
+        ]);
+    }
+    table.push(["Mean ± SE".to_owned(), mean(trainings.nats), String::new()]);
+    table.push([
+        "Spread".to_owned(),
+        deviation(trainings.nats),
+        String::new(),
+    ]);
+    table
+}
+
+fn mean(spread: Spread) -> String {
+    signed(numbers::measured(spread.mean, spread.se))
+}
+
+fn deviation(spread: Spread) -> String {
+    signed(spread.deviation.map_or_else(String::new, numbers::error))
+}
+
+fn epoch(epoch: Option<f64>) -> String {
+    epoch.map_or_else(|| "–".to_owned(), numbers::short)
+}
+
+/// A crossover's mean epoch, or how many seeds had one.
+fn crossed(crossings: &Crossings, of: usize) -> String {
+    match crossings.epoch {
+        Some(epoch) => numbers::short(epoch.mean),
+        None => format!("{} of {of}", crossings.count),
+    }
+}
+
+const OVER_SEEDS: &str = "Nats/token on the test part. The mean's ± is its standard error over seeds, the spread their \
+    standard deviation. A seed's own ± is a standard error over its test windows, paired for the difference; \"SE \
+    within\" is its mean.";
+
+fn races_words(races: &Races) -> String {
+    let mut sentences = vec![
+        format!("{OVER_SEEDS} Crossovers are epochs."),
+        String::new(),
+        verdict::seeds_headline(races),
+        String::new(),
+        format!("Curve crossover: {}", verdict::seeds_curve(races)),
+        format!("Envelope crossover: {}", verdict::seeds_envelope(races)),
+    ];
+    let dual = races.dual.as_ref().map(verdict::seeds_dual);
+    sentences.extend(dual.map(|words| format!("The dual model as AR: {words}")));
+    sentences.push(format!("Regularised envelope: {}", verdict::REGULARISED));
+    sentences.iter().map(|sentence| wrapped(sentence)).collect()
+}
+
+fn trainings_words(trainings: &Trainings) -> String {
+    wrapped(OVER_SEEDS) + "\n" + &wrapped(&verdict::trainings_headline(trainings))
+}
+
+/// Columns padded to their widest cell.
+fn aligned<const COLUMNS: usize>(table: &[[String; COLUMNS]]) -> String {
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+        let cells = table.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    });
     table
         .iter()
         .map(|row| {
@@ -59,14 +180,6 @@ fn row(name: &str, mean: f64, se: Option<f64>, characters: f64, at: String) -> [
     } else {
         String::new()
     };
-    // A column of figures lines up only where positive ones leave room for a sign.
-    let signed = |text: String| {
-        if text.starts_with('−') {
-            text
-        } else {
-            format!(" {text}")
-        }
-    };
     [
         name.to_owned(),
         signed(numbers::measured(mean, se)),
@@ -75,9 +188,23 @@ fn row(name: &str, mean: f64, se: Option<f64>, characters: f64, at: String) -> [
     ]
 }
 
+/// A column of figures lines up only where positive ones leave room for a sign.
+fn signed(text: String) -> String {
+    if text.starts_with('−') {
+        text
+    } else {
+        format!(" {text}")
+    }
+}
+
 fn race_table(result: &RaceResult, config: &RunConfig) -> Vec<[String; 4]> {
     let characters = result.characters_per_token;
     let none = String::new;
+    let look = racer(result.second);
+    let kind = match result.block_size {
+        Some(1) => theme::kind(Bound::Exact),
+        _ => theme::kind(Bound::Elbo),
+    };
     let mut table = vec![
         head(),
         row(
@@ -88,7 +215,7 @@ fn race_table(result: &RaceResult, config: &RunConfig) -> Vec<[String; 4]> {
             place(result.ar_best_step, config),
         ),
         row(
-            "Diffusion, upper bound",
+            &format!("{}, {}", look.name, kind),
             result.masked_best_nats,
             Some(result.masked_best_se),
             characters,
@@ -119,11 +246,20 @@ fn race_table(result: &RaceResult, config: &RunConfig) -> Vec<[String; 4]> {
         characters,
         none(),
     ));
+    if let Some(dual) = result.dual_ar {
+        let (nats, difference) = ((dual.nats, dual.se), (dual.difference, dual.difference_se));
+        for (name, (mean, se)) in [(DUAL_AS_AR, nats), ("  difference, paired", difference)] {
+            table.push(row(name, mean, Some(se), characters, none()));
+        }
+    }
     if let Some(floor) = result.floor_nats {
         table.push(row("Floor", floor, None, characters, none()));
     }
     table
 }
+
+/// A dual model's other likelihood.
+const DUAL_AS_AR: &str = "Dual as AR, exact NLL";
 
 fn train_table(result: &TrainResult, config: &RunConfig) -> Vec<[String; 4]> {
     let look = racer(result.objective);
@@ -131,13 +267,22 @@ fn train_table(result: &TrainResult, config: &RunConfig) -> Vec<[String; 4]> {
     let mut table = vec![
         head(),
         row(
-            &format!("{}, {}", look.name, look.kind),
+            &format!("{}, {}", look.name, theme::kind(result.bound)),
             result.nats,
             Some(result.se),
             characters,
             place(result.best_step, config),
         ),
     ];
+    if let Some(dual) = result.dual_ar {
+        table.push(row(
+            DUAL_AS_AR,
+            dual.mean,
+            Some(dual.se),
+            characters,
+            String::new(),
+        ));
+    }
     if let Some(floor) = result.floor_nats {
         table.push(row("Floor", floor, None, characters, String::new()));
     }
@@ -145,13 +290,15 @@ fn train_table(result: &TrainResult, config: &RunConfig) -> Vec<[String; 4]> {
 }
 
 fn race_words(result: &RaceResult) -> String {
-    let sentences = [
+    let mut sentences = vec![
         verdict::headline(result),
         String::new(),
         format!("Curve crossover: {}", verdict::curve(result)),
         format!("Envelope crossover: {}", verdict::envelope(result)),
-        format!("Regularised envelope: {}", verdict::REGULARISED),
     ];
+    let dual = result.dual_ar.as_ref().map(verdict::dual);
+    sentences.extend(dual.map(|words| format!("The dual model as AR: {words}")));
+    sentences.push(format!("Regularised envelope: {}", verdict::REGULARISED));
     let sentences: String = sentences.iter().map(|sentence| wrapped(sentence)).collect();
     format!(
         "{}Measured on {} test windows; ± is one standard error over them.\n\n{sentences}",
@@ -225,6 +372,7 @@ mod tests {
 
     use super::*;
     use crate::report::verdict::tests::won;
+    use crate::seeds::tests::races;
 
     #[test]
     fn a_race_ends_with_a_table_and_three_verdicts() {
@@ -260,6 +408,44 @@ Curve crossover: epoch 23. From that evaluation on, diffusion's bound is below
 Envelope crossover: epoch 61. Diffusion's bound is below the best AR ever
   reached, as if AR had stopped in time; on the test part by 0.041 (5.1 paired
   SE).
+Regularised envelope: not measured. A race tries one regularisation only;
+  whether AR stays ahead with the best dropout, weight decay and input masking
+  takes many races.
+
+Report: runs/a/report.html
+"
+        );
+    }
+
+    #[test]
+    fn several_seeds_end_with_a_row_each_and_what_they_say_together() {
+        let races = Together::Race(Box::new(races(&[-0.041, -0.03, -0.012])));
+        let report = Path::new("runs/a/report.html");
+        let text = seeds_summary(&races, &RunConfig::default(), report);
+        assert_eq!(
+            text,
+            "            AR              diffusion       difference     curve  envelope
+Seed 1      0.592 ± 0.004   0.551 ± 0.006  −0.041 ± 0.008  23     61
+Seed 2      0.592 ± 0.004   0.562 ± 0.006  −0.030 ± 0.008  23     61
+Seed 3      0.592 ± 0.004   0.580 ± 0.006  −0.012 ± 0.008  23     61
+Mean ± SE   0.592 ± 0.000   0.564 ± 0.008  −0.028 ± 0.008  23     61
+Spread      0.000           0.015           0.015          0      0
+SE within   0.004           0.006           0.008
+
+Nats/token on the test part. The mean's ± is its standard error over seeds, the
+  spread their standard deviation. A seed's own ± is a standard error over its
+  test windows, paired for the difference; \"SE within\" is its mean. Crossovers
+  are epochs.
+
+Diffusion wins by 0.028 ± 0.008 nats/token (envelope, in each of 3 seeds, at
+  epoch 61 on average; ± is over seeds, their spread 0.015, paired SE within one
+  0.008).
+
+Curve crossover: in each of 3 seeds, at epoch 23 ± 0 on average. From that
+  evaluation on, diffusion's bound is below AR's NLL at equal tokens.
+Envelope crossover: in each of 3 seeds, at epoch 61 ± 0 on average. Diffusion's
+  bound is below the best AR ever reached, as if AR had stopped in time, each
+  time by more than two paired SE on the test part.
 Regularised envelope: not measured. A race tries one regularisation only;
   whether AR stays ahead with the best dropout, weight decay and input masking
   takes many races.

@@ -1,0 +1,364 @@
+//! The report of several seeds: what they say together, each seed's own figures, and the way to its own report.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use crossover::error::Error;
+use crossover::lab::Outcome;
+use crossover::train::RunConfig;
+
+use super::chart::{Crossing, Plot};
+use super::history::History;
+use super::scale::{self, Range};
+use super::theme::{Racer, racer};
+use super::{Run, escape, page, tables, verdict};
+use crate::numbers;
+use crate::seeds::{Races, Series, Together, run_folder};
+
+/// Everything a folder of several seeds says.
+#[derive(Debug)]
+pub struct Seeds {
+    /// Where the folder is, as the reader knows it.
+    folder: String,
+    /// Which command ran them.
+    command: String,
+    /// What they share, as written.
+    config_text: String,
+    /// What they share.
+    pub config: RunConfig,
+    /// Each seed's run, where it has begun.
+    pub runs: Vec<(u64, Option<Run>)>,
+}
+
+impl Seeds {
+    /// Reads a folder of several seeds.
+    ///
+    /// # Errors
+    /// When its configuration, or the files of a run that has begun, can't be read.
+    pub fn read(folder: &Path, series: &Series) -> anyhow::Result<Self> {
+        let path = folder.join("config.toml");
+        let name = path.display().to_string();
+        let config_text = fs::read_to_string(&path).map_err(|error| {
+            Error::input(format!("can't read `{name}`"))
+                .with_source(error)
+                .with_hint("each `seed-N` in that folder has a report of its own")
+        })?;
+        let config = RunConfig::from_toml(&config_text, &name)?;
+        let runs = series.seeds.iter().map(|seed| {
+            let own = run_folder(folder, *seed);
+            // A run has begun once it has done a step.
+            let has_begun = own.join("metrics.jsonl").exists();
+            Ok((*seed, has_begun.then(|| Run::read(&own)).transpose()?))
+        });
+        Ok(Self {
+            folder: folder.display().to_string(),
+            command: series.command.clone(),
+            runs: runs.collect::<anyhow::Result<_>>()?,
+            config_text,
+            config,
+        })
+    }
+
+    fn begun(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter_map(|(_, run)| run.as_ref())
+    }
+
+    /// The finished runs' results.
+    fn together(&self) -> Option<Together> {
+        let finished = self.runs.iter().filter_map(|(seed, run)| {
+            let outcome = run.as_ref()?.outcome.clone()?;
+            Some((*seed, outcome))
+        });
+        Together::of(finished.collect()).ok().flatten()
+    }
+}
+
+/// The page.
+pub fn page(seeds: &Seeds) -> String {
+    let together = seeds.together();
+    let count = seeds.runs.len();
+    let finished = seeds.begun().filter(|run| run.outcome.is_some()).count();
+    let mut headline = match &together {
+        Some(Together::Race(races)) => verdict::seeds_headline(races),
+        Some(Together::Train(trainings)) => verdict::trainings_headline(trainings),
+        None => "No result yet.".to_owned(),
+    };
+    if finished < count {
+        headline = format!("Unfinished, {finished} of {count} seeds are done. {headline}");
+    }
+    let each = tables::each_seed(seeds);
+    let result = match &together {
+        Some(Together::Race(races)) => {
+            tables::races(races) + &differences(races) + &each + &tables::grids_over_seeds(races)
+        }
+        Some(Together::Train(trainings)) => tables::trainings(trainings) + &each,
+        None => each,
+    };
+    let mut body = page::part("Result", &result);
+    body.push_str(&page::part(
+        "Loss along the way",
+        &charts(seeds, together.as_ref()),
+    ));
+    if let Some(Together::Race(races)) = &together {
+        let crossovers = page::three(
+            &verdict::seeds_curve(races),
+            &verdict::seeds_envelope(races),
+        );
+        let dual = races.dual.as_ref().map(verdict::seeds_dual);
+        let dual = dual.map_or_else(String::new, |words| page::also_dual(&words));
+        body.push_str(&page::part("Which crossover", &(crossovers + &dual)));
+    }
+    let parameters = seeds
+        .begun()
+        .find_map(|run| Some(run.started.as_ref()?.parameters));
+    let names: Vec<String> = seeds
+        .runs
+        .iter()
+        .map(|(seed, _)| seed.to_string())
+        .collect();
+    body.push_str(&page::part(
+        "What, where, how",
+        &page::columns(
+            &tables::configuration(&seeds.config, parameters, names.join(", ")),
+            &provenance(seeds),
+        ),
+    ));
+    body.push_str(&page::part("Do it again", &again(seeds, finished == count)));
+    let what = format!("{} of {count} seeds", seeds.command);
+    page::frame(&what, &headline, &setting(seeds, &names), &body)
+}
+
+/// The setting in a line: data, model, machine.
+fn setting(seeds: &Seeds, names: &[String]) -> String {
+    let (corpus, model) = (&seeds.config.corpus, &seeds.config.model);
+    let mut text = corpus.source.join(", ");
+    let resolved = seeds.begun().next().map(|run| &run.config);
+    if let Some(unique) = resolved.and_then(|config| config.corpus.unique) {
+        let _ = write!(text, ": {} unique tokens", numbers::grouped(unique));
+    }
+    let _ = write!(
+        text,
+        ". {} layers of width {}. Seeds {}: each draws its own data order, masks and first weights",
+        model.num_hidden_layers,
+        model.hidden_size,
+        names.join(", ")
+    );
+    if corpus.source.iter().any(|source| source.contains(':')) {
+        text.push_str(", and its own text from the source");
+    }
+    text + "."
+}
+
+/// The loss along the way: the mean of the finished runs, and each run.
+fn charts(seeds: &Seeds, together: Option<&Together>) -> String {
+    let finished: Vec<&History> = seeds
+        .begun()
+        .filter(|run| run.outcome.is_some())
+        .map(|run| &run.history)
+        .collect();
+    let all: Vec<&History> = seeds.begun().map(|run| &run.history).collect();
+    let shown = match (&finished[..], &all[..]) {
+        ([_, _, ..], _) => History::mean(&finished),
+        ([one], _) | (_, [one, ..]) => (*one).clone(),
+        _ => return "<p>Nothing measured yet.</p>".to_owned(),
+    };
+    let is_mean = finished.len() > 1;
+    let floor = seeds.begun().find_map(Run::floor);
+    let mut crossings = Vec::new();
+    if let Some(Together::Race(races)) = together {
+        for (name, filled, crossed) in [
+            ("curve", false, &races.curve),
+            ("envelope", true, &races.envelope),
+        ] {
+            crossings.extend(crossed.epoch.map(|epoch| Crossing {
+                name,
+                filled,
+                epoch: epoch.mean,
+            }));
+        }
+    }
+    let plot = Plot {
+        range: scale::losses(&shown, floor),
+        history: &shown,
+        floor,
+        crossings,
+        seeds: if is_mean { all } else { Vec::new() },
+    };
+    let caption = if is_mean {
+        "Thick lines with marks: the mean of the seeds' validation losses at each evaluation, never smoothed. Shades: ±1 \
+         and ±2 standard errors over seeds. Thin lines: each seed."
+    } else {
+        "The first seed's validation losses; the mean is drawn once two seeds are done."
+    };
+    page::drawn(&plot, caption)
+}
+
+/// Each seed's difference with its paired standard error, and their mean: a chart without a script.
+fn differences(races: &Races) -> String {
+    let Racer {
+        subject, spoken, ..
+    } = racer(races.second());
+    let drawings: String = [(1040.0, "wide"), (358.0, "narrow")]
+        .into_iter()
+        .map(|(width, class)| strip(races, width, class))
+        .collect();
+    format!(
+        "<figure><h3>{subject} against AR, seed by seed</h3>{drawings}\
+         <figcaption>{subject}'s bound minus AR's NLL on the test part, nats/token: left of zero, {spoken} is better. \
+         Bars: ±2 paired standard errors of a seed; the mean's: ±2 standard errors over seeds.</figcaption></figure>"
+    )
+}
+
+fn strip(races: &Races, width: f64, class: &str) -> String {
+    const ROW: f64 = 26.0;
+    let look = racer(races.second());
+    let difference = races.difference;
+    let mut rows: Vec<(String, f64, Option<f64>, bool)> = races
+        .runs
+        .iter()
+        .map(|run| {
+            let result = &run.result;
+            (
+                format!("Seed {}", run.seed),
+                result.difference,
+                Some(result.difference_se),
+                false,
+            )
+        })
+        .collect();
+    if rows.len() > 1 {
+        rows.push(("Mean".to_owned(), difference.mean, difference.se, true));
+    }
+    let ends = rows.iter().flat_map(|(_, value, se, _)| {
+        let reach = 2.0 * se.unwrap_or(0.0);
+        [value - reach, value + reach]
+    });
+    let (low, high) = ends.fold((0.0_f64, 0.0_f64), |(low, high), end| {
+        (low.min(end), high.max(end))
+    });
+    let margin = (0.06 * (high - low)).max(1e-4);
+    let range = Range {
+        low: low - margin,
+        high: high + margin,
+    };
+    let narrow = class == "narrow";
+    let (left, right) = (64.0, width - if narrow { 118.0 } else { 148.0 });
+    let x = |value: f64| left + range.share(value) * (right - left);
+    let bottom = 8.0 + ROW * rows.len() as f64;
+    let mut svg = format!(
+        "<svg class=\"chart {class}\" viewBox=\"0 0 {width} {:.0}\" role=\"img\" aria-label=\"{}\">",
+        bottom + 26.0,
+        escape(&format!(
+            "Difference of each seed, and on average {}",
+            numbers::measured(difference.mean, difference.se)
+        ))
+    );
+    let ticks = scale::ticks(range, if narrow { 3 } else { 8 });
+    let decimals = scale::decimals(&ticks);
+    for tick in ticks {
+        let at = x(tick);
+        let mut label = format!("{:.decimals$}", tick.abs());
+        if tick < -1e-12 {
+            label.insert(0, '−');
+        }
+        let _ = write!(
+            svg,
+            "<path class=\"rule\" d=\"M{at:.1} 4V{bottom:.1}\"/>\
+             <text class=\"tick\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
+            bottom + 18.0
+        );
+    }
+    let _ = write!(
+        svg,
+        "<path class=\"edge\" d=\"M{0:.1} 4V{bottom:.1}\"/>",
+        x(0.0)
+    );
+    for (index, (name, value, se, is_mean)) in rows.iter().enumerate() {
+        let y = 8.0 + ROW * (index as f64 + 0.5);
+        let reach = 2.0 * se.unwrap_or(0.0);
+        let at = x(*value);
+        let (bar, text, mark) = if *is_mean {
+            let mark = format!(
+                "<path class=\"crossing filled\" d=\"M{at:.1} {:.1}l7 7l-7 7l-7-7Z\"/>",
+                y - 7.0
+            );
+            ("difference mean".to_owned(), " class=\"mean\"", mark)
+        } else {
+            let mark = format!(
+                "<path class=\"mark {}\" d=\"{}\"/>",
+                look.class,
+                look.outline(at, y, 5.0)
+            );
+            (format!("difference {}", look.class), "", mark)
+        };
+        let _ = write!(
+            svg,
+            "<text{text} x=\"4\" y=\"{0:.1}\">{name}</text>\
+             <path class=\"{bar}\" d=\"M{1:.1} {y:.1}H{2:.1}\"/>{mark}\
+             <text{text} x=\"{3:.1}\" y=\"{0:.1}\">{4}</text>",
+            y + 4.5,
+            x(value - reach),
+            x(value + reach),
+            right + 12.0,
+            numbers::measured(*value, *se)
+        );
+    }
+    svg + "</svg>\n"
+}
+
+/// What produced the runs, where and when.
+fn provenance(seeds: &Seeds) -> String {
+    let mut list = Vec::new();
+    if let Some(source) = seeds.begun().find_map(|run| run.config.provenance.as_ref()) {
+        list.extend([
+            ("crossover", source.version.clone()),
+            ("commit", source.commit.clone()),
+            ("device", source.device.clone()),
+            ("processor", source.processor.clone()),
+            ("threads", source.threads.to_string()),
+            ("first started", numbers::utc(source.started_unix)),
+        ]);
+    }
+    let seconds: f64 = seeds
+        .begun()
+        .filter_map(|run| run.outcome.as_ref())
+        .map(|outcome| match outcome {
+            Outcome::Race(result) => result.wall_seconds,
+            Outcome::Train(result) => result.wall_seconds,
+        })
+        .sum();
+    list.push((
+        "wall time",
+        format!(
+            "{} for all that are done, evaluation included",
+            numbers::duration(seconds)
+        ),
+    ));
+    if let Some(hash) = &seeds.config.corpus.hash {
+        list.push(("corpus SHA-256", hash.clone()));
+    }
+    list.push(("folder", seeds.folder.clone()));
+    tables::facts("Provenance", list)
+}
+
+/// How to repeat or continue the runs.
+fn again(seeds: &Seeds, is_finished: bool) -> String {
+    let folder = page::quoted(&seeds.folder);
+    let config = page::quoted(&format!("{}/config.toml", seeds.folder));
+    let command = &seeds.command;
+    let count = seeds.runs.len();
+    let start = format!("crossover {command} --config {config} --seeds {count} --out runs/again");
+    let lines = if is_finished {
+        start
+    } else {
+        format!(
+            "# what is not finished yet\ncrossover {command} --resume {folder}\n\n# from the start\n{start}"
+        )
+    };
+    format!(
+        "<pre>{}</pre><details><summary><code>config.toml</code>, as all seeds share it</summary><pre>{}</pre></details>",
+        escape(&lines),
+        escape(&seeds.config_text)
+    )
+}

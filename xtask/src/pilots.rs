@@ -1,0 +1,294 @@
+//! The pilots behind `docs/pilots.md`: races and trainings that find where diffusion wins. Hours in all; a pilot that is
+//! finished is not repeated, one that was interrupted goes on.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::{long::binary, root};
+
+/// One run, or one over several seeds: `crossover` with these arguments.
+struct Pilot {
+    /// The table of `docs/pilots.md` it belongs to.
+    table: &'static str,
+    /// Its row there; also its folder's name.
+    name: String,
+    arguments: Vec<String>,
+}
+
+const LATIN_5: &str = "--corpus grids:latin-5";
+const TALES: &str = "--preset tales";
+
+/// Learning rate, weight decay and dropout, alike for both models, on one corpus and budget.
+fn sweep(table: &'static str, common: &str) -> Vec<Pilot> {
+    let mut pilots = Vec::new();
+    for dropout in ["0", "0.1", "0.2", "0.4"] {
+        for weight_decay in ["0.1", "1"] {
+            for rate in ["3e-4", "1e-3", "3e-3"] {
+                pilots.push(Pilot {
+                    table,
+                    name: format!("lr{rate}-wd{weight_decay}-do{dropout}"),
+                    arguments: words(&format!(
+                        "race {common} --lr {rate} --weight-decay {weight_decay} --dropout {dropout}"
+                    )),
+                });
+            }
+        }
+    }
+    pilots
+}
+
+fn row(table: &'static str, name: &str, arguments: &str) -> Pilot {
+    Pilot {
+        table,
+        name: name.to_owned(),
+        arguments: words(arguments),
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Every pilot, the quick and telling ones first.
+fn pilots(data: &Data) -> Vec<Pilot> {
+    let mut pilots = sweep(
+        "latin-5-sweep",
+        &format!("{LATIN_5} --unique 10000 --epochs 80 --evaluate-every 40"),
+    );
+    let latin = "latin-5";
+    pilots.extend([
+        row(latin, "masked, plain", &format!("race {LATIN_5} --seeds 3")),
+        row(
+            latin,
+            "masked, dropout 0.1, four times as long",
+            &format!(
+                "race {LATIN_5} --unique 10000 --epochs 400 --evaluate-every 200 --dropout 0.1"
+            ),
+        ),
+        row(
+            latin,
+            "AR, dropout 0.4",
+            &format!("train --objective ar {LATIN_5} --dropout 0.4 --seeds 3"),
+        ),
+        row(
+            latin,
+            "block diffusion",
+            &format!("race --second block {LATIN_5} --seeds 3"),
+        ),
+        row(
+            latin,
+            "dual",
+            &format!("race --second dual {LATIN_5} --seeds 3"),
+        ),
+    ]);
+    pilots.extend(sweep(
+        "tales-sweep",
+        &format!("{TALES} --unique 20000 --epochs 40 --evaluate-every 40"),
+    ));
+    let tales = "tales";
+    pilots.extend([
+        row(tales, "masked, plain", &format!("race {TALES} --seeds 3")),
+        row(
+            tales,
+            "AR, dropout 0.2",
+            &format!("train --objective ar {TALES} --dropout 0.2 --seeds 3"),
+        ),
+        row(
+            tales,
+            "masked, dropout 0.1",
+            &format!("train --objective masked {TALES} --dropout 0.1 --seeds 3"),
+        ),
+        row(
+            tales,
+            "block diffusion",
+            &format!("race --second block {TALES} --seeds 3"),
+        ),
+        row(
+            tales,
+            "dual",
+            &format!("race --second dual {TALES} --seeds 3"),
+        ),
+    ]);
+    if let Some(text) = &data.shakespeare {
+        let corpus = format!("--preset shakespeare-like --corpus {text}");
+        pilots.extend([
+            row(
+                "text",
+                "Tiny Shakespeare, characters",
+                &format!("race {corpus} --seeds 3"),
+            ),
+            row(
+                "text",
+                "Tiny Shakespeare, BPE-1024",
+                &format!("race {corpus} --tokenizer bpe:1024 --seeds 3"),
+            ),
+        ]);
+    }
+    if let Some(folder) = &data.code {
+        pilots.push(row(
+            "text",
+            "Rust code, BPE-1024",
+            &format!("race --preset code --corpus {folder} --extensions rs --seeds 3"),
+        ));
+    }
+    pilots
+}
+
+/// Real text, where this machine has it.
+struct Data {
+    /// `../shared/data/tinyshakespeare.txt`, or `$CROSSOVER_SHAKESPEARE`.
+    shakespeare: Option<String>,
+    /// The sources of serde, which cargo has downloaded to build this.
+    code: Option<String>,
+}
+
+impl Data {
+    fn find() -> Self {
+        let shakespeare = std::env::var_os("CROSSOVER_SHAKESPEARE").map_or_else(
+            || root().join("../shared/data/tinyshakespeare.txt"),
+            PathBuf::from,
+        );
+        let home = std::env::var_os("CARGO_HOME").map_or_else(
+            || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo"),
+            PathBuf::from,
+        );
+        Self {
+            shakespeare: shakespeare
+                .exists()
+                .then(|| shakespeare.display().to_string()),
+            code: newest(&home.join("registry/src"), "serde_json-"),
+        }
+    }
+}
+
+/// The folder with this beginning of its name, in any of a registry's folders; the last in order where there are several.
+fn newest(registries: &Path, beginning: &str) -> Option<String> {
+    let mut found: Vec<PathBuf> = fs::read_dir(registries)
+        .ok()?
+        .flatten()
+        .filter_map(|registry| fs::read_dir(registry.path()).ok())
+        .flat_map(|crates| crates.flatten())
+        .map(|folder| folder.path())
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(beginning)
+        })
+        .collect();
+    found.sort();
+    found.pop().map(|path| path.display().to_string())
+}
+
+/// Runs what is not finished yet, and prints the tables after each.
+pub fn run(only: Option<&str>) -> Result<()> {
+    let folder = root().join("runs/pilots");
+    let pilots: Vec<Pilot> = pilots(&Data::find())
+        .into_iter()
+        .filter(|pilot| only.is_none_or(|table| table == pilot.table))
+        .collect();
+    ensure!(!pilots.is_empty(), "there is no table of that name");
+    let binary = binary()?;
+    for (index, pilot) in pilots.iter().enumerate() {
+        let place = folder
+            .join(pilot.table)
+            .join(pilot.name.replace([' ', ','], "-"));
+        let kept = place.with_extension("json");
+        if !kept.exists() {
+            eprintln!(
+                "pilot {} of {}: {} {}",
+                index + 1,
+                pilots.len(),
+                pilot.table,
+                pilot.name
+            );
+            let result = finish(&binary, pilot, &place)?;
+            fs::write(&kept, result)?;
+        }
+    }
+    print!("{}", tables(&pilots, &folder)?);
+    Ok(())
+}
+
+/// Starts or continues one pilot and gives its result, a line of JSON.
+fn finish(binary: &Path, pilot: &Pilot, place: &Path) -> Result<String> {
+    let mut command = Command::new(binary);
+    if place.join("config.toml").exists() {
+        command.arg(&pilot.arguments[0]).arg("--resume").arg(place);
+    } else {
+        command.args(&pilot.arguments).arg("--out").arg(place);
+    }
+    let output = command
+        .args(["--device", "cpu", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "`crossover {}` failed",
+        pilot.arguments.join(" ")
+    );
+    let text = String::from_utf8(output.stdout)?;
+    let last = text.lines().last().context("a run prints a result")?;
+    Ok(last.to_owned())
+}
+
+fn tables(pilots: &[Pilot], folder: &Path) -> Result<String> {
+    let mut text = String::new();
+    let mut current = "";
+    for pilot in pilots {
+        if pilot.table != current {
+            current = pilot.table;
+            let _ = write!(
+                text,
+                "\n### {current}\n\n| pilot | AR, exact NLL | diffusion, bound | left to right | difference | \
+                 curve | envelope | command |\n|---|---|---|---|---|---|---|---|\n"
+            );
+        }
+        let name = pilot.name.replace([' ', ','], "-");
+        let kept = folder.join(current).join(name).with_extension("json");
+        let line =
+            fs::read_to_string(&kept).with_context(|| format!("can't read {}", kept.display()))?;
+        let result: Value = serde_json::from_str(&line)?;
+        let _ = writeln!(
+            text,
+            "| {} | {} | `crossover {}` |",
+            pilot.name,
+            cells(&result).join(" | "),
+            pilot.arguments.join(" ")
+        );
+    }
+    Ok(text)
+}
+
+fn cells(result: &Value) -> [String; 6] {
+    let measured = |value: &Value, mean: &str, se: &str| match value[mean].as_f64() {
+        Some(mean) => format!("{mean:.3} ± {:.3}", value[se].as_f64().unwrap_or(0.0)),
+        None => String::new(),
+    };
+    let epoch = |key: &str| match (result.get(key), result[key].as_f64()) {
+        (_, Some(epoch)) => format!("{epoch:.0}"),
+        (Some(_), None) => "no".to_owned(),
+        (None, None) => String::new(),
+    };
+    let alone = measured(result, "nats", "se");
+    let (ar, diffusion) = match result["objective"].as_str() {
+        Some("ar") => (alone, String::new()),
+        Some(_) => (String::new(), alone),
+        None => (
+            measured(result, "ar_best_nats", "ar_best_se"),
+            measured(result, "masked_best_nats", "masked_best_se"),
+        ),
+    };
+    [
+        ar,
+        diffusion,
+        measured(&result["masked_left_to_right"], "mean", "se"),
+        measured(result, "difference", "difference_se"),
+        epoch("curve_crossover_epoch"),
+        epoch("envelope_crossover_epoch"),
+    ]
+}
