@@ -126,7 +126,18 @@ fn a_trained_file_is_that_of_the_library_and_always_the_same() {
         panic!("one line: {}", ran.out)
     };
     let keys: Vec<&String> = result.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["event", "file", "ids", "merges", "bytes", "seconds"]);
+    assert_eq!(
+        keys,
+        [
+            "event",
+            "file",
+            "ids",
+            "merges",
+            "documents",
+            "bytes",
+            "seconds"
+        ]
+    );
     assert_eq!(
         (&result["ids"], &result["merges"]),
         (&json!(320), &json!(64))
@@ -244,6 +255,7 @@ fn comparing_measures_every_tokenizer_on_the_same_text() {
             "event",
             "tokenizer",
             "vocab_size",
+            "documents",
             "bytes",
             "tokens",
             "tokens_per_byte",
@@ -262,6 +274,69 @@ fn comparing_measures_every_tokenizer_on_the_same_text() {
         "{} is not less than {}",
         bits(&rows[2]),
         bits(&rows[0])
+    );
+}
+
+#[test]
+fn folders_are_read_as_a_run_reads_them() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("more")).unwrap();
+    fs::write(folder.path().join("more/copy.txt"), text()).unwrap();
+    fs::write(
+        folder.path().join("more/two.txt"),
+        "one cat<|endoftext|>another cat",
+    )
+    .unwrap();
+    fs::write(folder.path().join("more/latin1.txt"), b"gr\xFCn").unwrap();
+    let compare = [
+        "compare",
+        "text.txt",
+        "more",
+        "--tokenizer",
+        "byte",
+        "bpe:300",
+        "--json",
+    ];
+    let rows = tokenizer(folder.path(), &compare).ended(0).lines();
+    let sizes = |row: &Value| {
+        (
+            row["documents"].as_u64().unwrap(),
+            row["bytes"].as_u64().unwrap(),
+        )
+    };
+    let documents = text().len() as u64 + 7 + 11;
+    assert_eq!(sizes(&rows[0]), (4, documents + 4));
+    assert_eq!(
+        (&rows[0]["tokens"], &rows[0]["vocab_size"]),
+        (&json!(documents + 4), &json!(258))
+    );
+    let skipping = [
+        &compare[..4],
+        &["char", "byte", "--json", "--skip-unreadable"],
+    ]
+    .concat();
+    let ran = tokenizer(folder.path(), &skipping).ended(0);
+    assert_eq!(
+        sizes(&ran.lines()[1]),
+        (3, documents),
+        "all read what `char` can read"
+    );
+    assert!(ran.err.contains("note: skipped 1 file"), "{}", ran.err);
+    let train = [
+        "train",
+        "more",
+        "--extensions",
+        "md",
+        "--tokenizer",
+        "bpe:300",
+        "--out",
+        "a.json",
+    ];
+    assert!(
+        tokenizer(folder.path(), &train)
+            .ended(2)
+            .err
+            .contains("`more`")
     );
 }
 
@@ -462,6 +537,38 @@ fn a_run_with_bpe_learns_writes_and_is_measured() {
     ];
     let lines = crossover(folder.path(), &evaluate).ended(0).lines();
     assert!(lines.last().unwrap()["bits_per_byte"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_run_does_not_go_on_with_another_tokenizer() {
+    let folder = folder();
+    tokenizer(folder.path(), &TRAIN).ended(0);
+    let flags = [
+        "--corpus",
+        "text.txt",
+        "--tokenizer",
+        "tokenizer.json",
+        "--out",
+        "run",
+    ];
+    race(folder.path(), &flags).ended(0);
+    // As if it had been stopped before its result was known.
+    fs::remove_file(folder.path().join("run/events.jsonl")).unwrap();
+    let file = folder.path().join("tokenizer.json");
+    let trained = fs::read_to_string(&file).unwrap();
+    let mut other: Value = serde_json::from_str(&trained).unwrap();
+    other["model"]["merges"].as_array_mut().unwrap().pop();
+    fs::write(&file, other.to_string()).unwrap();
+    let resume = ["race", "--resume", "run"];
+    let ran = crossover(folder.path(), &resume).ended(2);
+    assert!(
+        ran.err
+            .contains("tokenizer.json` changed since this run began\nhint: put the old file back"),
+        "{}",
+        ran.err
+    );
+    fs::write(&file, trained).unwrap();
+    crossover(folder.path(), &resume).ended(0);
 }
 
 #[test]

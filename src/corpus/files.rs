@@ -316,6 +316,12 @@ impl<'a> Survey<'a> {
         notices
     }
 
+    /// The bytes of every document that counts, in order, long ones in pieces: [`Tokenizer::encode_one_piece`] makes
+    /// them ids.
+    pub fn texts(&self) -> impl Iterator<Item = Result<Vec<u8>>> {
+        self.pieces().map(|piece| Ok(piece?.bytes))
+    }
+
     /// Every piece of every document that counts, in order.
     pub(super) fn pieces(&self) -> impl Iterator<Item = Result<Piece>> {
         self.inputs.iter().flat_map(|input| input.pieces())
@@ -338,12 +344,7 @@ impl<'a> Survey<'a> {
     /// # Errors
     /// Those of [`Tokenizer::for_documents`], and of reading.
     pub fn tokenizer(&self, name: &str) -> Result<Tokenizer> {
-        let documents = self.pieces().map(|piece| Ok(piece?.bytes));
-        let tokenizer =
-            Tokenizer::for_documents(name, documents).map_err(|error| match &self.inputs[..] {
-                [only] => error.about(&format!("`{}`", only.name)),
-                _ => error,
-            })?;
+        let tokenizer = Tokenizer::for_documents(name, self.texts())?;
         Ok(match self.documents {
             1 => tokenizer,
             _ => tokenizer.with_end_of_text(),

@@ -118,6 +118,14 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
                     .with_hint("without its last checkpoint a run can't go on; start it anew")
             })?;
             let checkpoint = Checkpoint::from_bytes(&bytes, &path)?;
+            // The source's hash says nothing of a tokenizer that comes from a file.
+            if checkpoint.tokenizer != corpus.tokenizer {
+                let name = corpus.config.tokenizer.as_deref().unwrap_or_default();
+                return Err(Error::input(format!(
+                    "the tokenizer `{name}` changed since this run began"
+                ))
+                .with_hint("put the old file back, or begin a new run"));
+            }
             Trainer::from_checkpoint(*objective, &config, &shape, &checkpoint, device)
         })
         .collect::<Result<Vec<_>>>()?;

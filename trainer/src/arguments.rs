@@ -419,7 +419,7 @@ pub enum TokenizerCommand {
 /// `corpus tokenizer train`.
 #[derive(Debug, Clone, Args)]
 pub struct TrainTokenizerArguments {
-    /// Text files
+    /// Files and folders
     #[arg(value_name = "SOURCE", required = true)]
     pub source: Vec<String>,
     /// How many ids: bpe:N, the 256 bytes included
@@ -431,6 +431,9 @@ pub struct TrainTokenizerArguments {
     /// Replace the file if it is there
     #[arg(long)]
     pub force: bool,
+    /// Which files.
+    #[command(flatten)]
+    pub folders: FolderArguments,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,
@@ -453,12 +456,15 @@ pub struct InspectTokenizerArguments {
 /// `corpus tokenizer compare`.
 #[derive(Debug, Clone, Args)]
 pub struct CompareTokenizersArguments {
-    /// Text files
+    /// Files and folders
     #[arg(value_name = "SOURCE", required = true)]
     pub source: Vec<String>,
     /// byte, char, bpe:N or FILE.json, one or more [default: byte char bpe:512 bpe:1024]
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub tokenizer: Option<Vec<String>>,
+    /// Which files.
+    #[command(flatten)]
+    pub folders: FolderArguments,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,
@@ -493,6 +499,14 @@ pub struct ReadingArguments {
     /// byte, char, bpe:N or FILE.json [default: char]
     #[arg(long, value_name = "NAME")]
     pub tokenizer: Option<String>,
+    /// Which files.
+    #[command(flatten)]
+    pub folders: FolderArguments,
+}
+
+/// Which files of a folder to read.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct FolderArguments {
     /// Read only files of these kinds in folders, such as rs,md [default: every file that isn't binary]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub extensions: Option<Vec<String>>,

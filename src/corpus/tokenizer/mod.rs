@@ -17,10 +17,10 @@ use crate::platform;
 
 pub use alphabet::Alphabet;
 pub use bpe::Bpe;
-pub use pieces::{Encoder, piece_length};
+pub use pieces::piece_length;
 
 use alphabet::characters_of;
-use pieces::{Done, pieces};
+use pieces::pieces;
 
 /// What MASK looks like inside a text.
 const MASK_IN_TEXT: char = '▯';
@@ -136,6 +136,13 @@ impl From<Vocabulary> for Tokenizer {
             end_of_text: false,
         }
     }
+}
+
+/// How much of a document is encoded already.
+#[derive(Default)]
+struct Done {
+    bytes: usize,
+    characters: usize,
 }
 
 /// What a tokenizer's name asks for.
@@ -314,11 +321,6 @@ impl Tokenizer {
         let mut ids = Vec::new();
         self.encode_piece(piece, &mut Done::default(), &mut ids)?;
         Ok(ids)
-    }
-
-    /// Encodes a document that arrives in chunks, in little memory.
-    pub fn encoder(&self) -> Encoder<'_> {
-        Encoder::new(self)
     }
 
     /// Appends the ids of one piece of a document.
@@ -608,6 +610,18 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn errors_count_from_the_beginning_of_a_long_document() {
+        let lines = "ü\n".repeat(100_000);
+        let told = |end: &[u8]| {
+            let text = [lines.as_bytes(), end].concat();
+            letters().encode_bytes(&text).unwrap_err().to_string()
+        };
+        assert!(told(b"\xFFa").contains("byte 300000 (0xFF)"));
+        assert!(told(b"\0").contains("byte 300000 is zero"));
+        assert!(told(b"x").starts_with("character 200001 of the text, `x`"));
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crossover::random::{Purpose, Stream};
 use serde::Serialize;
 
 use crate::arguments::{
-    CorpusCommand, FilesArguments, GridsArguments, MarkovArguments, ReadingArguments,
-    StatsArguments, TalesArguments,
+    CorpusCommand, FilesArguments, FolderArguments, GridsArguments, MarkovArguments,
+    ReadingArguments, StatsArguments, TalesArguments,
 };
 use crate::commands::{print_json, print_text, tokenizer};
 use crate::{numbers, settings};
@@ -36,10 +36,17 @@ pub fn run(command: &CorpusCommand) -> Result<()> {
 /// The part of a configuration that says which text.
 fn config(source: &[String], reading: &ReadingArguments) -> CorpusConfig {
     CorpusConfig {
-        source: source.to_vec(),
         tokenizer: reading.tokenizer.clone(),
-        extensions: settings::extensions(reading.extensions.as_deref().unwrap_or_default()),
-        skip_unreadable: reading.skip_unreadable,
+        ..files_of(source, &reading.folders)
+    }
+}
+
+/// The part of a configuration that says which files.
+pub(super) fn files_of(source: &[String], folders: &FolderArguments) -> CorpusConfig {
+    CorpusConfig {
+        source: source.to_vec(),
+        extensions: settings::extensions(folders.extensions.as_deref().unwrap_or_default()),
+        skip_unreadable: folders.skip_unreadable,
         ..CorpusConfig::default()
     }
 }
@@ -248,7 +255,7 @@ struct Shards {
 
 fn files(arguments: &FilesArguments, extensions: &[&str]) -> Result<()> {
     let mut config = config(&arguments.paths, &arguments.reading);
-    if arguments.reading.extensions.is_none() {
+    if arguments.reading.folders.extensions.is_none() {
         config.extensions = extensions.iter().map(|&name| name.to_owned()).collect();
     }
     match &arguments.out {

@@ -1,19 +1,19 @@
 //! `corpus tokenizer`: train one, look inside, or see which suits a text.
 
-use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use crossover::corpus::Tokenizer;
+use crossover::corpus::{CorpusConfig, Survey, Tokenizer};
 use crossover::error::Error;
 use crossover::platform;
 use serde::Serialize;
 
 use crate::arguments::{
-    CompareTokenizersArguments, InspectTokenizerArguments, TokenizerCommand,
+    CompareTokenizersArguments, FolderArguments, InspectTokenizerArguments, TokenizerCommand,
     TrainTokenizerArguments,
 };
+use crate::commands::corpus::files_of;
 use crate::commands::{print_json, print_text};
 use crate::numbers;
 
@@ -38,41 +38,20 @@ pub fn run(command: &TokenizerCommand) -> Result<()> {
     }
 }
 
-/// The documents of the sources, read one after the other; `reading` has the name of the one that was read last.
-fn documents<'a>(
-    sources: &'a [String],
-    reading: &'a Cell<Option<&'a str>>,
-) -> impl Iterator<Item = Result<Vec<u8>, Error>> + 'a {
-    sources.iter().map(|source| {
-        reading.set(None);
-        let bytes = platform::read_file(source)?;
-        reading.set(Some(source));
-        Ok(bytes)
-    })
-}
-
-/// The tokenizer of this name, its vocabulary made from all documents.
-fn made_from(name: &str, sources: &[String]) -> Result<Tokenizer, Error> {
-    let reading = Cell::new(None);
-    Tokenizer::for_documents(name, documents(sources, &reading)).map_err(|error| {
-        match reading.get() {
-            Some(source) => error.about(&format!("`{source}`")),
-            None => error,
-        }
-    })
-}
-
-/// How many bytes the sources have.
-fn size(sources: &[String]) -> Result<usize, Error> {
-    let mut bytes = 0;
-    for document in documents(sources, &Cell::new(None)) {
-        bytes += document?.len();
+/// Looks through the source's files, for a vocabulary of this name.
+fn survey(
+    source: &[String],
+    folders: &FolderArguments,
+    tokenizer: &str,
+) -> Result<Survey<'static>, Error> {
+    let survey = Survey::of_files(&CorpusConfig {
+        tokenizer: Some(tokenizer.to_owned()),
+        ..files_of(source, folders)
+    })?;
+    for notice in survey.notices() {
+        eprintln!("note: {}", notice.escape_debug());
     }
-    if bytes == 0 {
-        return Err(Error::input(format!("`{}` is empty", sources.join("`, `")))
-            .with_hint("give a file that holds text"));
-    }
-    Ok(bytes)
+    Ok(survey)
 }
 
 #[derive(Serialize)]
@@ -81,7 +60,8 @@ struct Trained {
     file: String,
     ids: u32,
     merges: usize,
-    bytes: usize,
+    documents: usize,
+    bytes: u64,
     seconds: f64,
 }
 
@@ -119,9 +99,9 @@ fn train(arguments: &TrainTokenizerArguments) -> Result<()> {
                 .into(),
         );
     }
-    let bytes = size(&arguments.source)?;
+    let survey = survey(&arguments.source, &arguments.folders, name)?;
     let began = platform::now();
-    let tokenizer = made_from(name, &arguments.source)?;
+    let tokenizer = survey.tokenizer(name)?;
     let seconds = began.elapsed().as_secs_f64();
     let bpe = tokenizer.bpe().context("`bpe:N` makes a BPE tokenizer")?;
     write(path, &bpe.to_file()?)?;
@@ -130,7 +110,8 @@ fn train(arguments: &TrainTokenizerArguments) -> Result<()> {
         file: path.display().to_string(),
         ids: bpe.ids(),
         merges: bpe.merges().len(),
-        bytes,
+        documents: survey.documents,
+        bytes: survey.bytes,
         seconds,
     };
     let asked = name.strip_prefix("bpe:").and_then(|ids| ids.parse().ok());
@@ -148,7 +129,7 @@ fn train(arguments: &TrainTokenizerArguments) -> Result<()> {
         trained.file,
         numbers::grouped(trained.ids.into()),
         numbers::grouped(trained.merges as u64),
-        numbers::grouped(trained.bytes as u64),
+        numbers::grouped(trained.bytes),
         numbers::duration(trained.seconds),
     ))
 }
@@ -192,22 +173,22 @@ struct Cut {
 
 fn inspect(arguments: &InspectTokenizerArguments) -> Result<()> {
     let name = &arguments.tokenizer;
-    let source: Vec<String> = arguments
+    let path = arguments
         .text
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    if source.is_empty() && (name == "char" || name.starts_with("bpe:")) {
+        .as_ref()
+        .map(|path| path.display().to_string());
+    if path.is_none() && (name == "char" || name.starts_with("bpe:")) {
         return Err(
             Error::input(format!("`{name}` takes its vocabulary from a text"))
                 .with_hint("give one with `--text FILE`")
                 .into(),
         );
     }
-    let tokenizer = made_from(name, &source)?;
-    let text = match &source[..] {
-        [] => None,
-        [file, ..] => Some(cut(&tokenizer, file)?),
+    let text = path.as_deref().map(platform::read_file).transpose()?;
+    let tokenizer = Tokenizer::for_documents(name, text.iter().map(Ok))?;
+    let text = match (path, text) {
+        (Some(path), Some(text)) => Some(cut(&tokenizer, path, &text)?),
+        _ => None,
     };
     let mut longest: Vec<ShownToken> = (0..tokenizer.text_ids())
         .map(|id| ShownToken {
@@ -249,13 +230,12 @@ fn inspect(arguments: &InspectTokenizerArguments) -> Result<()> {
 }
 
 /// The beginning of a text in tokens, and how many it has.
-fn cut(tokenizer: &Tokenizer, file: &str) -> Result<Cut, Error> {
-    let bytes = platform::read_file(file)?;
+fn cut(tokenizer: &Tokenizer, file: String, bytes: &[u8]) -> Result<Cut, Error> {
     let ids = tokenizer
-        .encode_bytes(&bytes)
+        .encode_bytes(bytes)
         .map_err(|error| error.about(&format!("`{file}`")))?;
     Ok(Cut {
-        file: file.to_owned(),
+        file,
         bytes: bytes.len(),
         tokens: ids.len(),
         bytes_per_token: bytes.len() as f64 / ids.len().max(1) as f64,
@@ -325,7 +305,8 @@ struct Compared {
     event: &'static str,
     tokenizer: String,
     vocab_size: usize,
-    bytes: usize,
+    documents: usize,
+    bytes: u64,
     tokens: usize,
     tokens_per_byte: f64,
     bytes_per_token: f64,
@@ -335,14 +316,17 @@ struct Compared {
 }
 
 fn compare(arguments: &CompareTokenizersArguments) -> Result<()> {
-    let bytes = size(&arguments.source)?;
     let names = match &arguments.tokenizer {
         Some(names) => names.clone(),
         None => COMPARED.map(str::to_owned).to_vec(),
     };
+    // `char` reads less than the others do, and all are to read the same.
+    let pickiest = names.iter().find(|name| *name == "char").or(names.first());
+    let pickiest = pickiest.map_or("byte", String::as_str);
+    let survey = survey(&arguments.source, &arguments.folders, pickiest)?;
     let mut compared = Vec::new();
     for name in names {
-        let row = measured(name, &arguments.source, bytes)?;
+        let row = measured(name, &survey)?;
         if arguments.common.json {
             print_json(&row)?;
         }
@@ -351,31 +335,30 @@ fn compare(arguments: &CompareTokenizersArguments) -> Result<()> {
     if arguments.common.json {
         return Ok(());
     }
-    print_text(&compared_text(&compared, bytes))
+    print_text(&compared_text(&compared, survey.bytes))
 }
 
-fn measured(name: String, source: &[String], bytes: usize) -> Result<Compared, Error> {
+fn measured(name: String, survey: &Survey<'_>) -> Result<Compared, Error> {
     let began = platform::now();
-    let tokenizer = made_from(&name, source)?;
+    let tokenizer = survey.tokenizer(&name)?;
     let vocabulary_seconds = began.elapsed().as_secs_f64();
-    let mut unigrams = Unigrams::new(tokenizer.text_ids(), bytes);
+    let mut unigrams = Unigrams::new(tokenizer.text_ids(), survey.bytes);
     let mut tokens = 0;
     let mut encoding_seconds = 0.0;
-    let reading = Cell::new(None);
-    for document in documents(source, &reading) {
-        let document = document?;
+    for text in survey.texts() {
+        let text = text?;
         let began = platform::now();
-        let ids = tokenizer.encode_bytes(&document).map_err(|error| {
-            error.about(&format!("`{}`", reading.get().unwrap_or("the source")))
-        })?;
+        let ids = tokenizer.encode_one_piece(&text)?;
         encoding_seconds += began.elapsed().as_secs_f64();
         tokens += ids.len();
         unigrams.add(&ids, &tokenizer);
     }
+    let bytes = survey.bytes;
     Ok(Compared {
         event: "tokenizer",
         tokenizer: name,
         vocab_size: tokenizer.vocab_size(),
+        documents: survey.documents,
         bytes,
         tokens,
         tokens_per_byte: tokens as f64 / bytes as f64,
@@ -389,17 +372,17 @@ fn measured(name: String, source: &[String], bytes: usize) -> Result<Compared, E
 /// A model that knows only how often each token occurs: the same yardstick for every tokenizer, without training.
 struct Unigrams {
     /// Tokens that begin before this byte are counted, later ones are measured.
-    counted_bytes: usize,
-    bytes: usize,
+    counted_bytes: u64,
+    bytes: u64,
     counted: Vec<u64>,
     measured: Vec<u64>,
-    measured_bytes: usize,
+    measured_bytes: u64,
 }
 
 impl Unigrams {
-    fn new(ids: u32, bytes: usize) -> Self {
+    fn new(ids: u32, bytes: u64) -> Self {
         Self {
-            counted_bytes: (bytes as f64 * COUNTED_SHARE) as usize,
+            counted_bytes: (bytes as f64 * COUNTED_SHARE) as u64,
             bytes: 0,
             counted: vec![0; ids as usize],
             measured: vec![0; ids as usize],
@@ -409,7 +392,7 @@ impl Unigrams {
 
     fn add(&mut self, ids: &[u32], tokenizer: &Tokenizer) {
         for &id in ids {
-            let (_, bytes) = tokenizer.measure(&[id]);
+            let bytes = tokenizer.measure(&[id]).1 as u64;
             if self.bytes < self.counted_bytes {
                 self.counted[id as usize] += 1;
             } else {
@@ -438,7 +421,7 @@ impl Unigrams {
     }
 }
 
-fn compared_text(compared: &[Compared], bytes: usize) -> String {
+fn compared_text(compared: &[Compared], bytes: u64) -> String {
     let widest = compared
         .iter()
         .map(|row| row.tokenizer.chars().count())
@@ -473,7 +456,7 @@ fn compared_text(compared: &[Compared], bytes: usize) -> String {
     text + &format!(
         "\n{} bytes; ids include MASK. Unigram bits/byte is what the last tenth costs a model that knows only how often \
          each\ntoken occurs before it, with one more of each. Vocabularies are made from the whole text.\n",
-        numbers::grouped(bytes as u64)
+        numbers::grouped(bytes)
     )
 }
 
