@@ -103,6 +103,12 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     Ok(config)
 }
 
+/// File name extensions as the configuration has them: `.RS` is `rs`.
+pub fn extensions(typed: &[String]) -> Vec<String> {
+    let extension = |typed: &String| typed.trim().trim_start_matches('.').to_lowercase();
+    typed.iter().map(extension).collect()
+}
+
 /// A preset with a configuration file over it: of the preset stays what the file doesn't name.
 fn preset_config(name: &str, file: Option<&Path>, has_text: bool) -> Result<RunConfig> {
     let preset = presets::find(name, &[])?;
@@ -137,12 +143,6 @@ fn merge(under: &mut toml::Table, over: toml::Table) {
             }
         }
     }
-}
-
-/// File name extensions as the configuration has them: `.RS` is `rs`.
-pub fn extensions(typed: &[String]) -> Vec<String> {
-    let extension = |typed: &String| typed.trim().trim_start_matches('.').to_lowercase();
-    typed.iter().map(extension).collect()
 }
 
 /// Puts the shape flags over a model's configuration.

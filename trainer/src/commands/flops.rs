@@ -146,8 +146,8 @@ fn race_preset(preset: &Preset) -> Result<Known, Error> {
         let vocab = corpus.tokenizer.vocab_size();
         return Ok((config.model, Some(vocab), Some(corpus.length())));
     }
-    let tokenizer = config.corpus.tokenizer.as_deref();
-    let learnt = tokenizer.and_then(|name| name.strip_prefix("bpe:"));
+    let tokenizer = config.corpus.tokenizer.as_deref().unwrap_or_default();
+    let learnt = tokenizer.strip_prefix("bpe:");
     let learnt = learnt.and_then(|count| count.parse::<usize>().ok());
     // Beside the learnt ids there are the end of a text and MASK.
     let vocab = learnt.map_or(ENGLISH_CHARACTERS, |count| count + 2);
