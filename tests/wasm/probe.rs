@@ -22,12 +22,7 @@ pub extern "C" fn allocate(length: usize) -> *mut u8 {
 /// # Safety
 /// Both are memory that `allocate` returned.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn make(
-    name: *const u8,
-    name_length: usize,
-    text: *const u8,
-    length: usize,
-) {
+pub unsafe extern "C" fn make(name: *const u8, name_length: usize, text: *const u8, length: usize) {
     let name = unsafe { std::slice::from_raw_parts(name, name_length) };
     let text = unsafe { std::slice::from_raw_parts(text, length) };
     let name = std::str::from_utf8(name).expect("a name");
@@ -41,7 +36,9 @@ pub unsafe extern "C" fn make(
 /// The tokenizer's JSON form.
 #[unsafe(no_mangle)]
 pub extern "C" fn json() -> u64 {
-    let json = TOKENIZER.with_borrow(Tokenizer::to_json).expect("a JSON form");
+    let json = TOKENIZER
+        .with_borrow(Tokenizer::to_json)
+        .expect("a JSON form");
     returned(json.into_bytes())
 }
 

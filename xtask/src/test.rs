@@ -1,23 +1,22 @@
 //! Everything that must hold before a change lands, in the order that fails fastest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{command, step};
 
 /// The software Vulkan driver's manifest, on Debian.
 const SOFTWARE_VULKAN: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 
+const WASM: &str = "wasm32-unknown-unknown";
+
 /// What a browser build turns on; the library itself asks for no backend.
 const BROWSER: &str = "burn/wgpu,burn/flex,burn/simd";
 
 pub fn run() -> Result<()> {
     step(command("cargo", &["fmt", "--all", "--check"]))?;
-    step(command(
-        "rustup",
-        &["target", "add", "wasm32-unknown-unknown"],
-    ))?;
+    step(command("rustup", &["target", "add", WASM]))?;
     let software_vulkan = install_software_vulkan();
 
     let deny = ["--", "-D", "warnings"];
@@ -40,13 +39,18 @@ pub fn run() -> Result<()> {
         "crossover",
         "--lib",
         "--target",
-        "wasm32-unknown-unknown",
+        WASM,
         "--features",
         BROWSER,
     ];
     step(command("cargo", &[&browser[..], &deny].concat()))?;
 
     let mut tests = command("cargo", &["test", "--locked", "--workspace"]);
+    if command("node", &["--version"]).output().is_ok() {
+        tests.env("CROSSOVER_TEST_WASM", wasm_probe()?);
+    } else {
+        eprintln!("    skipping the tokenizers in wasm: no `node`");
+    }
     if software_vulkan {
         // With the driver there, a test that finds no adapter fails instead of skipping.
         tests
@@ -58,6 +62,41 @@ pub fn run() -> Result<()> {
         );
     }
     step(tests)
+}
+
+/// Builds the library for wasm, without any backend, and links what `tests/tokenizers.rs` asks of it.
+///
+/// Not a package of the workspace: that would be built natively too, each time.
+fn wasm_probe() -> Result<PathBuf> {
+    let library = ["build", "--locked", "-p", "crossover", "--lib"];
+    let wasm = ["--target", WASM];
+    // A third of the time: nothing here is worth optimizing.
+    let quickly = ["--config", "profile.dev.package.\"*\".opt-level=0"];
+    step(command("cargo", &[&library[..], &wasm, &quickly].concat()))?;
+
+    // This program is in `debug` of cargo's target directory.
+    let program = std::env::current_exe()?;
+    let native = program.parent().context("a program is in a folder")?;
+    let target = native
+        .parent()
+        .context("cargo has a target directory")?
+        .join(WASM);
+    let probe = target.join("probe.wasm");
+    let mut link = command("rustc", &["tests/wasm/probe.rs", "--edition", "2024"]);
+    link.args(["--crate-type", "cdylib", "-C", "strip=debuginfo", "-o"])
+        .arg(&probe)
+        .args(wasm)
+        .arg("--extern")
+        .arg(format!(
+            "crossover={}",
+            target.join("debug/libcrossover.rlib").display()
+        ));
+    for dependencies in [target.join("debug/deps"), native.join("deps")] {
+        link.arg("-L")
+            .arg(format!("dependency={}", dependencies.display()));
+    }
+    step(link)?;
+    Ok(probe)
 }
 
 /// Makes sure that software Vulkan is there, where it can be installed.
