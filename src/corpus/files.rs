@@ -407,6 +407,7 @@ impl<'a> Survey<'a> {
             tokenizer,
             tokenizer_name: full_name(config.tokenizer_name()),
             store: writer.finish()?,
+            in_memory: true,
             notices: self.notices(),
             hash: self.hash,
         })

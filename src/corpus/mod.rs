@@ -35,7 +35,7 @@ use crate::platform;
 pub use config::CorpusConfig;
 pub use documents::{DOCUMENT_END, encode_documents};
 pub use duplicates::{MOST_COMPARED, NEAR, NearDuplicates, NearPair};
-pub use files::{CODE_EXTENSIONS, Survey};
+pub use files::{CODE_EXTENSIONS, Survey, Unreadable};
 pub use grids::Grid;
 pub use markov::MarkovChain;
 pub use order::{EpochOrder, TrainingData};
@@ -230,7 +230,7 @@ impl Corpus {
                 ..config.clone()
             },
             train: TrainingData {
-                tokens: parts.train.alone(parts.tokenizer.vocab_size())?,
+                tokens: parts.train,
                 length: parts.length,
                 aligned: parts.grid.is_some(),
             },

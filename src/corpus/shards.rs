@@ -195,6 +195,7 @@ pub(super) fn open(config: &CorpusConfig, folder: &str) -> Result<Texts> {
         tokenizer,
         tokenizer_name: index.tokenizer_name,
         store,
+        in_memory: false,
         hash: index.hash,
         notices: index.notices,
     })

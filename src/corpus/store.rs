@@ -361,7 +361,7 @@ impl Tokens {
             .map(move |start| self.read(start..(start + step + overlap).min(self.len)))
     }
 
-    /// The same tokens without what else the store holds, where that is worth it.
+    /// The same tokens in memory without what else the store holds, where that is worth a copy.
     pub(super) fn alone(self, vocab_size: usize) -> Result<Self> {
         if self.len > self.store.len() / 2 {
             return Ok(self);

@@ -34,6 +34,8 @@ pub(super) struct Texts {
     pub tokenizer: Tokenizer,
     pub tokenizer_name: String,
     pub store: TokenStore,
+    /// Whether the store takes memory, rather than files.
+    pub in_memory: bool,
     /// SHA-256 of the text.
     pub hash: String,
     pub notices: Vec<String>,
@@ -84,11 +86,15 @@ pub(super) fn parts(config: &CorpusConfig, texts: Texts, seed: u64) -> Result<Pa
         let view = Tokens::new(Arc::clone(&store), ranges);
         view.to_vec()
     };
+    let mut train = Tokens::new(Arc::clone(&store), train);
+    if texts.in_memory {
+        train = train.alone(texts.tokenizer.vocab_size())?;
+    }
     Ok(Parts {
         documents: Some(store.documents()),
         validation: held_out(validation),
         test: held_out(test),
-        train: Tokens::new(Arc::clone(&store), train),
+        train,
         tokenizer_name: Some(texts.tokenizer_name),
         hash: texts.hash,
         notices,
