@@ -192,9 +192,9 @@ fn inspecting_shows_the_vocabulary_and_the_cut() {
     let shown = tokenizer(folder.path(), &inspect).ended(0);
     insta::assert_snapshot!(shown.out, @"
     vocabulary      321 ids, MASK included
-    longest tokens  ` grünes`, ` verse`, `ünes`, ` grew`, ` Gras`, ` the`, `<0xBC>nes`, ` sat`, ` sea`, ` and`
+    longest tokens  ` grünes`, ` verse`, `ünes`, ` grew`, ` Gras`, ` the`, `<0xBC>nes`, ` cat`, ` mat`, ` sat`
     merges          64
-    first merges    ` ` + `t`, `a` + `t`, `h` + `e`, ` t` + `he`, ` ` + `g`, ` ` + `o`, ` ` + `s`, ` g` + `r`, ` ` + `G`, ` ` + `a`
+    first merges    `a` + `t`, `h` + `e`, `t` + `he`, ` ` + `the`, `g` + `r`, `s` + `e`, ` ` + `o`, ` ` + `gr`, `G` + `r`, `a` + `n`
     last merges     ` 1` + `5`, ` 1` + `6`, ` 1` + `7`, ` 1` + `8`, ` 1` + `9`, ` 2` + `0`, ` 2` + `1`, ` 2` + `2`, ` 2` + `3`, ` 2` + `5`
     text            4,652 bytes, 1,443 tokens, 3.224 bytes/token
     begins          1|:| the| cat| sat| on| the| mat|,| and| grünes| Gras| grew| by| the| sea|;| verse| 7| of| it|.|\\n|2|:| the| cat| sat| on| the| mat|,| and| grünes| Gras| grew| by| the| sea|;| verse| 14| of| it|.|\\n|3|:| the| cat| sat| on| the| mat|,| and| grünes| Gras| grew| by|…

@@ -1,23 +1,17 @@
 //! Byte-level BPE: in each word of a text, neighbours are merged, starting from bytes, in the order in which the merges
 //! were learnt.
 //!
-//! The ids are those of Hugging Face's `tokenizers` for the same `tokenizer.json`. That library reads the file and finds
-//! words; merging is ours, because the library also tracks where in the text each token came from, which takes most
-//! of its time and which nobody here asks.
+//! The work is done by Hugging Face's `tokenizers`. It takes text, and a document may be any bytes: what is no UTF-8 gets
+//! the ids of its bytes.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use tokenizers::normalizers::NormalizerWrapper;
-use tokenizers::{OffsetReferential, OffsetType};
 
 use super::file::{self, Contents, MOST_IDS};
 use super::train;
-use super::words::WordFinder;
 use crate::error::{Error, Result};
 
 /// A byte-level BPE vocabulary and its merges; cheap to clone.
@@ -30,12 +24,13 @@ struct Loaded {
 }
 
 impl Bpe {
-    /// Learns a vocabulary of at most `ids` ids from all these documents; the first 256 are the bytes.
+    /// Learns a vocabulary of at most `ids` ids from all these documents; the first 256 are the bytes, in the order of
+    /// GPT-2.
     ///
     /// The most frequent pair of neighbours in words is merged first (of equally frequent ones that with the smaller
-    /// ids), until there are enough ids or no pair occurs twice. The same documents in the same order give the same
-    /// vocabulary on every machine. Memory goes to the different words, and a text has no end of those: what is new
-    /// after 64 MiB of different words is not counted.
+    /// ids), until there are enough ids or no pair occurs twice. Memory goes to the different words, and a text has no end
+    /// of those: what is new after 64 MiB of different words is not counted. The library counts pairs in 32 bits: a pair
+    /// must not occur 2^31 times.
     ///
     /// # Errors
     /// Those of the documents, and when `ids` is less than 256 or more than 2^20.
@@ -44,8 +39,7 @@ impl Bpe {
         documents: impl IntoIterator<Item = Result<Document>>,
     ) -> Result<Self> {
         check_size(ids)?;
-        let words = train::count_words(&WordFinder::gpt_2()?, documents)?;
-        Self::from_value(file::write(&train::learn(&words, ids)))
+        Self::from_value(train::learn(ids, documents)?)
     }
 
     /// Reads a `tokenizer.json`.
@@ -82,124 +76,28 @@ impl Bpe {
     }
 
     /// The pairs of ids in the order in which they are merged.
-    pub fn merges(&self) -> Vec<(u32, u32)> {
-        let merges = self.0.contents.merges.iter();
-        let mut ranked: Vec<_> = merges.map(|(pair, (rank, _))| (*rank, *pair)).collect();
-        ranked.sort_unstable();
-        ranked.into_iter().map(|(_, pair)| pair).collect()
+    pub fn merges(&self) -> &[(u32, u32)] {
+        &self.0.contents.merges
     }
 
     /// Appends the ids of one piece of a document. What is no UTF-8 gets the ids of its bytes.
-    pub(super) fn encode(&self, piece: &[u8], ids: &mut Vec<u32>) {
-        let mut seen = HashMap::new();
-        for chunk in piece.utf8_chunks() {
-            self.encode_text(chunk.valid(), &mut seen, ids);
-            let broken = chunk.invalid().iter();
-            ids.extend(broken.map(|&byte| self.0.contents.byte_ids[byte as usize]));
-        }
-    }
-
-    fn encode_text<'t>(&self, text: &'t str, seen: &mut Seen<'t>, ids: &mut Vec<u32>) {
-        let Some(added) = &self.0.contents.added else {
-            return self.encode_words(text, seen, ids);
-        };
-        let found = added.extract_and_normalize(None::<&NormalizerWrapper>, text);
-        for (_, (begin, end), tokens) in
-            found.get_splits(OffsetReferential::Original, OffsetType::Byte)
-        {
-            match tokens {
-                Some(tokens) => ids.extend(tokens.iter().map(|token| token.id)),
-                None => self.encode_words(&text[begin..end], seen, ids),
-            }
-        }
-    }
-
-    fn encode_words<'t>(&self, text: &'t str, seen: &mut Seen<'t>, ids: &mut Vec<u32>) {
-        for word in self.0.contents.words.words(text) {
-            if let Some((begin, end)) = seen.get(word) {
-                ids.extend_from_within(*begin..*end);
-                continue;
-            }
-            let begin = ids.len();
-            match self.0.contents.whole.get(word.as_bytes()) {
-                Some(&id) => ids.push(id),
-                None => self.merge(word.as_bytes(), ids),
-            }
-            seen.insert(word, (begin, ids.len()));
-        }
-    }
-
-    /// Merges the pair of lowest rank, the leftmost where there are several, until none is left.
-    fn merge(&self, word: &[u8], ids: &mut Vec<u32>) {
+    ///
+    /// # Errors
+    /// When the library has one: never, since every byte has its id.
+    pub(super) fn encode(&self, piece: &[u8], ids: &mut Vec<u32>) -> Result<()> {
         let Contents {
-            byte_ids, merges, ..
+            library, byte_ids, ..
         } = &self.0.contents;
-        let mut tokens: Vec<Token> = (0..word.len())
-            .map(|place| Token {
-                id: byte_ids[word[place] as usize],
-                before: place.checked_sub(1),
-                behind: Some(place + 1).filter(|&behind| behind < word.len()),
-                merged: false,
-            })
-            .collect();
-        // Rank, place of the left half, and what the pair becomes.
-        let mut queue: BinaryHeap<Reverse<(u32, usize, u32)>> = tokens
-            .windows(2)
-            .enumerate()
-            .filter_map(|(place, pair)| {
-                let (rank, id) = merges.get(&(pair[0].id, pair[1].id))?;
-                Some(Reverse((*rank, place, *id)))
-            })
-            .collect();
-        while let Some(Reverse((_, place, id))) = queue.pop() {
-            let left = tokens[place];
-            let Some(behind) = left.behind.filter(|_| !left.merged) else {
-                continue;
-            };
-            let right = tokens[behind];
-            // Another merge was faster, unless what it left becomes the same.
-            if merges
-                .get(&(left.id, right.id))
-                .is_none_or(|found| found.1 != id)
-            {
-                continue;
-            }
-            tokens[behind].merged = true;
-            tokens[place].id = id;
-            tokens[place].behind = right.behind;
-            if let Some(next) = right.behind {
-                tokens[next].before = Some(place);
-            }
-            let neighbours = [
-                left.before.map(|before| (before, (tokens[before].id, id))),
-                right.behind.map(|next| (place, (id, tokens[next].id))),
-            ];
-            for (place, pair) in neighbours.into_iter().flatten() {
-                if let Some((rank, id)) = merges.get(&pair) {
-                    queue.push(Reverse((*rank, place, *id)));
-                }
-            }
+        for chunk in piece.utf8_chunks() {
+            let found = library.encode_fast(chunk.valid(), false);
+            let found = found
+                .map_err(|error| Error::work("the text can't be encoded").with_source(error))?;
+            ids.extend_from_slice(found.get_ids());
+            let broken = chunk.invalid().iter();
+            ids.extend(broken.map(|&byte| byte_ids[byte as usize]));
         }
-        ids.extend(
-            tokens
-                .iter()
-                .filter(|token| !token.merged)
-                .map(|token| token.id),
-        );
+        Ok(())
     }
-}
-
-/// Where the ids of a piece's words are, once a word has occurred.
-type Seen<'t> = HashMap<&'t str, (usize, usize)>;
-
-/// A token of a word, at the place of its first byte.
-#[derive(Clone, Copy)]
-struct Token {
-    id: u32,
-    before: Option<usize>,
-    behind: Option<usize>,
-    /// Into the one before it.
-    merged: bool,
 }
 
 impl fmt::Debug for Bpe {
@@ -391,7 +289,7 @@ mod tests {
             for (name, file) in styles() {
                 let bpe = Bpe::from_value(file.clone()).unwrap();
                 let mut ids = Vec::new();
-                bpe.encode(text.as_bytes(), &mut ids);
+                bpe.encode(text.as_bytes(), &mut ids).unwrap();
                 let expected = library(&file).encode_fast(text.as_str(), false).unwrap();
                 prop_assert_eq!(&ids[..], expected.get_ids(), "{}: {:?}", name, text);
                 let bytes: Vec<u8> = ids.iter().flat_map(|&id| bpe.bytes(id)).copied().collect();
@@ -410,8 +308,10 @@ mod tests {
         for (name, file) in styles() {
             let bpe = Bpe::from_value(file).unwrap();
             let (mut whole, mut ids) = (Vec::new(), Vec::new());
-            bpe.encode(text.as_bytes(), &mut whole);
-            pieces.iter().for_each(|piece| bpe.encode(piece, &mut ids));
+            bpe.encode(text.as_bytes(), &mut whole).unwrap();
+            for piece in &pieces {
+                bpe.encode(piece, &mut ids).unwrap();
+            }
             assert!(ids == whole, "{name}");
         }
     }
@@ -436,10 +336,11 @@ mod tests {
         let [once, twice] = [(); 2].map(|()| trained());
         assert_eq!(once.to_file().unwrap(), twice.to_file().unwrap());
         assert_eq!(once.ids(), 320);
-        let bytes: Vec<&[u8]> = (0..256).map(|id| once.bytes(id)).collect();
+        let mut bytes: Vec<&[u8]> = (0..256).map(|id| once.bytes(id)).collect();
+        assert_eq!(bytes[..3].concat(), b"!\"#");
+        bytes.sort_unstable();
         assert_eq!(bytes.concat(), (0..=u8::MAX).collect::<Vec<_>>());
-        let merges = once.merges();
-        for (id, (left, right)) in (256..).zip(&merges) {
+        for (id, (left, right)) in (256..).zip(once.merges()) {
             assert_eq!(
                 [once.bytes(*left), once.bytes(*right)].concat(),
                 once.bytes(id)
@@ -463,7 +364,7 @@ mod tests {
                 .find(|&id| bpe.bytes(id) == token.as_bytes())
                 .unwrap();
             let mut ids = Vec::new();
-            bpe.encode(token.as_bytes(), &mut ids);
+            bpe.encode(token.as_bytes(), &mut ids).unwrap();
             assert_eq!(ids == [id], found, "{name}: {token}");
         }
     }
@@ -508,7 +409,7 @@ mod tests {
         refused("`Removed`, not `Isolated`", &|file| {
             file["pre_tokenizer"] = sequence([split(" ", "Removed", false)]);
         });
-        refused("`Split` pre-tokenizer can't be read", &|file| {
+        refused("the library `tokenizers` can't read it", &|file| {
             file["pre_tokenizer"] = sequence([split("(", "Isolated", false)]);
         });
         refused("end_of_word_suffix", &|file| {
@@ -551,6 +452,12 @@ mod tests {
         });
         refused("the library `tokenizers` can't read it", &|file| {
             file["version"] = "9".into()
+        });
+        refused("special token `!` is also a word", &|file| {
+            file["added_tokens"] = json!([{
+                "id": 0, "content": "!", "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": true
+            }]);
         });
         let error = Bpe::from_file(b"not JSON").unwrap_err();
         assert!(

@@ -1,4 +1,4 @@
-//! Hugging Face's `tokenizer.json`: reads the byte-level BPE tokenizers among them, and writes ours.
+//! Hugging Face's `tokenizer.json`: reads the byte-level BPE tokenizers among them.
 //!
 //! Every text must come back as it was. What would change it is left out where that is harmless: NFC normalization, a
 //! space before the first word. Tokens that are marked as special are never found in text: only the program may write
@@ -6,11 +6,8 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
-use tokenizers::AddedVocabulary;
+use serde_json::Value;
 
-use super::train::Learnt;
-use super::words::WordFinder;
 use crate::error::{Error, Result};
 
 /// The most ids of a vocabulary: several times what published models use.
@@ -19,19 +16,16 @@ pub(super) const MOST_IDS: usize = 1 << 20;
 const USE_ANOTHER: &str = "use a byte-level BPE tokenizer (GPT-2, GPT-NeoX and Qwen have one), or let `--tokenizer \
                            bpe:N` train one on the text";
 
-/// What encoding needs of a file.
+/// What a file holds.
 pub(super) struct Contents {
-    pub words: WordFinder,
+    /// Finds the ids of a text.
+    pub library: tokenizers::Tokenizer,
     /// What each id stands for; nothing where the file leaves an id out.
     pub bytes: Vec<Box<[u8]>>,
     /// The id of each byte by itself.
     pub byte_ids: [u32; 256],
-    /// The rank of each pair that is merged, and what it becomes.
-    pub merges: HashMap<(u32, u32), (u32, u32)>,
-    /// The words that are taken as they are, not merged from bytes.
-    pub whole: HashMap<Box<[u8]>, u32>,
-    /// Finds tokens that were added outside the merges, where there are some that text may hold.
-    pub added: Option<AddedVocabulary>,
+    /// The pairs in the order in which they are merged.
+    pub merges: Vec<(u32, u32)>,
 }
 
 /// Parses a file.
@@ -66,10 +60,7 @@ pub(super) fn read(file: &mut Value) -> Result<Contents> {
             )));
         }
     }
-    leave_out_first_space(&mut file["pre_tokenizer"]);
-    // The library's errors and ours say why, without a hint.
-    let words = WordFinder::from_value(&file["pre_tokenizer"])
-        .map_err(|error| refused(&error.to_string()))?;
+    keep_every_byte(&mut file["pre_tokenizer"])?;
 
     let model = &file["model"];
     match kind(model) {
@@ -97,65 +88,16 @@ pub(super) fn read(file: &mut Value) -> Result<Contents> {
     }
     let byte_ids = byte_ids(&ids)?;
     let merges = merges(model, &ids)?;
-    let mut whole = HashMap::new();
-    if model["ignore_merges"] == true {
-        whole.extend(bytes.iter().cloned().zip(0..));
-    }
-    let added = added(file, &mut bytes, &mut whole)?;
+    let mut library: tokenizers::Tokenizer = serde_json::from_value(file.clone())
+        .map_err(|error| refused("the library `tokenizers` can't read it").with_source(error))?;
+    library.set_encode_special_tokens(true);
+    library.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
+    added(&library, &mut bytes)?;
     Ok(Contents {
-        words,
+        library,
         bytes,
         byte_ids,
         merges,
-        whole,
-        added,
-    })
-}
-
-/// The file of a vocabulary that was learnt on the words of GPT-2.
-pub(super) fn write(learnt: &Learnt) -> Value {
-    let symbols: Vec<String> = learnt
-        .tokens
-        .iter()
-        .map(|token| to_symbols(token))
-        .collect();
-    let vocab: Map<String, Value> = symbols
-        .iter()
-        .cloned()
-        .zip((0_u32..).map(Value::from))
-        .collect();
-    let merges: Vec<[&str; 2]> = learnt
-        .merges
-        .iter()
-        .map(|&(left, right)| [left, right].map(|id| symbols[id as usize].as_str()))
-        .collect();
-    let in_bytes = json!({
-        "type": "ByteLevel",
-        "add_prefix_space": false,
-        "trim_offsets": true,
-        "use_regex": true,
-    });
-    json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": [],
-        "normalizer": null,
-        "pre_tokenizer": in_bytes,
-        "post_processor": null,
-        "decoder": in_bytes,
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": null,
-            "continuing_subword_prefix": null,
-            "end_of_word_suffix": null,
-            "fuse_unk": false,
-            "byte_fallback": false,
-            "ignore_merges": false,
-            "vocab": vocab,
-            "merges": merges,
-        },
     })
 }
 
@@ -168,13 +110,50 @@ fn kind(part: &Value) -> Option<&str> {
     (!part.is_null()).then(|| part["type"].as_str().unwrap_or("of no type"))
 }
 
-fn leave_out_first_space(pre_tokenizer: &mut Value) {
-    if pre_tokenizer["type"] == "ByteLevel" {
-        pre_tokenizer["add_prefix_space"] = false.into();
+/// Takes the first space and what drops text out of a pre-tokenizer, which must end in bytes.
+///
+/// # Errors
+/// When it may cut text in a way that doesn't bring it back.
+fn keep_every_byte(pre_tokenizer: &mut Value) -> Result<()> {
+    let parts = match pre_tokenizer["type"].as_str() {
+        Some("Sequence") => pre_tokenizer["pretokenizers"]
+            .as_array_mut()
+            .map(Vec::as_mut_slice),
+        _ => Some(std::slice::from_mut(pre_tokenizer)),
+    };
+    let last = parts.and_then(|parts| parts.split_last_mut());
+    let Some((bytes, before)) = last.filter(|(last, _)| last["type"] == "ByteLevel") else {
+        return Err(refused(
+            "it doesn't work on bytes (its pre-tokenizer doesn't end in `ByteLevel`)",
+        ));
+    };
+    bytes["add_prefix_space"] = false.into();
+    for part in before {
+        match part["type"].as_str() {
+            Some("Digits") => {}
+            Some("Split") => match part["behavior"].as_str() {
+                Some("Isolated") => {}
+                // What the expression doesn't match is to be dropped: nothing, or we keep it.
+                Some("Removed") if part["invert"] == true => {
+                    part["behavior"] = "Isolated".into();
+                    part["invert"] = false.into();
+                }
+                other => {
+                    return Err(refused(&format!(
+                        "its `Split` pre-tokenizer is `{}`, not `Isolated`",
+                        other.unwrap_or("null")
+                    )));
+                }
+            },
+            other => {
+                return Err(refused(&format!(
+                    "its pre-tokenizer `{}` is none of `ByteLevel`, `Split` and `Digits`",
+                    other.unwrap_or("null")
+                )));
+            }
+        }
     }
-    if let Some(Value::Array(parts)) = pre_tokenizer.get_mut("pretokenizers") {
-        parts.iter_mut().for_each(leave_out_first_space);
-    }
+    Ok(())
 }
 
 /// Writes down what an id stands for.
@@ -222,57 +201,53 @@ fn byte_ids(ids: &HashMap<&str, u32>) -> Result<[u32; 256]> {
     Ok(byte_ids)
 }
 
-fn merges(model: &Value, ids: &HashMap<&str, u32>) -> Result<HashMap<(u32, u32), (u32, u32)>> {
+/// The library would panic where a merge makes no token.
+fn merges(model: &Value, ids: &HashMap<&str, u32>) -> Result<Vec<(u32, u32)>> {
     let merges = model["merges"]
         .as_array()
         .ok_or_else(|| refused("its model has no `merges`"))?;
-    let ranked = merges.iter().zip(0..).map(|(merge, rank)| {
-        let (pair, merged) = merged(merge, ids).ok_or_else(|| {
+    let pairs = merges.iter().map(|merge| {
+        merged(merge, ids).ok_or_else(|| {
             refused(&format!(
                 "its merge {merge} makes no token of its vocabulary"
             ))
-        })?;
-        Ok((pair, (rank, merged)))
+        })
     });
-    ranked.collect()
+    pairs.collect()
 }
 
-/// The ids of `["a", "b"]` or, in older files, `"a b"`, and of what they become.
-fn merged(merge: &Value, ids: &HashMap<&str, u32>) -> Option<((u32, u32), u32)> {
+/// The ids of `["a", "b"]` or, in older files, `"a b"`, when there is one of what they become.
+fn merged(merge: &Value, ids: &HashMap<&str, u32>) -> Option<(u32, u32)> {
     let (left, right) = match merge {
         Value::String(pair) => pair.split_once(' ')?,
         pair => (pair.get(0)?.as_str()?, pair.get(1)?.as_str()?),
     };
-    let merged = ids.get(format!("{left}{right}").as_str())?;
-    Some(((*ids.get(left)?, *ids.get(right)?), *merged))
+    ids.get(format!("{left}{right}").as_str())?;
+    Some((*ids.get(left)?, *ids.get(right)?))
 }
 
-/// The tokens that were added outside the merges: writes down what they stand for, and that special ones are no words.
-fn added(
-    file: &Value,
-    bytes: &mut Vec<Box<[u8]>>,
-    whole: &mut HashMap<Box<[u8]>, u32>,
-) -> Result<Option<AddedVocabulary>> {
-    let library: tokenizers::Tokenizer = serde_json::from_value(file.clone())
-        .map_err(|error| refused("the library `tokenizers` can't read it").with_source(error))?;
-    let mut in_text = false;
+/// Writes down what the tokens stand for that were added outside the merges.
+fn added(library: &tokenizers::Tokenizer, bytes: &mut Vec<Box<[u8]>>) -> Result<()> {
     for (id, token) in library.get_added_tokens_decoder() {
+        let content = token.content.as_str();
         if token.special {
-            whole.remove(token.content.as_bytes());
-        } else {
-            if token.lstrip || token.rstrip {
+            // Not as an added token, but as a word of the model's own vocabulary.
+            let found = library
+                .encode_fast(content, false)
+                .is_ok_and(|text| text.get_ids().contains(&id));
+            if found {
                 return Err(refused(&format!(
-                    "its token `{}` swallows the spaces around it",
-                    token.content
+                    "its special token `{content}` is also a word"
                 )));
             }
-            in_text = true;
+        } else if token.lstrip || token.rstrip {
+            return Err(refused(&format!(
+                "its token `{content}` swallows the spaces around it"
+            )));
         }
         put(bytes, id, token.content.into_bytes())?;
     }
-    let mut added = library.get_added_vocabulary().clone();
-    added.set_encode_special_tokens(true);
-    Ok(in_text.then_some(added))
+    Ok(())
 }
 
 /// The character that stands for each byte in a file: printable ones for themselves, the others for those from U+0100
@@ -294,10 +269,6 @@ const SYMBOLS: [char; 256] = {
     }
     symbols
 };
-
-fn to_symbols(bytes: &[u8]) -> String {
-    bytes.iter().map(|&byte| SYMBOLS[byte as usize]).collect()
-}
 
 /// `None` when a character stands for no byte.
 fn from_symbols(token: &str) -> Option<Vec<u8>> {
