@@ -22,6 +22,7 @@ pub use protocol::{
     CheckpointKind, Command, DualAr, Estimate, Event, GridShare, Outcome, RaceResult, SampleText,
     Started, TrainResult,
 };
+pub use session::prepare;
 
 /// A lab at work: where commands go and events come from. It ends when a run has ended.
 #[derive(Debug, Clone)]

@@ -43,14 +43,11 @@ pub(super) struct Session<'a> {
     last_read: Instant,
 }
 
-/// Starts a new run in a folder of its own.
-pub(super) async fn start(
-    config: RunConfig,
-    folder: &str,
-    force: bool,
-    device: &Selected,
-    control: &Control,
-) -> Result<()> {
+/// Loads a run's text and fits its model to it.
+///
+/// # Errors
+/// Everything that can be refused of a run before there is a folder for it.
+pub fn prepare(config: &RunConfig) -> Result<(Corpus, Shape)> {
     config.check()?;
     let corpus = Corpus::load(&config.corpus, config.seed)?;
     for (part, windows) in [("validation", &corpus.validation), ("test", &corpus.test)] {
@@ -63,9 +60,24 @@ pub(super) async fn start(
             .with_hint("raise `--held-out`, or lower `--length`"));
         }
     }
+    if config.objectives.contains(&Objective::Block) {
+        config.objective.block_size(corpus.length())?;
+    }
     let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
-    let config = resolve(config, &corpus, &shape, device)?;
     fits(&shape, config.objectives.len())?;
+    Ok((corpus, shape))
+}
+
+/// Starts a new run in a folder of its own.
+pub(super) async fn start(
+    config: RunConfig,
+    folder: &str,
+    force: bool,
+    device: &Selected,
+    control: &Control,
+) -> Result<()> {
+    let (corpus, shape) = prepare(&config)?;
+    let config = resolve(config, &corpus, &shape, device)?;
     let weights = Weights::initial(&shape, config.model.initializer_range, config.seed);
     let trainers = config
         .objectives

@@ -20,6 +20,24 @@ struct Pilot {
     arguments: Vec<String>,
 }
 
+impl Pilot {
+    /// Its run directory.
+    fn place(&self, folder: &Path) -> PathBuf {
+        folder.join(self.table).join(self.folder_name())
+    }
+
+    /// The file with its result.
+    fn kept(&self, folder: &Path) -> PathBuf {
+        folder
+            .join(self.table)
+            .join(format!("{}.json", self.folder_name()))
+    }
+
+    fn folder_name(&self) -> String {
+        self.name.replace([' ', ','], "-")
+    }
+}
+
 const LATIN_5: &str = "--corpus grids:latin-5";
 const TALES: &str = "--preset tales";
 
@@ -88,7 +106,7 @@ fn pilots(data: &Data) -> Vec<Pilot> {
     ]);
     pilots.extend(sweep(
         "tales-sweep",
-        &format!("{TALES} --unique 20000 --epochs 40 --evaluate-every 40"),
+        &format!("{TALES} --unique 20000 --batch 16 --epochs 100 --evaluate-every 98"),
     ));
     let tales = "tales";
     pilots.extend([
@@ -193,10 +211,8 @@ pub fn run(only: Option<&str>) -> Result<()> {
     ensure!(!pilots.is_empty(), "there is no table of that name");
     let binary = binary()?;
     for (index, pilot) in pilots.iter().enumerate() {
-        let place = folder
-            .join(pilot.table)
-            .join(pilot.name.replace([' ', ','], "-"));
-        let kept = place.with_extension("json");
+        let place = pilot.place(&folder);
+        let kept = pilot.kept(&folder);
         if !kept.exists() {
             eprintln!(
                 "pilot {} of {}: {} {}",
@@ -236,30 +252,35 @@ fn finish(binary: &Path, pilot: &Pilot, place: &Path) -> Result<String> {
     Ok(last.to_owned())
 }
 
+/// A Markdown table for each name, its columns as in `docs/pilots.md`. A sweep's rows say how they differ; others have
+/// their command.
 fn tables(pilots: &[Pilot], folder: &Path) -> Result<String> {
     let mut text = String::new();
     let mut current = "";
     for pilot in pilots {
+        let is_sweep = pilot.table.ends_with("-sweep");
         if pilot.table != current {
             current = pilot.table;
+            let (command, rule) = if is_sweep {
+                ("", "")
+            } else {
+                (" command |", "---|")
+            };
             let _ = write!(
                 text,
                 "\n### {current}\n\n| pilot | AR, exact NLL | diffusion, bound | left to right | difference | \
-                 curve | envelope | command |\n|---|---|---|---|---|---|---|---|\n"
+                 curve | envelope |{command}\n|---|---|---|---|---|---|---|{rule}\n"
             );
         }
-        let name = pilot.name.replace([' ', ','], "-");
-        let kept = folder.join(current).join(name).with_extension("json");
+        let kept = pilot.kept(folder);
         let line =
             fs::read_to_string(&kept).with_context(|| format!("can't read {}", kept.display()))?;
         let result: Value = serde_json::from_str(&line)?;
-        let _ = writeln!(
-            text,
-            "| {} | {} | `crossover {}` |",
-            pilot.name,
-            cells(&result).join(" | "),
-            pilot.arguments.join(" ")
-        );
+        let _ = write!(text, "| {} | {} |", pilot.name, cells(&result).join(" | "));
+        if !is_sweep {
+            let _ = write!(text, " `crossover {}` |", pilot.arguments.join(" "));
+        }
+        text.push('\n');
     }
     Ok(text)
 }

@@ -7,13 +7,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use crossover::corpus::Corpus;
 use crossover::device::Selected;
 use crossover::error::Error;
 use crossover::lab::{self, Event, Lab};
-use crossover::laws::flops;
-use crossover::objective::Objective;
-use crossover::platform::{self, Folder};
+use crossover::platform::Folder;
 use crossover::train::RunConfig;
 use serde::Serialize;
 
@@ -67,31 +64,7 @@ pub(super) fn resume(series: &Series, folder: &Path, arguments: &RunArguments) -
 
 /// Refuses what the first run would refuse, while nothing is written yet, and makes the text's paths absolute.
 fn checked(mut config: RunConfig) -> Result<RunConfig, Error> {
-    config.check()?;
-    let corpus = Corpus::load(&config.corpus, config.seed)?;
-    for (part, windows) in [("validation", &corpus.validation), ("test", &corpus.test)] {
-        if windows.len() < 2 {
-            return Err(Error::input(format!(
-                "the {part} part holds {} tokens: less than two windows of {}",
-                windows.tokens.len(),
-                corpus.length()
-            ))
-            .with_hint("raise `--held-out`, or lower `--length`"));
-        }
-    }
-    if config.objectives.contains(&Objective::Block) {
-        config.objective.block_size(corpus.length())?;
-    }
-    let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
-    let needed = flops::training_state_bytes(&shape).saturating_mul(config.objectives.len() as u64);
-    if let Some(memory) = platform::memory_bytes().filter(|memory| needed > *memory) {
-        return Err(Error::input(format!(
-            "training needs {:.1} GB, and this machine has {:.1} GB",
-            needed as f64 / 1e9,
-            memory as f64 / 1e9
-        ))
-        .with_hint("choose fewer layers or a smaller hidden size"));
-    }
+    let (corpus, _) = lab::prepare(&config)?;
     config.corpus.source = corpus.config.source;
     config.corpus.hash = corpus.config.hash;
     Ok(config)
