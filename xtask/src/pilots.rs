@@ -83,7 +83,7 @@ fn pilots(data: &Data) -> Vec<Pilot> {
         row(latin, "masked, plain", &format!("race {LATIN_5} --seeds 3")),
         row(
             latin,
-            "masked, dropout 0.1, four times as long",
+            "both with dropout 0.1, 400 squares, 400 epochs",
             &format!(
                 "race {LATIN_5} --unique 10000 --epochs 400 --evaluate-every 200 --dropout 0.1"
             ),
