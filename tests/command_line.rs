@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const CROSSOVER: &str = env!("CARGO_BIN_EXE_crossover");
+use program::{Ran, command, crossover, json_lines};
 
 /// A race of two tiny models on 20 Latin squares: about a second.
 const TINY: [(&str, &str); 10] = [
@@ -39,56 +41,8 @@ fn tiny<'a>(changes: &[&'a str]) -> Vec<&'a str> {
     flags
 }
 
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    #[track_caller]
-    fn ended(self, code: i32) -> Self {
-        let (out, err) = (&self.out, &self.err);
-        assert_eq!(self.code, Some(code), "stdout:\n{out}\nstderr:\n{err}");
-        self
-    }
-
-    /// Standard output as JSON lines, and nothing else.
-    #[track_caller]
-    fn lines(&self) -> Vec<Value> {
-        json_lines(&self.out)
-    }
-}
-
-fn crossover<I: AsRef<std::ffi::OsStr>>(
-    folder: &Path,
-    arguments: impl IntoIterator<Item = I>,
-) -> Ran {
-    let output = Command::new(CROSSOVER)
-        .args(arguments)
-        .current_dir(folder)
-        // Without it, the system's Wayland library complains on stderr whenever GPUs are looked for.
-        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
 fn race(folder: &Path, changes: &[&str]) -> Ran {
     crossover(folder, [vec!["race"], tiny(changes)].concat())
-}
-
-#[track_caller]
-fn json_lines(text: &str) -> Vec<Value> {
-    let parse = |line| {
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in the line: {line}"))
-    };
-    text.lines().map(parse).collect()
 }
 
 fn keys(value: &Value) -> Vec<&str> {
@@ -410,13 +364,14 @@ fn training_one_model_ends_with_its_figure() {
 #[test]
 fn a_reader_that_goes_away_does_not_stop_a_run() {
     let folder = folder();
-    let mut child = Command::new(CROSSOVER)
-        .args(tiny(&["--json", "--out", "run", "--steps", "3"]))
-        .current_dir(folder.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command(
+        folder.path(),
+        tiny(&["--json", "--out", "run", "--steps", "3"]),
+    )
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
     drop(child.stdout.take());
     drop(child.stderr.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -677,9 +632,7 @@ fn force_replaces_a_run_and_nothing_else() {
 #[test]
 fn a_run_in_use_can_t_be_resumed_or_replaced() {
     let folder = folder();
-    let mut child = Command::new(CROSSOVER)
-        .args(tiny(&["--out", "run", "--steps", "1000000"]))
-        .current_dir(folder.path())
+    let mut child = command(folder.path(), tiny(&["--out", "run", "--steps", "1000000"]))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -3,17 +3,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use crossover::corpus::{Corpus, CorpusConfig, DOCUMENT_END, EpochOrder, Survey, write_shards};
 use crossover::error::{Error, Kind};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const CROSSOVER: &str = env!("CARGO_BIN_EXE_crossover");
+use program::{Ran, crossover};
 
 /// A model of one tiny block, two steps.
 const TINY: [&str; 16] = [
@@ -35,45 +36,9 @@ const TINY: [&str; 16] = [
     "16",
 ];
 
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    #[track_caller]
-    fn ended(self, code: i32) -> Self {
-        let (out, err) = (&self.out, &self.err);
-        assert_eq!(self.code, Some(code), "stdout:\n{out}\nstderr:\n{err}");
-        self
-    }
-
-    /// The last line, which is JSON.
-    #[track_caller]
-    fn result(&self) -> Value {
-        serde_json::from_str(self.out.lines().last().unwrap()).unwrap()
-    }
-}
-
-fn crossover(folder: &Path, arguments: &[&str]) -> Ran {
-    let output = Command::new(CROSSOVER)
-        .args(arguments)
-        .current_dir(folder)
-        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
 fn train(folder: &Path, arguments: &[&str]) -> Ran {
     let objective = ["train", "--objective", "masked"];
-    crossover(folder, &[&objective, &TINY[..], arguments].concat())
+    crossover(folder, [&objective, &TINY[..], arguments].concat())
 }
 
 /// A folder with these files.
@@ -426,10 +391,10 @@ fn a_tokenizer_from_a_file_is_remembered_by_its_full_path() {
         "--out",
         "tok.json",
     ];
-    crossover(files.path(), &make).ended(0);
+    crossover(files.path(), make).ended(0);
     let from_file = ["--extensions", "txt", "--tokenizer", "tok.json"];
     let shards = ["corpus", "files", ".", "--out", "shards"];
-    crossover(files.path(), &[&shards[..], &from_file].concat()).ended(0);
+    crossover(files.path(), [&shards[..], &from_file].concat()).ended(0);
     train(
         files.path(),
         &[&["--corpus", ".", "--out", "run"][..], &from_file].concat(),
@@ -542,7 +507,7 @@ fn near_duplicates_are_counted_and_shown() {
 
     let found = crossover(
         files.path(),
-        &["corpus", "files", ".", "--json", "--tokenizer", "bpe:300"],
+        ["corpus", "files", ".", "--json", "--tokenizer", "bpe:300"],
     )
     .ended(0)
     .result();
@@ -560,7 +525,7 @@ fn near_duplicates_are_counted_and_shown() {
     );
     assert!(found["tokens"]["bpe:300"].as_u64() < found["tokens"]["char"].as_u64());
     assert_eq!(found["extensions"][0]["extension"], "txt");
-    let table = crossover(files.path(), &["corpus", "stats", "."])
+    let table = crossover(files.path(), ["corpus", "stats", "."])
         .ended(0)
         .out;
     assert!(
@@ -586,7 +551,7 @@ fn a_text_with_markers_is_evaluated_document_by_document() {
             "--text",
             name,
         ];
-        crossover(files.path(), &arguments).ended(0).result()["tokens"]
+        crossover(files.path(), arguments).ended(0).result()["tokens"]
             .as_u64()
             .unwrap()
     };
@@ -803,7 +768,7 @@ fn the_command_line_makes_shards_and_trains_on_them() {
     let files = folder(&files);
     let made = crossover(
         files.path(),
-        &[
+        [
             "corpus",
             "code",
             "code",
@@ -839,13 +804,13 @@ fn the_command_line_makes_shards_and_trains_on_them() {
     };
     assert_eq!(stats(&["shards"]), stats(&["code", "--extensions", "rs"]));
     train(files.path(), &["--corpus", "shards", "--out", "run"]).ended(0);
-    let shards = crossover(files.path(), &["corpus", "files", "shards"]).ended(2);
+    let shards = crossover(files.path(), ["corpus", "files", "shards"]).ended(2);
     assert!(
         shards.err.contains("holds token shards, not text"),
         "{}",
         shards.err
     );
-    let again = crossover(files.path(), &["corpus", "code", "code", "--out", "shards"]).ended(2);
+    let again = crossover(files.path(), ["corpus", "code", "code", "--out", "shards"]).ended(2);
     assert!(
         again
             .err
@@ -858,7 +823,7 @@ fn the_command_line_makes_shards_and_trains_on_them() {
 #[test]
 fn the_corpus_commands_have_help_with_an_example() {
     for command in ["files", "code", "tales", "stats"] {
-        let ran = crossover(Path::new("."), &["corpus", command, "--help"]).ended(0);
+        let ran = crossover(Path::new("."), ["corpus", command, "--help"]).ended(0);
         assert!(ran.out.contains("Example: crossover corpus"), "{command}");
     }
 }
@@ -868,7 +833,7 @@ fn inspecting_reads_what_can_be_read_and_lists_the_rest() {
     let files = folder(&[("a.txt", &prose(1, 60)), ("b.txt", &prose(2, 60))]);
     write(files.path(), "broken.txt", b"\xFF\xFE");
     write(files.path(), "zip", b"PK\0\0");
-    let ran = crossover(files.path(), &["corpus", "files", "."]).ended(0);
+    let ran = crossover(files.path(), ["corpus", "files", "."]).ended(0);
     assert!(
         ran.out
             .contains("2 read, 1 binary and 0 empty left out, 1 unreadable"),
@@ -880,7 +845,7 @@ fn inspecting_reads_what_can_be_read_and_lists_the_rest() {
         "{}",
         ran.out
     );
-    let json = crossover(files.path(), &["corpus", "files", ".", "--json"])
+    let json = crossover(files.path(), ["corpus", "files", ".", "--json"])
         .ended(0)
         .result();
     let keys: BTreeMap<String, Value> = serde_json::from_value(json).unwrap();
@@ -957,10 +922,10 @@ fn tales_are_told_in_streams_of_their_own() {
 #[test]
 fn told_tales_make_the_corpus_that_tales_are() {
     let files = tempfile::tempdir().unwrap();
-    let told = crossover(files.path(), &["corpus", "tales", "--count", "300"]).ended(0);
+    let told = crossover(files.path(), ["corpus", "tales", "--count", "300"]).ended(0);
     assert!(told.err.contains("nats/token"), "{}", told.err);
     write(files.path(), "stories.txt", told.out.as_bytes());
-    let json = crossover(files.path(), &["corpus", "tales", "--count", "2", "--json"]).ended(0);
+    let json = crossover(files.path(), ["corpus", "tales", "--count", "2", "--json"]).ended(0);
     let first: Value = serde_json::from_str(json.out.lines().next().unwrap()).unwrap();
     let figures = json.result();
     assert!(told.out.starts_with(first["text"].as_str().unwrap()));
@@ -969,7 +934,7 @@ fn told_tales_make_the_corpus_that_tales_are() {
     let stats = |source| {
         let ran = crossover(
             files.path(),
-            &["corpus", "stats", source, "--json", "--held-out", "10000"],
+            ["corpus", "stats", source, "--json", "--held-out", "10000"],
         );
         ran.ended(0).result()
     };

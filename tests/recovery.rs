@@ -3,18 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
+
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const CROSSOVER: &str = env!("CARGO_BIN_EXE_crossover");
+use program::{Ran, command, crossover, json_lines, signal};
 
 /// A race of two tiny models that takes a few seconds and is evaluated ten times on the way.
 const RACE: [&str; 21] = [
@@ -41,44 +43,16 @@ const RACE: [&str; 21] = [
     "250",
 ];
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(CROSSOVER);
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+/// To be started, and heard of through its files alone.
+fn background(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = command(folder, arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-fn crossover(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap()
-}
-
 #[track_caller]
-fn ended(output: &Output, code: i32) -> (String, String) {
-    let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    let err = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "stdout:\n{out}\nstderr:\n{err}"
-    );
-    (out, err)
-}
-
-#[track_caller]
-fn json_lines(path: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(path).unwrap();
-    let parse = |line| {
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in the line: {line}"))
-    };
-    text.lines().map(parse).collect()
+fn recorded(path: &Path) -> Vec<Value> {
+    json_lines(&fs::read_to_string(path).unwrap())
 }
 
 /// What a run recorded that doesn't depend on the clock, by model and step.
@@ -88,7 +62,7 @@ type Record = BTreeMap<(String, u64), Value>;
 #[track_caller]
 fn record(run: &Path) -> Record {
     let mut record = Record::new();
-    for mut line in json_lines(&run.join("metrics.jsonl")) {
+    for mut line in recorded(&run.join("metrics.jsonl")) {
         let fields = line.as_object_mut().unwrap();
         for clock in ["seconds", "tokens_per_second"] {
             fields.remove(clock).unwrap();
@@ -104,7 +78,7 @@ fn record(run: &Path) -> Record {
 /// The result of a finished run without what depends on the clock and the machine.
 #[track_caller]
 fn result(run: &Path) -> Value {
-    let events = json_lines(&run.join("events.jsonl"));
+    let events = recorded(&run.join("events.jsonl"));
     let mut results = events.iter().filter(|event| event["event"] == "result");
     let mut result = results.next_back().expect("the run is finished").clone();
     for clock in ["wall_seconds", "peak_memory_bytes"] {
@@ -166,16 +140,8 @@ fn wait_for_evaluation(child: &mut Child, run: &Path, after: u64) -> u64 {
     }
 }
 
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("sh")
-        .args(["-c", &format!("kill -{name} {}", child.id())])
-        .status()
-        .unwrap();
-    assert!(sent.success());
-}
-
 fn is_finished(run: &Path) -> bool {
-    json_lines(&run.join("events.jsonl"))
+    recorded(&run.join("events.jsonl"))
         .iter()
         .any(|event| event["event"] == "result")
 }
@@ -184,7 +150,7 @@ fn is_finished(run: &Path) -> bool {
 fn straight(flags: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let flags = [&RACE[..], flags, &["--out", "straight"]].concat();
-    ended(&crossover(folder.path(), &flags), 0);
+    crossover(folder.path(), &flags).ended(0);
     folder
 }
 
@@ -197,7 +163,7 @@ fn killed_again_and_again(flags: &[&str]) {
     let resume = ["race", "--resume", "killed"];
     let (mut arguments, mut evaluated) = (&start[..], 0);
     for _ in 0..3 {
-        let mut child = command(folder.path(), arguments).spawn().unwrap();
+        let mut child = background(folder.path(), arguments).spawn().unwrap();
         evaluated = wait_for_evaluation(&mut child, &run, evaluated);
         let delay = random_delay(longest);
         eprintln!("killed {delay:?} after step {evaluated} was evaluated");
@@ -215,9 +181,9 @@ fn killed_again_and_again(flags: &[&str]) {
             .unwrap();
         file.write_all(b"{\"objective\":\"ar\",\"likel").unwrap();
     }
-    ended(&crossover(folder.path(), &resume), 0);
+    crossover(folder.path(), resume).ended(0);
     assert_same_run(&run, &folder.path().join("straight"));
-    json_lines(&run.join("evaluations.jsonl"));
+    recorded(&run.join("evaluations.jsonl"));
 }
 
 #[test]
@@ -235,7 +201,7 @@ fn a_run_killed_in_its_final_measurement_only_measures_again() {
     let folder = straight(&["--dropout", "0.1"]);
     let start = [&RACE[..], &["--dropout", "0.1", "--out", "killed"]].concat();
     let run = folder.path().join("killed");
-    let mut child = command(folder.path(), &start).spawn().unwrap();
+    let mut child = background(folder.path(), &start).spawn().unwrap();
     let measuring = || {
         let events = fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
         events.contains("\"event\":\"progress\"")
@@ -248,10 +214,7 @@ fn a_run_killed_in_its_final_measurement_only_measures_again() {
     child.wait().unwrap();
     assert!(!is_finished(&run), "killed too late to be a test");
     let metrics = fs::read(run.join("metrics.jsonl")).unwrap();
-    ended(
-        &crossover(folder.path(), &["race", "--resume", "killed"]),
-        0,
-    );
+    crossover(folder.path(), ["race", "--resume", "killed"]).ended(0);
     assert!(fs::read(run.join("metrics.jsonl")).unwrap() == metrics);
     assert_same_run(&run, &folder.path().join("straight"));
 }
@@ -266,18 +229,18 @@ fn an_interrupted_run_saves_its_state_and_goes_on() {
     let resume = ["race", "--resume", "stopped"];
     let (mut arguments, mut evaluated) = (&start[..], 0);
     for name in ["INT", "TERM"] {
-        let mut child = command(folder.path(), arguments)
+        let mut child = background(folder.path(), arguments)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         evaluated = wait_for_evaluation(&mut child, &run, evaluated);
         std::thread::sleep(random_delay(longest));
         signal(&child, name);
-        let (_, err) = ended(&child.wait_with_output().unwrap(), 130);
+        let Ran { err, .. } = Ran::of(child.wait_with_output().unwrap()).ended(130);
         assert!(err.contains("interrupted: "), "{err}");
         assert!(err.contains("--resume stopped"), "{err}");
         assert!(!err.contains("panicked"), "{err}");
-        let events = json_lines(&run.join("events.jsonl"));
+        let events = recorded(&run.join("events.jsonl"));
         let stopped = events.last().unwrap();
         assert_eq!(stopped["event"], "stopped");
         // The state is that of the last recorded step, not of the last evaluation.
@@ -290,7 +253,7 @@ fn an_interrupted_run_saves_its_state_and_goes_on() {
         assert!(both(step + 1).contains(&false));
         arguments = &resume;
     }
-    ended(&crossover(folder.path(), &resume), 0);
+    crossover(folder.path(), resume).ended(0);
     assert_same_run(&run, &folder.path().join("straight"));
 }
 
@@ -298,18 +261,20 @@ fn an_interrupted_run_saves_its_state_and_goes_on() {
 fn a_finished_run_tells_its_result_again_without_training() {
     let folder = tempfile::tempdir().unwrap();
     let start = [&RACE[..], &["--out", "run", "--json"]].concat();
-    let (first, _) = ended(&crossover(folder.path(), &start), 0);
+    let Ran { out: first, .. } = crossover(folder.path(), &start).ended(0);
     let metrics = folder.path().join("run/metrics.jsonl");
     let before = fs::read(&metrics).unwrap();
     let again = ["race", "--resume", "run", "--json"];
-    let (second, _) = ended(&crossover(folder.path(), &again), 0);
+    let Ran { out: second, .. } = crossover(folder.path(), again).ended(0);
     let last = |text: &str| serde_json::from_str::<Value>(text.lines().last().unwrap()).unwrap();
     assert_eq!(last(&second), last(&first));
     assert_eq!(last(&second)["event"], "result");
     assert!(!second.contains("\"event\":\"metrics\""), "{second}");
     assert!(fs::read(&metrics).unwrap() == before);
 
-    let (table, err) = ended(&crossover(folder.path(), &again[..3]), 0);
+    let Ran {
+        out: table, err, ..
+    } = crossover(folder.path(), &again[..3]).ended(0);
     assert!(table.contains("AR, exact NLL"), "{table}\n{err}");
     assert!(table.contains("report.html"), "{table}");
 }
@@ -324,7 +289,7 @@ fn a_run_whose_text_changed_is_not_continued() {
         &["--corpus", "text.txt", "--length", "16", "--out", "run"],
     ]
     .concat();
-    let mut child = command(folder.path(), &start).spawn().unwrap();
+    let mut child = background(folder.path(), &start).spawn().unwrap();
     let run = folder.path().join("run");
     wait_for_evaluation(&mut child, &run, 0);
     signal(&child, "INT");
@@ -332,7 +297,7 @@ fn a_run_whose_text_changed_is_not_continued() {
 
     fs::write(&text, "To be, or not to bE. ".repeat(80)).unwrap();
     let before = fs::read(run.join("metrics.jsonl")).unwrap();
-    let (_, err) = ended(&crossover(folder.path(), &["race", "--resume", "run"]), 2);
+    let Ran { err, .. } = crossover(folder.path(), ["race", "--resume", "run"]).ended(2);
     assert!(err.contains("error: the text changed"), "{err}");
     assert!(
         err.contains("text.txt") && err.contains("\nhint: "),
@@ -344,7 +309,7 @@ fn a_run_whose_text_changed_is_not_continued() {
     fs::write(&text, "To be, or not to be. ".repeat(80)).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let resume = ["race", "--resume", run.to_str().unwrap()];
-    ended(&crossover(elsewhere.path(), &resume), 0);
+    crossover(elsewhere.path(), resume).ended(0);
     assert_eq!(record(&run).len(), 600);
 }
 
@@ -353,7 +318,7 @@ fn a_run_without_a_sound_last_checkpoint_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let start = [&RACE[..], &["--out", "run"]].concat();
-    let mut child = command(folder.path(), &start).spawn().unwrap();
+    let mut child = background(folder.path(), &start).spawn().unwrap();
     wait_for_evaluation(&mut child, &run, 0);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -366,9 +331,17 @@ fn a_run_without_a_sound_last_checkpoint_is_refused_and_left_alone() {
     let good = fs::read(&last).unwrap();
     fs::write(&last, &good[..good.len() / 2]).unwrap();
     let resume = ["race", "--resume", "run"];
-    let (_, damaged) = ended(&crossover(folder.path(), &resume), 2);
+    let Ran {
+        out: _,
+        err: damaged,
+        ..
+    } = crossover(folder.path(), resume).ended(2);
     fs::remove_file(&last).unwrap();
-    let (_, missing) = ended(&crossover(folder.path(), &resume), 2);
+    let Ran {
+        out: _,
+        err: missing,
+        ..
+    } = crossover(folder.path(), resume).ended(2);
     for err in [damaged, missing] {
         assert!(err.contains("last-masked.safetensors`"), "{err}");
         assert!(err.contains("\nhint: "), "{err}");
@@ -381,7 +354,7 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     // A rate that f32 can't hold: the first update is infinite.
     let start = [&RACE[..], &["--lr", "1e39", "--out", "run", "--json"]].concat();
-    let (out, err) = ended(&crossover(folder.path(), &start), 1);
+    let Ran { out, err, .. } = crossover(folder.path(), &start).ended(1);
     assert!(
         err.contains("error: the ar model's loss became NaN or infinite at step 2"),
         "{err}"
@@ -403,9 +376,6 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint() {
         "run/checkpoints/last-ar.safetensors",
     ];
     let evaluate = [&["evaluate", "--text", "text.txt"][..], &last].concat();
-    ended(&crossover(folder.path(), &evaluate), 0);
-    ended(
-        &crossover(folder.path(), &[&["sample"][..], &last].concat()),
-        0,
-    );
+    crossover(folder.path(), &evaluate).ended(0);
+    crossover(folder.path(), [&["sample"][..], &last].concat()).ended(0);
 }

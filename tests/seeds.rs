@@ -3,17 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const CROSSOVER: &str = env!("CARGO_BIN_EXE_crossover");
+use program::{Ran, command, crossover, json_lines, signal};
 
 /// A race of two tiny models on 20 Latin squares: about a second.
 const TINY: [&str; 20] = [
@@ -39,46 +41,8 @@ const TINY: [&str; 20] = [
     "250",
 ];
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(CROSSOVER);
-    command
-        .args(arguments)
-        .current_dir(folder)
-        // Without it, the system's Wayland library complains on stderr whenever GPUs are looked for.
-        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn crossover(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).output().unwrap()
-}
-
-fn race(folder: &Path, flags: &[&str]) -> Output {
-    crossover(folder, &[&["race"][..], &TINY, flags].concat())
-}
-
-/// Standard output and standard error of what ended with this code.
-#[track_caller]
-fn ended(output: &Output, code: i32) -> (String, String) {
-    let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    let err = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "stdout:\n{out}\nstderr:\n{err}"
-    );
-    (out, err)
-}
-
-#[track_caller]
-fn json_lines(text: &str) -> Vec<Value> {
-    let parse = |line| {
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in the line: {line}"))
-    };
-    text.lines().map(parse).collect()
+fn race(folder: &Path, flags: &[&str]) -> Ran {
+    crossover(folder, [&["race"][..], &TINY, flags].concat())
 }
 
 /// Every file below a folder with its content.
@@ -141,7 +105,7 @@ static FINISHED: LazyLock<Finished> = LazyLock::new(|| {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     let flags = ["--seed", "3", "--seeds", "2", "--json", "--out", "both"];
-    let (out, err) = ended(&race(&folder, &flags), 0);
+    let Ran { out, err, .. } = race(&folder, &flags).ended(0);
     Finished {
         lines: json_lines(&out),
         err,
@@ -176,7 +140,7 @@ fn each_seed_is_the_run_that_it_would_be_alone() {
     );
     let folder = tempfile::tempdir().unwrap();
     for seed in ["3", "4"] {
-        ended(&race(folder.path(), &["--seed", seed, "--out", seed]), 0);
+        race(folder.path(), &["--seed", seed, "--out", seed]).ended(0);
         let (alone, run) = (folder.path().join(seed), both.join(format!("seed-{seed}")));
         assert_eq!(record(&run), record(&alone));
         assert_eq!(names(&run), names(&alone));
@@ -270,7 +234,7 @@ fn a_seed_that_is_missing_is_run_and_a_finished_one_is_taken_over() {
     fs::remove_file(both.join("report.html")).unwrap();
 
     // A report of what there is says what is missing.
-    ended(&crossover(folder.path(), &["report", "both"]), 0);
+    crossover(folder.path(), ["report", "both"]).ended(0);
     let page = fs::read_to_string(both.join("report.html")).unwrap();
     assert!(
         page.contains("Unfinished, 1 of 2 seeds are done."),
@@ -279,7 +243,7 @@ fn a_seed_that_is_missing_is_run_and_a_finished_one_is_taken_over() {
     assert!(page.contains("not begun") && page.contains("race --resume both"));
 
     let resume = ["race", "--resume", "both", "--json"];
-    let (out, _) = ended(&crossover(folder.path(), &resume), 0);
+    let Ran { out, .. } = crossover(folder.path(), resume).ended(0);
     let lines = json_lines(&out);
     assert!(
         lines
@@ -300,7 +264,9 @@ fn a_seed_that_is_missing_is_run_and_a_finished_one_is_taken_over() {
     assert!(fs::read(both.join("seed-3/metrics.jsonl")).unwrap() == kept);
 
     // All are finished now: nothing is trained.
-    let (table, err) = ended(&crossover(folder.path(), &resume[..3]), 0);
+    let Ran {
+        out: table, err, ..
+    } = crossover(folder.path(), &resume[..3]).ended(0);
     for said in [
         "Seed 3 ",
         "Seed 4 ",
@@ -345,9 +311,13 @@ fn interrupted_seeds_go_on_where_they_were() {
         typed.extend(own);
         typed
     };
-    ended(&crossover(folder.path(), &typed("straight")), 0);
+    crossover(folder.path(), typed("straight")).ended(0);
     let stopped = folder.path().join("stopped");
-    let mut child = command(folder.path(), &typed("stopped")).spawn().unwrap();
+    let mut child = command(folder.path(), typed("stopped"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let began = Instant::now();
     // In the second seed's training, so that one is finished and one begun.
     while !stopped.join("seed-2/evaluations.jsonl").exists() {
@@ -359,19 +329,12 @@ fn interrupted_seeds_go_on_where_they_were() {
         assert!(began.elapsed() < Duration::from_secs(120), "no second seed");
         std::thread::sleep(Duration::from_millis(2));
     }
-    let sent = Command::new("sh")
-        .args(["-c", &format!("kill -INT {}", child.id())])
-        .status()
-        .unwrap();
-    assert!(sent.success());
-    let (_, err) = ended(&child.wait_with_output().unwrap(), 130);
+    signal(&child, "INT");
+    let Ran { err, .. } = Ran::of(child.wait_with_output().unwrap()).ended(130);
     assert!(err.contains("interrupted: "), "{err}");
     assert!(err.contains("crossover race --resume stopped`"), "{err}");
     assert!(!err.contains("panicked"), "{err}");
-    ended(
-        &crossover(folder.path(), &["race", "--resume", "stopped"]),
-        0,
-    );
+    crossover(folder.path(), ["race", "--resume", "stopped"]).ended(0);
     for seed in ["seed-1", "seed-2"] {
         let straight = folder.path().join("straight").join(seed);
         assert_eq!(record(&stopped.join(seed)), record(&straight));
@@ -387,7 +350,7 @@ fn force_replaces_seeds_and_nothing_else() {
     fs::create_dir(both.join("seed-9")).unwrap();
     fs::write(both.join("seed-9/thesis.txt"), "years of work").unwrap();
     let before = content(folder.path());
-    ended(&race(folder.path(), &["--seeds", "2", "--out", "both"]), 2);
+    race(folder.path(), &["--seeds", "2", "--out", "both"]).ended(2);
     for refused in [
         &["--dropout", "2"][..],
         &["--corpus", "missing.txt"],
@@ -403,13 +366,13 @@ fn force_replaces_seeds_and_nothing_else() {
             &["--seeds", "2"]
         };
         let flags = [&["--out", "both", "--force"], seeds, refused].concat();
-        let (_, err) = ended(&race(folder.path(), &flags), 2);
+        let Ran { err, .. } = race(folder.path(), &flags).ended(2);
         assert!(err.contains("\nhint: "), "{err}");
         assert!(content(folder.path()) == before, "{refused:?}");
     }
 
     // A single run takes the place of the seeds.
-    ended(&race(folder.path(), &["--out", "both", "--force"]), 0);
+    race(folder.path(), &["--out", "both", "--force"]).ended(0);
     let files = names(&both);
     for (name, is_there) in [
         ("metrics.jsonl", true),
@@ -429,7 +392,7 @@ fn force_replaces_seeds_and_nothing_else() {
 
     // And seeds that of a single run.
     let flags = ["--out", "both", "--force", "--seed", "4", "--seeds", "2"];
-    ended(&race(folder.path(), &flags), 0);
+    race(folder.path(), &flags).ended(0);
     let files = names(&both);
     assert!(
         files.contains(&"seeds.json".to_owned()) && !files.contains(&"metrics.jsonl".to_owned())
@@ -467,7 +430,7 @@ fn seeds_that_can_t_be_are_refused() {
         (&["race", "--resume", "newer"], "version 2"),
         (&["report", "newer"], "version 2"),
     ] {
-        let (out, err) = ended(&crossover(folder.path(), typed), 2);
+        let Ran { out, err, .. } = crossover(folder.path(), typed).ended(2);
         assert!(out.is_empty(), "{typed:?}: {out}");
         assert!(
             err.starts_with("error: ") && err.contains("\nhint: "),
@@ -494,7 +457,7 @@ fn one_model_can_have_several_seeds_too() {
         "two",
     ];
     let typed = [&["train"][..], &TINY, &flags].concat();
-    let (out, _) = ended(&crossover(folder.path(), &typed), 0);
+    let Ran { out, .. } = crossover(folder.path(), &typed).ended(0);
     let lines = json_lines(&out);
     let last = lines.last().unwrap();
     let runs = last["runs"].as_array().unwrap();
@@ -513,7 +476,7 @@ fn one_model_can_have_several_seeds_too() {
 fn both_losses_of_a_dual_opponent_are_put_together() {
     let folder = tempfile::tempdir().unwrap();
     let flags = ["--second", "dual", "--seeds", "2", "--json", "--out", "two"];
-    let (out, _) = ended(&race(folder.path(), &flags), 0);
+    let Ran { out, .. } = race(folder.path(), &flags).ended(0);
     let lines = json_lines(&out);
     let last = lines.last().unwrap();
     assert_eq!(last["second"], "dual");
@@ -533,8 +496,8 @@ fn both_losses_of_a_dual_opponent_are_put_together() {
 #[test]
 fn one_seed_is_a_plain_run() {
     let folder = tempfile::tempdir().unwrap();
-    ended(&race(folder.path(), &["--seeds", "1", "--out", "one"]), 0);
-    ended(&race(folder.path(), &["--out", "plain"]), 0);
+    race(folder.path(), &["--seeds", "1", "--out", "one"]).ended(0);
+    race(folder.path(), &["--out", "plain"]).ended(0);
     let [one, plain] = ["one", "plain"].map(|name| folder.path().join(name));
     assert_eq!(names(&one), names(&plain));
     assert_eq!(record(&one), record(&plain));
@@ -545,22 +508,20 @@ fn one_seed_is_a_plain_run() {
 #[test]
 fn help_says_what_each_preset_promises() {
     for command in ["race", "train"] {
-        let (help, _) = ended(&crossover(Path::new("."), &[command, "--help"]), 0);
+        let Ran { out: help, .. } = crossover(Path::new("."), [command, "--help"]).ended(0);
         for name in ["grids", "tales", "shakespeare-like", "code"] {
             let named = |line: &&str| line.trim_start().starts_with(name);
             assert!(help.lines().any(|line| named(&line)), "{name}: {help}");
         }
         assert!(help.contains("may not cross"), "{help}");
     }
-    let (_, err) = ended(
-        &crossover(Path::new("."), &["race", "--preset", "list-all-of-them"]),
-        2,
-    );
+    let Ran { err, .. } =
+        crossover(Path::new("."), ["race", "--preset", "list-all-of-them"]).ended(2);
     assert!(
         err.contains("\n  grids ") && err.contains("\n  code "),
         "{err}"
     );
-    let (_, err) = ended(&crossover(Path::new("."), &["race", "--preset", "tale"]), 2);
+    let Ran { err, .. } = crossover(Path::new("."), ["race", "--preset", "tale"]).ended(2);
     assert!(err.contains("hint: did you mean `tales`?"), "{err}");
 }
 
@@ -582,7 +543,7 @@ fn a_preset_gives_way_to_a_file_and_a_file_to_flags() {
         "--out",
         "run",
     ];
-    ended(&race(folder.path(), &flags), 0);
+    race(folder.path(), &flags).ended(0);
     let text = fs::read_to_string(folder.path().join("run/config.toml")).unwrap();
     let config: toml::Table = text.parse().unwrap();
     assert_eq!(
@@ -604,7 +565,7 @@ fn a_preset_without_a_text_asks_for_one() {
             &["race", "--seeds", "2"],
         ] {
             let typed = [command, &["--preset", preset]].concat();
-            let (out, err) = ended(&crossover(folder.path(), &typed), 2);
+            let Ran { out, err, .. } = crossover(folder.path(), &typed).ended(2);
             assert!(err.contains(&format!("`{preset}` has no text")), "{err}");
             assert!(
                 err.contains("\nhint: ") && err.contains("--corpus"),
@@ -613,7 +574,7 @@ fn a_preset_without_a_text_asks_for_one() {
             assert!(out.is_empty());
         }
         let flops = ["flops", "--preset", preset, "--json"];
-        let (out, _) = ended(&crossover(folder.path(), &flops), 0);
+        let Ran { out, .. } = crossover(folder.path(), flops).ended(0);
         let counted = &json_lines(&out)[0];
         assert!(
             counted["parameters"].as_u64().unwrap() > 500_000,
@@ -621,10 +582,8 @@ fn a_preset_without_a_text_asks_for_one() {
         );
     }
     assert!(content(folder.path()).is_empty());
-    let (out, _) = ended(
-        &crossover(folder.path(), &["flops", "--preset", "grids", "--json"]),
-        0,
-    );
-    let (plain, _) = ended(&crossover(folder.path(), &["flops", "--json"]), 0);
+    let Ran { out, .. } =
+        crossover(folder.path(), ["flops", "--preset", "grids", "--json"]).ended(0);
+    let Ran { out: plain, .. } = crossover(folder.path(), ["flops", "--json"]).ended(0);
     assert_eq!(out, plain, "the default race's shape");
 }

@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crossover::corpus::{Bpe, Tokenizer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use program::{Ran, crossover};
 
 /// A model and a run as small as they get, on the processor.
 const TINY: [&str; 18] = [
@@ -32,49 +36,12 @@ const TINY: [&str; 18] = [
     "64",
 ];
 
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    #[track_caller]
-    fn ended(self, code: i32) -> Self {
-        let (out, err) = (&self.out, &self.err);
-        assert_eq!(self.code, Some(code), "stdout:\n{out}\nstderr:\n{err}");
-        self
-    }
-
-    #[track_caller]
-    fn lines(&self) -> Vec<Value> {
-        let parse = |line| serde_json::from_str(line).unwrap();
-        self.out.lines().map(parse).collect()
-    }
-}
-
-fn crossover(folder: &Path, arguments: &[&str]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_crossover"))
-        .args(arguments)
-        .current_dir(folder)
-        // Without it, the system's Wayland library complains on stderr whenever GPUs are looked for.
-        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
 fn tokenizer(folder: &Path, arguments: &[&str]) -> Ran {
-    crossover(folder, &[&["corpus", "tokenizer"], arguments].concat())
+    crossover(folder, [&["corpus", "tokenizer"], arguments].concat())
 }
 
 fn race(folder: &Path, arguments: &[&str]) -> Ran {
-    crossover(folder, &[&["race"], &TINY[..], arguments].concat())
+    crossover(folder, [&["race"], &TINY[..], arguments].concat())
 }
 
 /// A text with words that repeat, and a few that don't.
@@ -519,7 +486,7 @@ fn a_run_with_bpe_learns_writes_and_is_measured() {
         "cpu",
         "--json",
     ];
-    let lines = crossover(folder.path(), &sample).ended(0).lines();
+    let lines = crossover(folder.path(), sample).ended(0).lines();
     let written = lines[0]["text"].as_str().unwrap();
     assert!(
         written.starts_with("the cat") && written.ends_with(" Gras"),
@@ -535,7 +502,7 @@ fn a_run_with_bpe_learns_writes_and_is_measured() {
         "cpu",
         "--json",
     ];
-    let lines = crossover(folder.path(), &evaluate).ended(0).lines();
+    let lines = crossover(folder.path(), evaluate).ended(0).lines();
     assert!(lines.last().unwrap()["bits_per_byte"].as_f64().unwrap() > 0.0);
 }
 
@@ -560,7 +527,7 @@ fn a_run_does_not_go_on_with_another_tokenizer() {
     other["model"]["merges"].as_array_mut().unwrap().pop();
     fs::write(&file, other.to_string()).unwrap();
     let resume = ["race", "--resume", "run"];
-    let ran = crossover(folder.path(), &resume).ended(2);
+    let ran = crossover(folder.path(), resume).ended(2);
     assert!(
         ran.err
             .contains("tokenizer.json` changed since this run began\nhint: put the old file back"),
@@ -568,7 +535,7 @@ fn a_run_does_not_go_on_with_another_tokenizer() {
         ran.err
     );
     fs::write(&file, trained).unwrap();
-    crossover(folder.path(), &resume).ended(0);
+    crossover(folder.path(), resume).ended(0);
 }
 
 #[test]
