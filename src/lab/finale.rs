@@ -17,31 +17,15 @@ use crate::train::Checkpoint;
 /// Tokens that the slow exact measures of a masked model may read: they cost a forward pass per token.
 const CHAIN_TOKENS: usize = 150_000;
 
-/// A model's best checkpoint and its loss on each test window, by each of its likelihoods.
+/// A model's best checkpoint and its loss on each test window, in nats per token.
 struct Measured {
     objective: Objective,
     step: u64,
     model: Decoder,
-    losses: Vec<(Likelihood, Vec<f64>)>,
-}
-
-impl Measured {
-    /// The likelihood that is the model's headline, its last: the diffusion bound where it has one.
-    fn headline(&self) -> (Likelihood, &[f64]) {
-        self.losses
-            .last()
-            .map_or((Likelihood::Autoregressive, &[]), |(likelihood, nats)| {
-                (*likelihood, nats.as_slice())
-            })
-    }
-
-    /// A dual model's loss when it is read left to right.
-    fn dual_ar(&self) -> Option<&[f64]> {
-        match self.losses.as_slice() {
-            [(Likelihood::Autoregressive, nats), _] => Some(nats),
-            _ => None,
-        }
-    }
+    /// By its headline likelihood.
+    nats: Vec<f64>,
+    /// A dual model's, read left to right.
+    dual_ar: Option<Vec<f64>>,
 }
 
 pub(super) async fn measure(session: &Session<'_>) -> Result<Outcome> {
@@ -73,24 +57,28 @@ async fn best(session: &Session<'_>, objective: Objective) -> Result<Measured> {
     )?;
     let evaluate = &session.config.evaluate;
     let windows = test_windows(session, evaluate.test_windows);
-    let mut losses = Vec::new();
-    for likelihood in objective.likelihoods() {
+    let measure = async |likelihood| {
         let nats = nats(
             &model,
-            session.factorization(*likelihood),
+            session.factorization(likelihood),
             &windows,
             evaluate.test_levels,
             session.config.seed,
         )
         .await?;
-        losses.push((*likelihood, nats));
         session.check()?;
-    }
+        Ok::<_, Error>(nats)
+    };
+    let dual_ar = match objective {
+        Objective::Dual => Some(measure(Likelihood::Autoregressive).await?),
+        _ => None,
+    };
     Ok(Measured {
+        nats: measure(objective.headline()).await?,
+        dual_ar,
         objective,
         step: checkpoint.state.step,
         model,
-        losses,
     })
 }
 
@@ -171,17 +159,17 @@ fn train_result(
     best: &Measured,
     grids: Option<Vec<GridShare>>,
 ) -> Result<Outcome> {
-    let (likelihood, nats) = best.headline();
-    let mean = Mean::of(nats)?;
+    let mean = Mean::of(&best.nats)?;
     let windows = test_windows(session, mean.count);
     let (characters_per_token, bytes_per_token) = per_token(session, &windows);
     Ok(Outcome::Train(TrainResult {
         objective: best.objective,
         nats: mean.mean,
         se: mean.se,
-        bound: session.factorization(likelihood).bound(),
+        bound: session.factorization(best.objective.headline()).bound(),
         dual_ar: best
-            .dual_ar()
+            .dual_ar
+            .as_deref()
             .map(|nats| Mean::of(nats).map(Estimate::from))
             .transpose()?,
         tokens: (mean.count * session.corpus.length()) as u64,
@@ -201,11 +189,10 @@ async fn race_result(
     second: &Measured,
     grids: Option<Vec<GridShare>>,
 ) -> Result<Outcome> {
-    let (_, ar_nats) = ar.headline();
-    let (likelihood, second_nats) = second.headline();
-    let ar_mean = Mean::of(ar_nats)?;
-    let second_mean = Mean::of(second_nats)?;
-    let difference = paired_difference(second_nats, ar_nats)?;
+    let likelihood = second.objective.headline();
+    let ar_mean = Mean::of(&ar.nats)?;
+    let second_mean = Mean::of(&second.nats)?;
+    let difference = paired_difference(&second.nats, &ar.nats)?;
     let found = crossover::find(&session.history, second.objective, likelihood);
     let windows = test_windows(session, ar_mean.count);
     let (characters_per_token, bytes_per_token) = per_token(session, &windows);
@@ -214,8 +201,9 @@ async fn race_result(
         Factorization::LeftToRight => (None, None),
     };
     let dual_ar = second
-        .dual_ar()
-        .map(|nats| dual_ar(session, nats, ar_nats))
+        .dual_ar
+        .as_deref()
+        .map(|nats| dual_ar(session, nats, &ar.nats))
         .transpose()?;
     let orders = session.config.evaluate.orders;
     Ok(Outcome::Race(RaceResult {

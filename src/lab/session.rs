@@ -504,8 +504,7 @@ impl<'a> Session<'a> {
 
     /// How a model of this objective writes: by diffusion where it can.
     pub fn writes(&self, objective: Objective) -> Factorization {
-        let last = objective.likelihoods().last();
-        self.factorization(last.copied().unwrap_or(Likelihood::Masked))
+        self.factorization(objective.headline())
     }
 
     /// Measures one model on the validation windows by each of its likelihoods, keeps its state, and lets it write

@@ -54,6 +54,16 @@ impl Objective {
             Self::Dual => &[Likelihood::Autoregressive, Likelihood::Masked],
         }
     }
+
+    /// The likelihood that stands for a model of this objective, the last of [`Objective::likelihoods`]: its headline, and
+    /// how it writes.
+    pub fn headline(self) -> Likelihood {
+        match self {
+            Self::Autoregressive => Likelihood::Autoregressive,
+            Self::Masked | Self::Dual => Likelihood::Masked,
+            Self::Block => Likelihood::Block,
+        }
+    }
 }
 
 /// A way of measuring how likely a text is; also its name in files.

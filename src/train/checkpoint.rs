@@ -138,16 +138,9 @@ impl Checkpoint {
         self.model.resolve(self.tokenizer.vocab_size())
     }
 
-    /// The ways this model is measured and writes, see [`Objective::likelihoods`].
-    pub fn factorizations(&self) -> Vec<(Likelihood, Factorization)> {
-        self.objective
-            .likelihoods()
-            .iter()
-            .map(|likelihood| {
-                let factorization = likelihood.factorization(self.length, self.block_size);
-                (*likelihood, factorization)
-            })
-            .collect()
+    /// What a likelihood asks of this model.
+    pub fn factorization(&self, likelihood: Likelihood) -> Factorization {
+        likelihood.factorization(self.length, self.block_size)
     }
 
     /// The file's bytes.

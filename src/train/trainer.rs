@@ -157,14 +157,14 @@ impl Trainer {
         let warmup = train.warmup(steps);
         let learning_rate = schedule::learning_rate(train, warmup, index, steps);
         let parts = self.parts(tokens, length);
-        let micro_batch = train.micro_batch.unwrap_or(usize::MAX);
         let mut gradients: Option<GradientList> = None;
         let mut losses = Vec::new();
         for part in &parts {
             let mut part_loss: Option<Tensor<1>> = None;
             let sequences = part.batch.sequences();
-            for start in (0..sequences).step_by(micro_batch.min(sequences)) {
-                let end = (start + micro_batch.min(sequences)).min(sequences);
+            let micro_batch = train.micro_batch.unwrap_or(sequences).min(sequences);
+            for start in (0..sequences).step_by(micro_batch) {
+                let end = (start + micro_batch).min(sequences);
                 let shares = shares(start..end, self.workers());
                 let computed = platform::in_parallel(shares, |share| self.backward(part, share));
                 for (gradient, loss) in computed {

@@ -41,10 +41,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     if arguments.levels == 0 || arguments.orders == Some(0) {
         return Err(Error::input("`--levels` and `--orders` are at least 1").into());
     }
-    let factorizations = checkpoint.factorizations();
-    let (likelihood, factorization) = *factorizations
-        .last()
-        .ok_or_else(|| Error::work("an objective has a likelihood"))?;
+    let likelihood = checkpoint.objective.headline();
+    let factorization = checkpoint.factorization(likelihood);
     if arguments.orders.is_some() && factorization == Factorization::LeftToRight {
         return Err(
             Error::input("`--orders` is for diffusion models: this one has one order")

@@ -168,7 +168,6 @@ fn prepare(arguments: &SampleArguments, loaded: &Loaded) -> Result<Writing, Erro
 /// How this model is asked to write: by its own likelihood, or the one of a dual model's two that was asked for.
 fn factorization(arguments: &SampleArguments, loaded: &Loaded) -> Result<Factorization, Error> {
     let checkpoint = &loaded.checkpoint;
-    let factorizations = checkpoint.factorizations();
     let asked = match arguments.likelihood.as_deref() {
         None => None,
         Some("ar") => Some(Likelihood::Autoregressive),
@@ -184,13 +183,7 @@ fn factorization(arguments: &SampleArguments, loaded: &Loaded) -> Result<Factori
         )
         .with_hint("leave it out"));
     }
-    let wanted = |(likelihood, _): &&(Likelihood, Factorization)| {
-        asked.is_none_or(|asked| asked == *likelihood)
-    };
-    let found = factorizations.iter().rev().find(wanted);
-    found
-        .map(|(_, factorization)| *factorization)
-        .ok_or_else(|| Error::work("a dual model has both likelihoods"))
+    Ok(checkpoint.factorization(asked.unwrap_or(checkpoint.objective.headline())))
 }
 
 /// Reads `"text with [MASK:8] gaps"`: given tokens, and `None` for each free one.

@@ -107,7 +107,7 @@ impl History {
 
     /// A model's curve; a dual model's is that of its bound.
     pub fn curve(&self, objective: Objective) -> Option<&Curve> {
-        self.line(objective, *objective.likelihoods().last()?)
+        self.line(objective, objective.headline())
     }
 
     /// AR's curve and its opponent's, when the run has both.
