@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crossover::error::{Error, Result};
+use crossover::evaluate::Mean;
 use crossover::lab::{DualAr, Estimate, Outcome, RaceResult, TrainResult};
 use crossover::objective::Objective;
 use serde::{Deserialize, Serialize};
@@ -115,17 +116,18 @@ pub struct Spread {
 impl Spread {
     /// The spread of one value a seed; `None` of no seed.
     pub fn over(values: &[f64]) -> Option<Self> {
-        if values.is_empty() {
-            return None;
+        if let [only] = values {
+            return Some(Self {
+                mean: *only,
+                deviation: None,
+                se: None,
+            });
         }
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let deviation = (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt());
+        let Mean { mean, se, count } = Mean::of(values).ok()?;
         Some(Self {
             mean,
-            deviation,
-            se: deviation.map(|deviation| deviation / count.sqrt()),
+            deviation: Some(se * (count as f64).sqrt()),
+            se: Some(se),
         })
     }
 

@@ -314,6 +314,10 @@ fn grids(shares: Option<&[GridShare]>) -> String {
             )
         })
         .collect();
+    written_grids("", &rows)
+}
+
+fn written_grids(caption: &str, rows: &[Row]) -> String {
     let head = [
         "Grids written",
         "samples",
@@ -322,7 +326,7 @@ fn grids(shares: Option<&[GridShare]>) -> String {
     ];
     format!(
         "<h3>What they write</h3>{}",
-        table("figures", "", &head, &rows)
+        table("figures", caption, &head, rows)
     )
 }
 
@@ -460,16 +464,7 @@ pub fn grids_over_seeds(races: &Races) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let head = [
-        "Grids written",
-        "samples",
-        "keep every rule",
-        "and are not in the training data",
-    ];
-    format!(
-        "<h3>What they write</h3>{}",
-        table("figures", "Mean ± standard error over seeds.", &head, &rows)
-    )
+    written_grids("Mean ± standard error over seeds.", &rows)
 }
 
 /// The figure of several seeds of one model.
