@@ -3,10 +3,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use crate::{long::binary, root};
@@ -201,7 +204,7 @@ fn newest(registries: &Path, beginning: &str) -> Option<String> {
     found.pop().map(|path| path.display().to_string())
 }
 
-/// Runs what is not finished yet, and prints the tables after each.
+/// Runs what is not finished yet, one on each core, and prints the tables at the end.
 pub fn run(only: Option<&str>) -> Result<()> {
     let folder = root().join("runs/pilots");
     let pilots: Vec<Pilot> = pilots(&Data::find())
@@ -210,26 +213,34 @@ pub fn run(only: Option<&str>) -> Result<()> {
         .collect();
     ensure!(!pilots.is_empty(), "there is no table of that name");
     let binary = binary()?;
-    for (index, pilot) in pilots.iter().enumerate() {
-        let place = pilot.place(&folder);
-        let kept = pilot.kept(&folder);
-        if !kept.exists() {
-            eprintln!(
-                "pilot {} of {}: {} {}",
-                index + 1,
-                pilots.len(),
-                pilot.table,
-                pilot.name
-            );
-            let result = finish(&binary, pilot, &place)?;
-            fs::write(&kept, result)?;
+    let unfinished: Vec<&Pilot> = pilots
+        .iter()
+        .filter(|pilot| !pilot.kept(&folder).exists())
+        .collect();
+    let next = AtomicUsize::new(0);
+    let one_after_another = || -> Result<()> {
+        while let Some(pilot) = unfinished.get(next.fetch_add(1, Ordering::Relaxed)) {
+            eprintln!("pilot {}: {}", pilot.table, pilot.name);
+            let result = finish(&binary, pilot, &pilot.place(&folder))?;
+            fs::write(pilot.kept(&folder), result)?;
         }
-    }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(one_after_another)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|_| Err(anyhow!("a worker stopped")))
+        })
+    })?;
     print!("{}", tables(&pilots, &folder)?);
     Ok(())
 }
 
-/// Starts or continues one pilot and gives its result, a line of JSON.
+/// Starts or continues one pilot and gives its result, a line of JSON. It has one thread: measuring does not gain by a
+/// second one, so two runs of one thread finish before one run after another of two.
 fn finish(binary: &Path, pilot: &Pilot, place: &Path) -> Result<String> {
     let mut command = Command::new(binary);
     if place.join("config.toml").exists() {
@@ -238,7 +249,7 @@ fn finish(binary: &Path, pilot: &Pilot, place: &Path) -> Result<String> {
         command.args(&pilot.arguments).arg("--out").arg(place);
     }
     let output = command
-        .args(["--device", "cpu", "--json"])
+        .args(["--device", "cpu", "--threads", "1", "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .output()?;
