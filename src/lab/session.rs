@@ -10,11 +10,11 @@ use crate::evaluate::{Mean, nats};
 use crate::lab::crossover::Evaluation;
 use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
 use crate::lab::{Control, finale};
-use crate::laws::flops;
+use crate::laws::flops::{self, ReadCost};
 use crate::model::{Decoder, Shape, Visibility, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform::{self, Folder, Instant};
-use crate::sample::{Cell, Decoding, Denoising, Sample, decode, denoise};
+use crate::sample::{Caching, Cell, Decoding, Denoising, Sample, decode, denoise};
 use crate::train::checkpoint::Best;
 use crate::train::trainer::Pending;
 use crate::train::{Checkpoint, Metrics, Provenance, RunConfig, Trainer};
@@ -623,11 +623,12 @@ pub(super) async fn write(
     seed: u64,
     count: u64,
 ) -> Result<Vec<Sample>> {
-    let flops_per_call = flops::forward(model.shape(), length);
+    let cost = ReadCost::of(model.shape());
     match factorization {
         Factorization::LeftToRight => {
             let decoding = Decoding {
-                flops_per_call,
+                cache: Caching::Exact,
+                cost,
                 ..Decoding::new(Vec::new(), length, seed)
             };
             decode(model, &decoding, 0..count).await
@@ -635,7 +636,8 @@ pub(super) async fn write(
         Factorization::Blocks { size } => {
             let visibility = Visibility::of_blocks(size, length);
             let denoising = Denoising {
-                flops_per_call,
+                cache: Caching::suiting(visibility),
+                cost,
                 ..Denoising::new(vec![Cell::Free; length], visibility, seed)
             };
             denoise(model, &denoising, 0..count).await

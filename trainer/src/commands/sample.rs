@@ -53,12 +53,13 @@ pub fn run(arguments: &SampleArguments) -> Result<()> {
     }
     let asked = asked(arguments, &loaded)?;
     let seed = settings::seed(&arguments.common);
+    let measures = arguments.trace.is_some();
     let writings: Vec<Vec<Writing>> = asked
         .into_iter()
         .map(|templates| {
-            let writings = templates
-                .into_iter()
-                .map(|template| Writing::new(&arguments.writing, &loaded, template, seed));
+            let writings = templates.into_iter().map(|template| {
+                Writing::new(&arguments.writing, &loaded, template, seed, measures)
+            });
             writings.collect()
         })
         .collect::<Result<_, Error>>()?;
