@@ -108,7 +108,7 @@ pub async fn training_speed(
     })
 }
 
-/// How long writing one window takes. Every time is the median of several.
+/// How long writing one window takes. Every time and every ratio is the median of several.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WritingSpeed {
     /// One forward pass over the window, its answers read back.
@@ -127,7 +127,7 @@ pub struct WritingSpeed {
     pub forwards_per_step: f64,
 }
 
-/// Lets a decoder with initial weights write windows of `length` tokens, `rounds` times in each way.
+/// Lets a decoder with initial weights write windows of `length` tokens, `rounds` times in each way, at least once.
 ///
 /// # Errors
 /// When the length is 0, or the device fails.
@@ -152,47 +152,41 @@ pub async fn writing_speed(
         ..Denoising::new(vec![Cell::Free; length], Visibility::Full, config.seed)
     };
     let masked = vec![model.mask_id(); length];
-    let mut seconds: [Vec<f64>; 4] = Default::default();
-    // In turns, so that whatever else the machine does meets all of them; the first round warms up.
+    let mut timed: Vec<[f64; 4]> = Vec::new();
+    // What is compared follows on each other, so that whatever else the machine does meets both; the first round warms up.
     for round in 0..=rounds {
+        let mut times = [0.0; 4];
         let began = platform::now();
         for _ in 0..steps {
             model
                 .log_probabilities(&masked, length, Visibility::Full)
                 .await?;
         }
-        let mut times = [0.0; 4];
         times[0] = began.elapsed().as_secs_f64() / steps as f64;
-        for (time, decoding) in times[1..].iter_mut().zip([&decoding, &cached]) {
+        let began = platform::now();
+        denoise(&model, &denoising, 0..1).await?;
+        times[1] = began.elapsed().as_secs_f64();
+        for (time, decoding) in times[2..].iter_mut().zip([&decoding, &cached]) {
             let began = platform::now();
             decode(&model, decoding, 0..1).await?;
             *time = began.elapsed().as_secs_f64();
         }
-        let began = platform::now();
-        denoise(&model, &denoising, 0..1).await?;
-        times[3] = began.elapsed().as_secs_f64();
         if round > 0 {
-            for (list, time) in seconds.iter_mut().zip(times) {
-                list.push(time);
-            }
+            timed.push(times);
         }
     }
-    let [
-        forward_seconds,
-        ar_seconds,
-        ar_cached_seconds,
-        denoising_seconds,
-    ] = seconds.map(|mut list| {
+    let median = |of: &dyn Fn(&[f64; 4]) -> f64| {
+        let mut list: Vec<f64> = timed.iter().map(of).collect();
         list.sort_by(f64::total_cmp);
         list[list.len() / 2]
-    });
+    };
     Ok(WritingSpeed {
-        forward_seconds,
-        ar_seconds,
-        ar_cached_seconds,
-        ar_speedup: ar_seconds / ar_cached_seconds,
+        forward_seconds: median(&|times| times[0]),
+        ar_seconds: median(&|times| times[2]),
+        ar_cached_seconds: median(&|times| times[3]),
+        ar_speedup: median(&|times| times[2] / times[3]),
         denoising_steps: steps,
-        denoising_seconds,
-        forwards_per_step: denoising_seconds / (steps as f64 * forward_seconds),
+        denoising_seconds: median(&|times| times[1]),
+        forwards_per_step: median(&|times| times[1] / times[0]) / steps as f64,
     })
 }
