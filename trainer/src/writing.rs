@@ -24,7 +24,7 @@ pub enum Writing {
 }
 
 impl Writing {
-    /// What these flags mean for this model and template. `divergence` says whether an approximate cache is measured.
+    /// What these flags mean for this model and template.
     ///
     /// # Errors
     /// When a flag is for another kind of model, or can't be carried out.
@@ -33,7 +33,6 @@ impl Writing {
         loaded: &Loaded,
         template: Vec<Cell>,
         seed: u64,
-        divergence: bool,
     ) -> Result<Self, Error> {
         let checkpoint = &loaded.checkpoint;
         let tokenizer = &checkpoint.tokenizer;
@@ -74,7 +73,6 @@ impl Writing {
                     stop,
                     top: arguments.trace_top,
                     cache: cache(arguments, visibility)?,
-                    divergence,
                     cost,
                     ..of_its_own
                 };
@@ -82,6 +80,14 @@ impl Writing {
                 Ok(Self::Denoising(denoising))
             }
         }
+    }
+
+    /// The same for a trace: in it, each step of an approximate cache says how far it is off.
+    pub fn traced(mut self) -> Self {
+        if let Self::Denoising(denoising) = &mut self {
+            denoising.divergence = true;
+        }
+        self
     }
 
     /// Writes the samples with these indices.

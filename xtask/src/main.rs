@@ -15,6 +15,7 @@ const USAGE: &str =
        cargo xtask long NAME    what takes too long for CI:
            kill    kills runs at random moments and compares what follows (20 rounds)
            decode  how much faster a cache writes, and what denoising costs in forward passes
+           sampler a hundred million draws, whose rare tokens are counted
            peer    training speed and memory beside the PyTorch peer in ../shared/peers
            pilots [TABLE]
                    the races of docs/pilots.md, hours in all; finished ones are kept in runs/pilots";
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["long", "kill"] => long::kill(),
         ["long", "decode"] => long::decode(),
+        ["long", "sampler"] => long::sampler(),
         ["long", "peer"] => long::peer(),
         ["long", "pilots"] => pilots::run(None),
         ["long", "pilots", table] => pilots::run(Some(table)),
