@@ -281,6 +281,7 @@ fn a_person_gets_a_table_of_80_columns_and_a_page() {
         "low-confidence",
         "twin NLL",
         "true NLL",
+        "entropy",
         "Page: ",
     ] {
         assert!(ran.out.contains(name), "{}", ran.out);

@@ -110,7 +110,7 @@ pub fn run(arguments: &EvaluateArguments, samples: u64) -> Result<()> {
     for (number, way) in (1..).zip(&ways) {
         let steps = way
             .asked_steps()
-            .map(|steps| format!(" in {steps} steps"))
+            .map(|steps| format!(", {steps} {}", if steps == 1 { "step" } else { "steps" }))
             .unwrap_or_default();
         eprintln!("{number} of {}: {}{steps}", ways.len(), way.name());
         let row = judge.row(&loaded.model, Writer::Model, way, samples);
@@ -315,36 +315,35 @@ fn run_config(checkpoint: &Path) -> Option<PathBuf> {
 /// As many figures as fit, and how to read them.
 fn table(comparison: &Comparison) -> String {
     let rows = &comparison.rows;
-    let titles = ["", "steps", "calls"].map(str::to_owned);
-    let mut lines: Vec<Vec<String>> = vec![titles.to_vec()];
-    for row in rows {
-        let calls = row.model_calls.map(|calls| numbers::short(calls.mean));
-        lines.push(vec![
-            frontier::name(row),
-            frontier::steps(row),
-            calls.unwrap_or_default(),
-        ]);
-    }
+    let column = |title: &str, text: &dyn Fn(&Row) -> String| -> Vec<String> {
+        let cells = rows.iter().map(text);
+        std::iter::once(title.to_owned()).chain(cells).collect()
+    };
+    let mut columns = vec![
+        column("", &frontier::name),
+        column("steps", &frontier::steps),
+    ];
     let mut left_out = Vec::new();
     for figure in FIGURES.iter().filter(|figure| figure.is_known(rows)) {
-        let mut wider = lines.clone();
-        let texts = rows.iter().map(|row| figure.text(row));
-        let cells = std::iter::once(figure.short.to_owned()).chain(texts);
-        for (line, cell) in wider.iter_mut().zip(cells) {
-            line.push(cell);
-        }
-        let fits = aligned(&wider)
-            .lines()
-            .all(|line| line.chars().count() <= COLUMNS);
-        if fits {
-            lines = wider;
-        } else {
+        columns.push(column(figure.short, &|row| figure.short_text(row)));
+        if !fits(&columns) {
+            columns.pop();
             left_out.push(figure.short);
         }
     }
+    let calls = column("calls", &|row| {
+        let calls = row.model_calls.map(|calls| numbers::short(calls.mean));
+        calls.unwrap_or_default()
+    });
+    columns.insert(2, calls);
+    if !fits(&columns) {
+        columns.remove(2);
+        left_out.insert(0, "calls");
+    }
+    let lines = transposed(&columns);
     let mut text = aligned(&lines);
     text += &format!(
-        "\n{} samples of {} tokens each, ± one standard error; NLL and entropy in nats.\n",
+        "\n{} samples of {} tokens each, ± one standard error, NLL and entropy in nats.\n",
         numbers::grouped(comparison.samples),
         comparison.length
     );
@@ -353,7 +352,19 @@ fn table(comparison: &Comparison) -> String {
                  may be dull text.\n";
     }
     if !left_out.is_empty() {
-        text += &format!("With --json or --out: {}.\n", left_out.join(", "));
+        text += &format!("With --json or --out:\n{}.\n", left_out.join(", "));
     }
     text
+}
+
+/// Whether a table of these columns is narrow enough.
+fn fits(columns: &[Vec<String>]) -> bool {
+    let text = aligned(&transposed(columns));
+    text.lines().all(|line| line.chars().count() <= COLUMNS)
+}
+
+fn transposed(columns: &[Vec<String>]) -> Vec<Vec<String>> {
+    let rows = columns.first().map_or(0, Vec::len);
+    let row = |index: usize| columns.iter().map(|column| column[index].clone()).collect();
+    (0..rows).map(row).collect()
 }

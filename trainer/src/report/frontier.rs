@@ -140,6 +140,14 @@ impl Figure {
         }
     }
 
+    /// The same without its error where that is a share's, for narrow places.
+    pub fn short_text(&self, row: &Row) -> String {
+        match (self.pick)(&row.quality) {
+            Some(share) if self.is_share => format!("{:.1} %", 100.0 * share.mean),
+            _ => self.text(row),
+        }
+    }
+
     /// Whether any row has it.
     pub fn is_known(&self, rows: &[Row]) -> bool {
         rows.iter().any(|row| (self.pick)(&row.quality).is_some())
@@ -303,7 +311,7 @@ const READING: &str = "<p class=\"small\">How to read it: samples are good where
 
 fn charts(rows: &[Row]) -> String {
     let mut html =
-        String::from("<fieldset><legend class=\"small\">Against, for each sample,</legend>");
+        String::from("<fieldset><legend class=\"small\">Against the cost of a sample in</legend>");
     for (index, cost) in Cost::ALL.iter().enumerate() {
         let checked = if index == 0 { " checked" } else { "" };
         let _ = write!(
@@ -323,7 +331,10 @@ fn charts(rows: &[Row]) -> String {
                     .into_iter()
                     .filter_map(|size| drawing(rows, figure, cost, size))
                     .collect();
-                format!("<h3>{}</h3>{drawings}", escape(&capitalised(figure.title)))
+                match drawings.is_empty() {
+                    true => drawings,
+                    false => format!("<h3>{}</h3>{drawings}", escape(&capitalised(figure.title))),
+                }
             })
             .collect();
         let _ = writeln!(
@@ -392,7 +403,7 @@ fn drawing(rows: &[Row], figure: &Figure, cost: Cost, size: Size) -> Option<Stri
         y,
         left: 48.0,
         right: width - 16.0,
-        top: 26.0,
+        top: 8.0,
         bottom: height - 44.0,
     };
     let mut svg = format!(
