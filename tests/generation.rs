@@ -305,7 +305,7 @@ fn what_can_t_be_compared_is_refused_and_nothing_is_written() {
     let masked = checkpoint("markov", "masked");
     let ar = checkpoint("markov", "ar");
     let other = checkpoint("grids", "ar");
-    let cases: [(&str, &[&str], &str); 15] = [
+    let cases: [(&str, &[&str], &str); 16] = [
         (&masked, &["--generate", "0"], "`--generate 0`"),
         (&masked, &["--generate", "1"], "at least 2 samples"),
         (
@@ -334,6 +334,18 @@ fn what_can_t_be_compared_is_refused_and_nothing_is_written() {
                 "low-confidence",
             ],
             "over 9 steps",
+        ),
+        (
+            &masked,
+            &[
+                "--generate",
+                "2",
+                "--samplers",
+                "threshold",
+                "--steps-ladder",
+                "2",
+            ],
+            "as many steps as they find right",
         ),
         (
             &masked,

@@ -15,7 +15,7 @@ use crate::lab::protocol::Estimate;
 use crate::model::{Predictor, Visibility};
 use crate::objective::Factorization;
 use crate::platform;
-use crate::sample::{Choice, Decoding, Denoising, Sample, Sampler, decode, denoise};
+use crate::sample::{Cell, Decoding, Denoising, Sample, Sampler, decode, denoise};
 
 /// A way of writing whole windows from nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,26 +41,31 @@ impl Way {
     /// Token after token.
     pub fn left_to_right(page: Page) -> Self {
         Self::LeftToRight(Decoding {
-            prompt: Vec::new(),
-            length: page.length,
-            choice: Choice::default(),
-            seed: page.seed,
             flops_per_call: page.flops_per_call,
+            ..Decoding::new(Vec::new(), page.length, page.seed)
         })
     }
 
-    /// In blocks of `block_size` tokens, which is the page's length for a model that knows no blocks.
+    /// In blocks of `block_size` tokens, which is the page's length for a model that knows no blocks. `steps` are nothing
+    /// to a sampler that chooses its own.
     pub fn denoising(page: Page, block_size: usize, sampler: Sampler, steps: usize) -> Self {
+        let visibility = Visibility::of_blocks(block_size, page.length);
         Self::Denoising(Denoising {
-            template: vec![None; page.length],
             sampler,
             steps,
-            block_size,
-            visibility: Visibility::of_blocks(block_size, page.length),
-            choice: Choice::default(),
-            seed: page.seed,
             flops_per_call: page.flops_per_call,
+            ..Denoising::new(vec![Cell::Free; page.length], visibility, page.seed)
         })
+    }
+
+    /// The plain way of a model: left to right, or ancestral with a step for each token.
+    pub(super) fn of(factorization: Factorization, page: Page) -> Self {
+        match factorization {
+            Factorization::LeftToRight => Self::left_to_right(page),
+            Factorization::Blocks { size } => {
+                Self::denoising(page, size, Sampler::Ancestral, page.length)
+            }
+        }
     }
 
     /// Its name in tables and files.
@@ -90,8 +95,10 @@ impl Way {
     /// The number of steps it was asked for, where that is anybody's choice but its own.
     pub fn asked_steps(&self) -> Option<usize> {
         match self {
-            Self::LeftToRight(_) => None,
-            Self::Denoising(denoising) => Some(denoising.steps),
+            Self::Denoising(denoising) if !denoising.sampler.chooses_its_steps() => {
+                Some(denoising.steps)
+            }
+            _ => None,
         }
     }
 
@@ -130,7 +137,7 @@ pub fn ladder(length: usize, block_size: usize) -> Vec<usize> {
 }
 
 /// Every way in which a model of this factorization can write: samplers in order, each with the ladder's numbers of
-/// steps; or the one way there is, left to right.
+/// steps, or once where it chooses its own; or the one way there is, left to right.
 pub fn ways(
     page: Page,
     factorization: Factorization,
@@ -140,10 +147,14 @@ pub fn ways(
     let Factorization::Blocks { size } = factorization else {
         return vec![Way::left_to_right(page)];
     };
+    let own = [page.length];
     let of_sampler = |&sampler: &Sampler| {
-        ladder
-            .iter()
-            .map(move |&steps| Way::denoising(page, size, sampler, steps))
+        let steps = match sampler.chooses_its_steps() {
+            true => own.as_slice(),
+            false => ladder,
+        };
+        let way = move |&steps: &usize| Way::denoising(page, size, sampler, steps);
+        steps.iter().map(way)
     };
     samplers.iter().flat_map(of_sampler).collect()
 }
@@ -410,7 +421,12 @@ mod tests {
             let rungs = ladder(24, size);
             let factorization = Factorization::Blocks { size };
             let ways = ways(page, factorization, &Sampler::ALL, &rungs);
-            assert!(ways.len() >= Sampler::ALL.len());
+            let own = |sampler: &&Sampler| sampler.chooses_its_steps();
+            let alone = Sampler::ALL.iter().filter(own).count();
+            assert_eq!(
+                ways.len(),
+                alone + (Sampler::ALL.len() - alone) * rungs.len()
+            );
             for way in ways {
                 way.check(9).unwrap();
             }

@@ -8,13 +8,14 @@ use crate::device::Selected;
 use crate::error::{Error, Kind, Result};
 use crate::evaluate::{Mean, nats};
 use crate::lab::crossover::Evaluation;
+use crate::lab::generation::{Page, Way};
 use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
 use crate::lab::{Control, finale};
 use crate::laws::flops;
-use crate::model::{Decoder, Shape, Visibility, Weights};
+use crate::model::{Decoder, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform::{self, Folder, Instant};
-use crate::sample::{Choice, Decoding, Denoising, Sample, Sampler, decode, denoise};
+use crate::sample::Sample;
 use crate::train::checkpoint::Best;
 use crate::train::trainer::Pending;
 use crate::train::{Checkpoint, Metrics, Provenance, RunConfig, Trainer};
@@ -623,32 +624,12 @@ pub(super) async fn write(
     seed: u64,
     count: u64,
 ) -> Result<Vec<Sample>> {
-    let flops_per_call = flops::forward(model.shape(), length);
-    match factorization {
-        Factorization::LeftToRight => {
-            let decoding = Decoding {
-                prompt: Vec::new(),
-                length,
-                choice: Choice::default(),
-                seed,
-                flops_per_call,
-            };
-            decode(model, &decoding, 0..count).await
-        }
-        Factorization::Blocks { size } => {
-            let denoising = Denoising {
-                template: vec![None; length],
-                sampler: Sampler::Ancestral,
-                steps: length,
-                block_size: size,
-                visibility: Visibility::of_blocks(size, length),
-                choice: Choice::default(),
-                seed,
-                flops_per_call,
-            };
-            denoise(model, &denoising, 0..count).await
-        }
-    }
+    let page = Page {
+        length,
+        seed,
+        flops_per_call: flops::forward(model.shape(), length),
+    };
+    Way::of(factorization, page).write(model, 0..count).await
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String> {

@@ -16,8 +16,8 @@ mod order;
 mod trace;
 
 pub use autoregressive::{Decoding, decode};
-pub use canvas::Sample;
+pub use canvas::{Cell, Sample};
 pub use denoise::{Denoising, denoise};
-pub use draw::{Choice, Drawn};
-pub use order::{Decision, Order, Sampler, StepView};
+pub use draw::{Choice, Drawn, Precision};
+pub use order::{Decision, Order, Parameters, Remasking, Sampler, Schedule, Score, StepView};
 pub use trace::{Edit, Footer, Header, Parent, Settings, Step, Trace};

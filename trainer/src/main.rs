@@ -12,7 +12,9 @@ mod presets;
 mod report;
 mod seeds;
 mod settings;
+mod template;
 mod terminal;
+mod writing;
 
 use std::process::ExitCode;
 

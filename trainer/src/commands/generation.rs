@@ -11,7 +11,7 @@ use crossover::lab::generation::{Judge, Page, Row, Way, Writer, ladder, ways};
 use crossover::lab::{Loaded, load_checkpoint};
 use crossover::laws::flops;
 use crossover::objective::{Factorization, Likelihood, Objective};
-use crossover::sample::Sampler;
+use crossover::sample::{Parameters, Sampler};
 use serde::Serialize;
 
 use super::{check_place, evaluate, print_json, print_text};
@@ -172,12 +172,18 @@ fn every_way(
         None => samplers.extend(Sampler::ALL),
         Some(names) => {
             for name in names {
-                let sampler = name.trim().parse()?;
+                let sampler = Sampler::new(name.trim(), &Parameters::default())?;
                 if !samplers.contains(&sampler) {
                     samplers.push(sampler);
                 }
             }
         }
+    }
+    if arguments.steps_ladder.is_some() && samplers.iter().all(|one| one.chooses_its_steps()) {
+        return Err(Error::input(
+            "`--steps-ladder` is given, and these samplers take as many steps as they find right",
+        )
+        .with_hint("leave it out, or add a sampler with a fixed number, such as `ancestral`"));
     }
     let mut all = Vec::new();
     if checkpoint.objective == Objective::Dual {
