@@ -153,6 +153,15 @@ impl Figure {
         rows.iter().any(|row| (self.pick)(&row.quality).is_some())
     }
 
+    /// Two standard errors below and above, as far as there can be such a value.
+    fn reach(&self, Estimate { mean, se }: Estimate) -> [f64; 2] {
+        let ends = [mean - 2.0 * se, mean + 2.0 * se];
+        match self.is_share {
+            true => ends.map(|end| end.clamp(0.0, 100.0)),
+            false => ends,
+        }
+    }
+
     /// In the chart's unit.
     fn value(&self, row: &Row) -> Option<Estimate> {
         let scale = if self.is_share { 100.0 } else { 1.0 };
@@ -389,10 +398,7 @@ fn drawing(rows: &[Row], figure: &Figure, cost: Cost, size: Size) -> Option<Stri
         .and_then(|row| figure.value(row));
     let x = spanned(points.iter().map(|(x, _)| *x), 0.04)?;
     let shown = points.iter().map(|(_, value)| *value).chain(reference);
-    let y = spanned(
-        shown.flat_map(|Estimate { mean, se }| [mean - 2.0 * se, mean + 2.0 * se]),
-        0.05,
-    )?;
+    let y = spanned(shown.flat_map(|value| figure.reach(value)), 0.05)?;
     let (width, height, label, about) = match size {
         Size::Wide => (1040.0, 320.0, "wide", 10),
         Size::Narrow => (358.0, 280.0, "narrow", 4),
@@ -411,8 +417,8 @@ fn drawing(rows: &[Row], figure: &Figure, cost: Cost, size: Size) -> Option<Stri
         escape(&description(&lines, figure, cost)),
         area.grid(width, "", cost.title(), cost.marks(x, about))
     );
-    if let Some(Estimate { mean, se }) = reference {
-        let (low, high) = (area.y_of(mean - 2.0 * se), area.y_of(mean + 2.0 * se));
+    if let Some(real) = reference {
+        let [low, high] = figure.reach(real).map(|end| area.y_of(end));
         let _ = write!(
             svg,
             "<rect class=\"real\" x=\"{:.1}\" y=\"{high:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>\
@@ -420,7 +426,7 @@ fn drawing(rows: &[Row], figure: &Figure, cost: Cost, size: Size) -> Option<Stri
             area.left,
             area.right - area.left,
             low - high,
-            area.y_of(mean),
+            area.y_of(real.mean),
             area.right
         );
     }
@@ -442,14 +448,13 @@ fn drawing(rows: &[Row], figure: &Figure, cost: Cost, size: Size) -> Option<Stri
             dash(line.look),
             path(&through)
         );
-        for (x, Estimate { mean, se }, row) in places {
+        for (x, value, row) in places {
+            let [low, high] = figure.reach(value).map(|end| area.y_of(end));
             let _ = write!(
                 svg,
-                "<path class=\"error {class}\" d=\"M{x:.1} {:.1}V{:.1}\"/>\
+                "<path class=\"error {class}\" d=\"M{x:.1} {low:.1}V{high:.1}\"/>\
                  <path class=\"mark {class}\" d=\"{}\"><title>{}, {} steps: {}</title></path>",
-                area.y_of(mean - 2.0 * se),
-                area.y_of(mean + 2.0 * se),
-                outline(mark, x, area.y_of(mean), 4.5),
+                outline(mark, x, area.y_of(value.mean), 4.5),
                 escape(&line.name),
                 steps(row),
                 figure.text(row)
