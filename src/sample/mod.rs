@@ -9,6 +9,7 @@
 //! files and views are not known here: a [`Trace`] is the whole story, for whoever shows it.
 
 mod autoregressive;
+mod branch;
 mod canvas;
 mod denoise;
 mod draw;
