@@ -133,7 +133,10 @@ mod tests {
     fn what_can_t_be_continued_is_refused() {
         let error = |step, edits: &[Edit]| trace().branch(step, edits).unwrap_err().to_string();
         assert_eq!(error(3, &[]), "there is no step 3: the trace has 2");
-        assert_eq!(error(1, &[edit(3, 0)]), "position 3 is outside the text of 3");
+        assert_eq!(
+            error(1, &[edit(3, 0)]),
+            "position 3 is outside the text of 3"
+        );
         assert_eq!(
             error(1, &[edit(1, 0), edit(1, -1)]),
             "position 1 is changed twice"
