@@ -42,6 +42,9 @@ pub enum Command {
         after_help = "Example: crossover sample --checkpoint runs/x/checkpoints/best-masked.safetensors --infill \"To be[MASK:8]not to be\""
     )]
     Sample(SampleArguments),
+    /// Check, watch or convert the trace of a sample
+    #[command(after_help = "Example: crossover trace play trace.jsonl")]
+    Trace(TraceArguments),
     /// Measure a trained model on a text
     #[command(
         after_help = "Example: crossover evaluate --checkpoint runs/x/checkpoints/best-ar.safetensors --text book.txt"
@@ -322,6 +325,33 @@ pub struct SampleArguments {
     /// Write every step as JSON lines: FILE, FILE.2, … one for each sample
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `trace`.
+#[derive(Debug, Clone, Args)]
+pub struct TraceArguments {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: TraceCommand,
+}
+
+/// What to do with a trace.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TraceCommand {
+    /// Say whether traces keep their format's promises
+    #[command(after_help = "Example: crossover trace check trace.jsonl trace.jsonl.2")]
+    Check(CheckTraceArguments),
+}
+
+/// `trace check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckTraceArguments {
+    /// Traces, as `sample --trace` writes them
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

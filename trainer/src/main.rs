@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Some(Command::Race(race)) => commands::run::race(&race),
         Some(Command::Train(train)) => commands::run::train(&train),
         Some(Command::Sample(sample)) => commands::sample::run(&sample),
+        Some(Command::Trace(trace)) => commands::trace::run(&trace.command),
         Some(Command::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
         Some(Command::Corpus(corpus)) => commands::corpus::run(&corpus.command),
         Some(Command::Flops(flops)) => commands::flops::run(&flops),

@@ -1,0 +1,138 @@
+//! What `crossover trace` and `sample --watch` promise: every trace that `sample` writes is sound, can be shown anywhere,
+//! and a damaged one is refused with its line. Every test runs the real program, on the processor, at toy sizes.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod program;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use tempfile::TempDir;
+
+use program::{Ran, crossover};
+
+/// A race of two tiny models on 20 Latin squares, run once, and a trace of each: only to be read.
+static WRITTEN: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("traces");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let race = "race --device cpu --threads 2 --hidden-size 16 --layers 1 --heads 2 --batch 4 --steps 6 --unique 500 \
+                --held-out 250 --seed 3 --out run";
+    run(&folder, race).ended(0);
+    for (model, flags) in [
+        ("ar", "--prompt 12"),
+        ("masked", "--infill 12[MASK:23] --steps 8 --samples 2"),
+    ] {
+        let sample = format!(
+            "sample --device cpu --checkpoint run/checkpoints/best-{model}.safetensors --trace {model}.jsonl {flags}"
+        );
+        run(&folder, &sample).ended(0);
+    }
+    folder
+});
+
+/// The traces, in a folder of the test's own.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["ar.jsonl", "masked.jsonl", "masked.jsonl.2"] {
+        fs::copy(WRITTEN.join(name), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+fn run(folder: &Path, words: &str) -> Ran {
+    crossover(folder, words.split(' '))
+}
+
+/// A copy of a trace with something replaced, which must be there.
+fn damaged(folder: &Path, name: &str, change: impl Fn(&str) -> String) {
+    let sound = fs::read_to_string(folder.join("masked.jsonl")).unwrap();
+    let changed = change(&sound);
+    assert_ne!(changed, sound, "{name}");
+    fs::write(folder.join(name), changed).unwrap();
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in ["trace", "trace check"] {
+        let ran = run(Path::new("."), &format!("{command} --help")).ended(0);
+        assert!(ran.out.contains("Example: crossover trace"), "{command}");
+    }
+}
+
+#[test]
+fn what_sample_wrote_is_sound() {
+    let folder = folder();
+    let ran = run(
+        folder.path(),
+        "trace check ar.jsonl masked.jsonl masked.jsonl.2",
+    )
+    .ended(0);
+    assert_eq!(
+        ran.out,
+        "ok   `ar.jsonl`: ar, autoregressive, 25 positions, 23 steps, 23 model calls\n\
+         ok   `masked.jsonl`: masked, ancestral, 25 positions, 8 steps, 8 model calls\n\
+         ok   `masked.jsonl.2`: masked, ancestral, 25 positions, 8 steps, 8 model calls\n"
+    );
+    assert_eq!(ran.err, "");
+    let lines = run(folder.path(), "trace check ar.jsonl --json")
+        .ended(0)
+        .lines();
+    assert_eq!(
+        lines,
+        [serde_json::json!({
+            "event": "trace", "file": "ar.jsonl", "ok": true, "kind": "ar", "sampler": "autoregressive",
+            "length": 25, "steps": 23, "model_calls": 23
+        })]
+    );
+}
+
+#[test]
+fn every_file_is_checked_and_a_bad_one_ends_with_2() {
+    let folder = folder();
+    let path = folder.path();
+    damaged(path, "cut.jsonl", |text| text[..text.len() - 9].to_owned());
+    damaged(path, "newer.jsonl", |text| {
+        text.replace("\"version\":1", "\"version\":2")
+    });
+    damaged(path, "swapped.jsonl", |text| {
+        text.replace("\"step\":4", "\"step\":5")
+    });
+    fs::write(path.join("bytes.jsonl"), [0xff, 0xfe, 0x00]).unwrap();
+    fs::write(path.join("empty.jsonl"), "").unwrap();
+
+    let bad = "cut.jsonl newer.jsonl swapped.jsonl bytes.jsonl empty.jsonl missing.jsonl .";
+    let ran = run(path, &format!("trace check {bad} ar.jsonl")).ended(2);
+    let told: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(
+        told[..5],
+        [
+            "bad  `cut.jsonl` is cut off in the middle of line 10",
+            "bad  `newer.jsonl` was written by a newer Crossover: it has version 2 of the format, and this one reads 1",
+            "bad  `swapped.jsonl`, line 5: it is step 5, and step 4 is due",
+            "bad  `bytes.jsonl` is no trace: it is no text: invalid utf-8 sequence of 1 bytes from index 0",
+            "bad  `empty.jsonl` is empty",
+        ]
+    );
+    assert!(told[5].starts_with("bad  can't read `missing.jsonl`"));
+    assert!(told[6].starts_with("bad  can't read `.`"));
+    assert!(told[7].starts_with("ok   `ar.jsonl`"));
+    assert_eq!(
+        ran.err,
+        "error: 7 of 8 traces are not sound\nhint: the lines above say what is wrong with each\n"
+    );
+
+    let ran = run(path, "trace check cut.jsonl --json").ended(2);
+    let lines = ran.lines();
+    assert_eq!(lines[0]["ok"], false);
+    assert_eq!(
+        lines[0]["error"],
+        "`cut.jsonl` is cut off in the middle of line 10"
+    );
+    assert!(
+        ran.err
+            .starts_with("error: the trace is not sound\nhint: copy it whole")
+    );
+}
