@@ -39,6 +39,10 @@ fn folder() -> TempDir {
     for name in ["ar.jsonl", "masked.jsonl", "masked.jsonl.2"] {
         fs::copy(WRITTEN.join(name), folder.path().join(name)).unwrap();
     }
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data");
+    for name in ["story.jsonl", "square.jsonl"] {
+        fs::copy(data.join(name), folder.path().join(name)).unwrap();
+    }
     folder
 }
 
@@ -56,7 +60,7 @@ fn damaged(folder: &Path, name: &str, change: impl Fn(&str) -> String) {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in ["trace", "trace check"] {
+    for command in ["trace", "trace check", "trace play"] {
         let ran = run(Path::new("."), &format!("{command} --help")).ended(0);
         assert!(ran.out.contains("Example: crossover trace"), "{command}");
     }
@@ -135,4 +139,78 @@ fn every_file_is_checked_and_a_bad_one_ends_with_2() {
         ran.err
             .starts_with("error: the trace is not sound\nhint: copy it whole")
     );
+}
+
+#[test]
+fn piped_a_trace_is_plain_text_step_by_step() {
+    let folder = folder();
+    let ran = run(folder.path(), "trace play square.jsonl").ended(0);
+    insta::assert_snapshot!(ran.out, @"
+    square.jsonl: masked, low-confidence, 9 positions, 3 model calls
+
+    step 0 of 3, t 1.000
+    1 ░ ░
+    ░ 3 ░
+    ░ ░ ░
+
+    step 1 of 3, t 0.667, 2 written
+    1 2 ░
+    ░ 3 ░
+    ░ ░ 2
+
+    step 2 of 3, t 0.333, 3 written
+    1 2 3
+    2 3 ░
+    3 ░ 2
+
+    step 3 of 3, t 0.000, 2 written
+    1 2 3
+    2 3 1
+    3 1 2
+    ");
+    assert_eq!(ran.err, "");
+    let ran = run(folder.path(), "trace play story.jsonl").ended(0);
+    assert!(!ran.out.contains('\x1b'));
+    assert_eq!(ran.out.matches("\nstep ").count(), 7);
+    assert!(ran.out.ends_with("\nOnce upon a time\nthere ran a fox.\n"));
+}
+
+#[test]
+fn as_json_a_trace_is_its_steps() {
+    let folder = folder();
+    let ran = run(folder.path(), "trace play masked.jsonl --json").ended(0);
+    let file = fs::read_to_string(folder.path().join("masked.jsonl")).unwrap();
+    let steps: Vec<&str> = file.lines().collect();
+    let printed: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(printed, steps[1..steps.len() - 1]);
+}
+
+#[test]
+fn a_sample_can_be_watched_while_nobody_sits_at_a_terminal() {
+    let folder = folder();
+    let checkpoint = WRITTEN.join("run/checkpoints/best-masked.safetensors");
+    let sample = format!(
+        "sample --device cpu --checkpoint {} --steps 3 --samples 2 --watch",
+        checkpoint.display()
+    );
+    let ran = run(folder.path(), &sample).ended(0);
+    for expected in [
+        "sample 0: masked, ancestral, 25 positions",
+        "step 3 of 3",
+        "---\n",
+        "sample 1: ",
+    ] {
+        assert!(
+            ran.out.contains(expected),
+            "no `{expected}` in\n{}",
+            ran.out
+        );
+    }
+    let lines = run(folder.path(), &format!("{sample} --json"))
+        .ended(0)
+        .lines();
+    let told: Vec<bool> = lines.iter().map(|line| line["event"] == "sample").collect();
+    let one = [true, false, false, false];
+    assert_eq!(told, [one, one].concat());
+    assert_eq!(lines[3]["step"], 3);
 }

@@ -325,6 +325,9 @@ pub struct SampleArguments {
     /// Write every step as JSON lines: FILE, FILE.2, … one for each sample
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    /// Show how each text was written: a player in a terminal, plain lines elsewhere
+    #[arg(long)]
+    pub watch: bool,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,
@@ -344,6 +347,13 @@ pub enum TraceCommand {
     /// Say whether traces keep their format's promises
     #[command(after_help = "Example: crossover trace check trace.jsonl trace.jsonl.2")]
     Check(CheckTraceArguments),
+    /// Show how a text was written, step by step: a player in a terminal, plain lines elsewhere
+    #[command(
+        after_help = "Keys: space plays and pauses, arrows step, Home and End jump, + and - change the speed,\n\
+                      h shows a heat map of positions and steps, e colours by entropy or confidence, q leaves.\n\n\
+                      Example: crossover trace play trace.jsonl"
+    )]
+    Play(PlayTraceArguments),
 }
 
 /// `trace check`.
@@ -352,6 +362,17 @@ pub struct CheckTraceArguments {
     /// Traces, as `sample --trace` writes them
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `trace play`.
+#[derive(Debug, Clone, Args)]
+pub struct PlayTraceArguments {
+    /// Trace, as `sample --trace` writes it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

@@ -1,7 +1,8 @@
 //! The `crossover` command: races, training, sampling, evaluation and reports.
 //!
 //! [`arguments`] is what can be typed, [`settings`] what it means, [`commands`] what is done about it; [`terminal`] and
-//! [`report`] show a run's events. Standard output is for data; everything else goes to standard error.
+//! [`report`] show a run's events, [`traces`] how a text was written. Standard output is for data; everything else goes
+//! to standard error.
 
 mod allocator;
 mod arguments;
@@ -13,6 +14,7 @@ mod report;
 mod seeds;
 mod settings;
 mod terminal;
+mod traces;
 
 use std::process::ExitCode;
 

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::arguments::SampleArguments;
 use crate::commands::{print_json, print_text};
-use crate::{devices, settings};
+use crate::{devices, settings, traces};
 
 /// Samples written at once.
 const BATCH: u64 = 64;
@@ -42,7 +42,7 @@ pub fn run(arguments: &SampleArguments) -> Result<()> {
     let device = devices::choose(&arguments.common)?;
     let loaded = load_checkpoint(&arguments.checkpoint.display().to_string(), &device)?;
     let writing = prepare(arguments, &loaded)?;
-    let traces = trace_files(arguments)?;
+    let files = trace_files(arguments)?;
     let tokenizer = &loaded.checkpoint.tokenizer;
     for start in (0..arguments.samples).step_by(BATCH as usize) {
         let end = (start + BATCH).min(arguments.samples);
@@ -58,12 +58,19 @@ pub fn run(arguments: &SampleArguments) -> Result<()> {
         let seconds = began.elapsed().as_secs_f64() / samples.len() as f64;
         for (index, sample) in (start..end).zip(samples) {
             tell(arguments, index, &sample, tokenizer)?;
-            if let Some(path) = traces.get(index as usize) {
-                let header = writing.header(index, tokenizer);
-                let text = tokenizer.decode(&sample.tokens);
-                let trace = Trace::new(header, sample, text, seconds);
+            let path = files.get(index as usize);
+            if path.is_none() && !arguments.watch {
+                continue;
+            }
+            let header = writing.header(index, tokenizer);
+            let text = tokenizer.decode(&sample.tokens);
+            let trace = Trace::new(header, sample, text, seconds);
+            if let Some(path) = path {
                 std::fs::write(path, trace.to_json_lines()?)
                     .with_context(|| format!("can't write the trace `{}`", path.display()))?;
+            }
+            if arguments.watch {
+                traces::watch(&trace, arguments.common.json)?;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `trace`: checks the traces of samples.
+//! `trace`: checks and shows the traces of samples.
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +11,17 @@ use serde::Serialize;
 
 use crate::arguments::{CheckTraceArguments, TraceCommand};
 use crate::commands::{print_json, print_text};
+use crate::numbers::counted;
+use crate::traces::{self, Film};
 
 /// Does one thing with traces.
 pub fn run(command: &TraceCommand) -> Result<()> {
     match command {
         TraceCommand::Check(arguments) => check(arguments),
+        TraceCommand::Play(arguments) => {
+            let film = film(&arguments.file)?;
+            traces::show(&film, arguments.common.json)
+        }
     }
 }
 
@@ -33,6 +39,10 @@ fn read(path: &Path) -> Result<Trace, Error> {
             .with_hint("give a file that `sample --trace` wrote")
     })?;
     Trace::from_json_lines(&text, &name)
+}
+
+fn film(path: &Path) -> Result<Film, Error> {
+    Ok(Film::new(read(path)?, path.display().to_string()))
 }
 
 #[derive(Serialize)]
@@ -117,8 +127,4 @@ fn check(arguments: &CheckTraceArguments) -> Result<()> {
         _ => error.with_hint("the lines above say what is wrong with each"),
     }
     .into())
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
