@@ -354,6 +354,12 @@ pub enum TraceCommand {
                       Example: crossover trace play trace.jsonl"
     )]
     Play(PlayTraceArguments),
+    /// Write a page that plays traces in any browser and needs nothing else
+    #[command(after_help = "Example: crossover trace html ar.jsonl masked.jsonl --out both.html")]
+    Html(HtmlTraceArguments),
+    /// Write a moving picture
+    #[command(after_help = "Example: crossover trace gif trace.jsonl --scale 1")]
+    Gif(GifTraceArguments),
 }
 
 /// `trace check`.
@@ -373,6 +379,37 @@ pub struct PlayTraceArguments {
     /// Trace, as `sample --trace` writes it
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `trace html`.
+#[derive(Debug, Clone, Args)]
+pub struct HtmlTraceArguments {
+    /// Traces, as `sample --trace` writes them; several go on one page
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Page to write [default: the first trace with the extension html]
+    #[arg(long, value_name = "FILE.html")]
+    pub out: Option<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `trace gif`.
+#[derive(Debug, Clone, Args)]
+pub struct GifTraceArguments {
+    /// Trace, as `sample --trace` writes it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Picture to write [default: the trace with the extension gif]
+    #[arg(long, value_name = "FILE.gif")]
+    pub out: Option<PathBuf>,
+    /// Width and height of a pixel
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub scale: u16,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

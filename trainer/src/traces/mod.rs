@@ -1,11 +1,14 @@
-//! Traces, shown: step by step in a terminal, or as plain lines.
+//! Traces, shown: step by step in a terminal, as plain lines, as a page, as a moving picture.
 //!
 //! A [`Film`] is a trace prepared for showing: what stands at each position after each step, and how sure the model was.
 //! [`screen`] draws one state of a [`player`] into a buffer and knows no terminal; [`play`] reads keys and keeps time.
+//! [`page`] and [`picture`] are the same for a browser and for a GIF.
 
 mod colours;
 mod film;
 mod layout;
+mod page;
+mod picture;
 mod plain;
 mod play;
 mod player;
@@ -18,6 +21,8 @@ use crossover::error::Error;
 use crossover::sample::Trace;
 
 pub use film::Film;
+pub use page::page;
+pub use picture::gif;
 use play::Ended;
 
 /// Shows a trace: in a terminal as a player, which ends when its reader leaves it; elsewhere as lines, one step after
