@@ -94,7 +94,7 @@
         stage.append(cell);
         continue;
       }
-      cell.style.width = trace.widths[position] + 'ch';
+      cell.style.width = `calc(${trace.widths[position]}ch + 2px)`;
       const text = spelled(final[position]);
       if (!word || text.startsWith(' ')) {
         word = document.createElement('span');

@@ -94,18 +94,18 @@ pub fn page(films: &[Film]) -> String {
         [film] => film.name.clone(),
         _ => format!("{} texts, step by step", films.len()),
     };
-    let many = if films.len() > 1 { " many" } else { "" };
+    let count = if films.len() > 1 { "many" } else { "single" };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
-         <title>{title}</title>\n<style>\n{variables}{style}</style>\n</head>\n<body>\n\
+         <title>{title}</title>\n<style>\n{variables}{style}</style>\n</head>\n<body class=\"{count}\">\n\
          <header><p class=\"kicker\">Crossover · how a text was written</p><h1>{title}</h1>\n\
          <p class=\"keys\">Keys: <kbd>Space</kbd> plays, <kbd>,</kbd> <kbd>.</kbd> or <kbd>←</kbd> <kbd>→</kbd> step, \
          <kbd>Home</kbd> <kbd>End</kbd> jump, <kbd>-</kbd> <kbd>+</kbd> change the speed, <kbd>e</kbd> colours by entropy \
          or confidence, arrows in the text move from token to token.</p></header>\n\
-         <main class=\"players{many}\">\n{players}</main>\n\
+         <main class=\"players\">\n{players}</main>\n\
          <footer>Made by crossover {version}. This page loads nothing from anywhere.</footer>\n\
          <script type=\"application/json\" id=\"data\">{json}</script>\n<script>\n{script}</script>\n</body>\n</html>\n",
         title = escape(&title),
@@ -133,10 +133,10 @@ fn player(index: usize, film: &Film) -> String {
          <option value=\"entropy\">entropy</option></select></label>\n</div>\n\
          <div class=\"stage\" role=\"group\" aria-label=\"Tokens\"></div>\n\
          <p class=\"note small\"></p>\n\
-         <p class=\"legend small\" hidden><span class=\"cell masked\">&nbsp;</span> masked \
-         <span class=\"cell remasked\">&nbsp;</span> hidden again <span class=\"cell fresh\">a</span> new \
-         <span class=\"cell given\">a</span> given <span class=\"scale\"><span class=\"low\"></span>\
-         <span class=\"bar\"></span><span class=\"high\"></span></span></p>\n\
+         <p class=\"legend small\" hidden><span><span class=\"cell masked\"></span>masked</span> \
+         <span><span class=\"cell remasked\"></span>hidden again</span> \
+         <span><span class=\"cell fresh\">a</span>new</span> <span><span class=\"cell given\">a</span>given</span> \
+         <span><span class=\"low\"></span><span class=\"bar\"></span><span class=\"high\"></span></span></p>\n\
          <div class=\"history small\" hidden></div>\n\
          <figure class=\"map\" hidden><figcaption>Positions across, steps down. Press a step to go there.</figcaption>\
          <div class=\"frame\"><canvas role=\"img\" aria-label=\"Heat map of {positions} positions over {last} steps\"></canvas>\

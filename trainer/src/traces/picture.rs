@@ -34,7 +34,7 @@ const MARGIN: usize = 12;
 /// Columns of text in a row, at most.
 const COLUMNS: usize = 56;
 /// Columns that the heading needs at least.
-const HEADING: usize = 22;
+const HEADING: usize = 26;
 /// Frames, at most: of more steps, as many are shown, evenly.
 const FRAMES: usize = 240;
 /// Pixels of a frame, at most.
@@ -154,8 +154,7 @@ impl Stage {
         let mut canvas = Canvas::new(self.width, self.height);
         let room = self.width - 2 * MARGIN;
         let place = format!("step {state}/{}", film.last());
-        let header = &film.trace.header;
-        let what = format!("{}, {}", header.kind.name(), header.sampler.name);
+        let what = visible(&film.trace.header.sampler.name);
         canvas.write(MARGIN, MARGIN, &place, TEXT);
         let beside = room.saturating_sub((width(&place) + 2) * GLYPH.0) / GLYPH.0;
         if width(&what) <= beside {
@@ -164,7 +163,11 @@ impl Stage {
         }
         let top = MARGIN + ROW + 4;
         for (down, row) in self.layout.rows.iter().enumerate() {
-            let mut x = MARGIN;
+            // A square stands in the middle, a text at the left.
+            let mut x = match film.side {
+                Some(side) => (self.width - side * CELL) / 2,
+                None => MARGIN,
+            };
             for position in row.clone() {
                 let (wide, high) = match film.side {
                     Some(_) => (CELL, CELL),
@@ -230,6 +233,8 @@ fn draw_cell(canvas: &mut Canvas, film: &Film, state: usize, position: usize, ce
             let band = certainty.map_or(0, band) as u8;
             if look == Look::Fresh {
                 canvas.fill(columns.clone(), rows.clone(), TEXT);
+                // Letters have no room for a frame at their sides.
+                let columns = columns.start + 2 * gap..columns.end - 2 * gap;
                 canvas.fill(columns, rows.start + 2..rows.end - 2, BANDS + band);
             } else {
                 canvas.fill(columns, rows, BANDS + band);
