@@ -110,8 +110,12 @@ impl Stream {
     /// The usual `-ln(1 - u)` from 24 or 53 bits truncates that end, and truncated Gumbel noise lowers the entropy
     /// of what is sampled (arXiv 2409.02908).
     pub fn exponential(&mut self) -> f64 {
-        let uniform = (self.bits() as f64 + 0.5) * (0.5_f64).powi(64);
-        -libm::log1p(-uniform)
+        -libm::log1p(-self.fine_uniform())
+    }
+
+    /// Uniform on (0, 1) with 64 random bits: as fine near 0 as a number made of bits can be.
+    fn fine_uniform(&mut self) -> f64 {
+        (self.bits() as f64 + 0.5) * (0.5_f64).powi(64)
     }
 
     /// Draws an index with probability proportional to `weights` by an exponential race:
@@ -124,9 +128,14 @@ impl Stream {
     pub fn race(&mut self, weights: impl IntoIterator<Item = f64>) -> usize {
         let mut best = None;
         for (index, weight) in weights.into_iter().enumerate() {
-            let arrival = self.exponential() / weight;
-            if weight > 0.0 && best.is_none_or(|(earliest, _)| arrival < earliest) {
-                best = Some((arrival, index));
+            let uniform = self.fine_uniform();
+            let is_ahead = |arrival: f64| best.is_none_or(|(earliest, _)| arrival < earliest);
+            // -ln(1 - u) is at least u: most of those who are late are seen to be so without the logarithm.
+            if weight > 0.0 && is_ahead(uniform / weight) {
+                let arrival = -libm::log1p(-uniform) / weight;
+                if is_ahead(arrival) {
+                    best = Some((arrival, index));
+                }
             }
         }
         best.expect("a race needs at least one positive weight").1

@@ -60,7 +60,13 @@ fn damaged(folder: &Path, name: &str, change: impl Fn(&str) -> String) {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in ["trace", "trace check", "trace play"] {
+    for command in [
+        "trace",
+        "trace check",
+        "trace play",
+        "trace html",
+        "trace gif",
+    ] {
         let ran = run(Path::new("."), &format!("{command} --help")).ended(0);
         assert!(ran.out.contains("Example: crossover trace"), "{command}");
     }
@@ -91,6 +97,25 @@ fn what_sample_wrote_is_sound() {
             "length": 25, "steps": 23, "model_calls": 23
         })]
     );
+}
+
+#[test]
+fn every_sampler_leaves_a_sound_trace() {
+    let folder = folder();
+    let checkpoint = WRITTEN.join("run/checkpoints/best-masked.safetensors");
+    let samplers = "ancestral first-hitting low-confidence random margin entropy threshold entropy-bounded dream remdm";
+    let mut files = String::new();
+    for sampler in samplers.split(' ') {
+        let sample = format!(
+            "sample --device cpu --checkpoint {} --sampler {sampler} --trace-top 2 --trace {sampler}.jsonl",
+            checkpoint.display()
+        );
+        run(folder.path(), &sample).ended(0);
+        files.push_str(&format!(" {sampler}.jsonl"));
+    }
+    let ran = run(folder.path(), &format!("trace check{files}")).ended(0);
+    assert_eq!(ran.out.lines().count(), 10);
+    run(folder.path(), &format!("trace html{files} --out all.html")).ended(0);
 }
 
 #[test]
@@ -213,4 +238,81 @@ fn a_sample_can_be_watched_while_nobody_sits_at_a_terminal() {
     let one = [true, false, false, false];
     assert_eq!(told, [one, one].concat());
     assert_eq!(lines[3]["step"], 3);
+}
+
+/// Everything in a folder, by name.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn pages_and_pictures_lie_beside_their_traces_and_replace_older_ones() {
+    let folder = folder();
+    let path = folder.path();
+    for (command, written) in [
+        ("trace html story.jsonl", "story.html"),
+        ("trace html masked.jsonl.2", "masked.2.html"),
+        (
+            "trace html ar.jsonl masked.jsonl --out both.html",
+            "both.html",
+        ),
+        ("trace gif story.jsonl", "story.gif"),
+        (
+            "trace gif square.jsonl --scale 1 --out small.gif",
+            "small.gif",
+        ),
+    ] {
+        fs::write(path.join(written), "old").unwrap();
+        let ran = run(path, command).ended(0);
+        assert_eq!(ran.out, format!("{written}\n"));
+        let bytes = fs::read(path.join(written)).unwrap();
+        let start: &[u8] = if written.ends_with("gif") {
+            b"GIF89a"
+        } else {
+            b"<!doctype html>"
+        };
+        assert!(bytes.starts_with(start), "{command}");
+        let ran = run(path, &format!("{command} --json")).ended(0);
+        assert_eq!(
+            ran.result(),
+            serde_json::json!({"event": "written", "file": written})
+        );
+        assert_eq!(fs::read(path.join(written)).unwrap(), bytes, "{command}");
+    }
+    let page = fs::read_to_string(path.join("both.html")).unwrap();
+    assert!(page.contains("ar.jsonl") && page.contains("masked.jsonl"));
+    assert!(names(path).iter().all(|name| !name.ends_with(".new")));
+}
+
+#[test]
+fn what_can_t_be_shown_is_refused_before_anything_is_written() {
+    let folder = folder();
+    let path = folder.path();
+    damaged(path, "cut.jsonl", |text| text[..text.len() - 9].to_owned());
+    let before = names(path);
+    for (command, mentioned) in [
+        ("trace play cut.jsonl", "`cut.jsonl` is cut off"),
+        ("trace play missing.jsonl", "`missing.jsonl`"),
+        ("trace html story.jsonl cut.jsonl", "`cut.jsonl` is cut off"),
+        ("trace gif cut.jsonl", "`cut.jsonl` is cut off"),
+        ("trace html story.jsonl --out .", "`.`: it is a folder"),
+        ("trace gif story.jsonl --out none/x.gif", "no folder `none`"),
+        (
+            "trace gif story.jsonl --out story.jsonl",
+            "`story.jsonl` is the trace",
+        ),
+        ("trace gif story.jsonl --scale 16", "too large"),
+    ] {
+        let ran = run(path, command).ended(2);
+        assert!(ran.err.contains(mentioned), "{command}: {}", ran.err);
+        assert!(ran.err.contains("\nhint: "), "{command}: {}", ran.err);
+        assert_eq!(ran.out, "", "{command}");
+    }
+    run(path, "trace gif story.jsonl --scale 0").ended(2);
+    assert_eq!(names(path), before);
 }

@@ -14,7 +14,7 @@ use crate::laws::flops;
 use crate::model::{Decoder, Shape, Visibility, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform::{self, Folder, Instant};
-use crate::sample::{Choice, Decoding, Denoising, Sample, Sampler, decode, denoise};
+use crate::sample::{Cell, Decoding, Denoising, Sample, decode, denoise};
 use crate::train::checkpoint::Best;
 use crate::train::trainer::Pending;
 use crate::train::{Checkpoint, Metrics, Provenance, RunConfig, Trainer};
@@ -627,24 +627,16 @@ pub(super) async fn write(
     match factorization {
         Factorization::LeftToRight => {
             let decoding = Decoding {
-                prompt: Vec::new(),
-                length,
-                choice: Choice::default(),
-                seed,
                 flops_per_call,
+                ..Decoding::new(Vec::new(), length, seed)
             };
             decode(model, &decoding, 0..count).await
         }
         Factorization::Blocks { size } => {
+            let visibility = Visibility::of_blocks(size, length);
             let denoising = Denoising {
-                template: vec![None; length],
-                sampler: Sampler::Ancestral,
-                steps: length,
-                block_size: size,
-                visibility: Visibility::of_blocks(size, length),
-                choice: Choice::default(),
-                seed,
                 flops_per_call,
+                ..Denoising::new(vec![Cell::Free; length], visibility, seed)
             };
             denoise(model, &denoising, 0..count).await
         }

@@ -7,8 +7,9 @@ use crate::error::{Error, Result};
 use crate::model::{Predictor, Visibility};
 use crate::objective::Objective;
 use crate::platform::yield_now;
-use crate::sample::canvas::{Canvas, Sample, prompt};
+use crate::sample::canvas::{Canvas, Cell, Sample};
 use crate::sample::draw::Choice;
+use crate::sample::order::{Parameters, Schedule};
 use crate::sample::trace::{Header, Settings};
 
 /// What [`decode`] writes, and how.
@@ -20,6 +21,10 @@ pub struct Decoding {
     pub length: usize,
     /// How tokens are chosen.
     pub choice: Choice,
+    /// The end-of-text token: nothing is written behind it.
+    pub stop: Option<u32>,
+    /// How many of each position's likeliest tokens the record keeps.
+    pub top: usize,
     /// Seed of the random numbers.
     pub seed: u64,
     /// Floating-point operations of one forward over `length` tokens, for the record.
@@ -27,6 +32,19 @@ pub struct Decoding {
 }
 
 impl Decoding {
+    /// Continues a prompt up to `length` tokens, from the model's own distribution.
+    pub fn new(prompt: Vec<u32>, length: usize, seed: u64) -> Self {
+        Self {
+            prompt,
+            length,
+            choice: Choice::default(),
+            stop: None,
+            top: 0,
+            seed,
+            flops_per_call: 0.0,
+        }
+    }
+
     /// Refuses what can't be written by a model whose MASK is `mask_id`.
     ///
     /// # Errors
@@ -54,21 +72,25 @@ impl Decoding {
             kind: Objective::Autoregressive,
             length: self.length,
             vocab,
-            prompt: prompt(&self.template()),
+            prompt: self.template().into_iter().map(Cell::prompt).collect(),
             parent: None,
             sampler: Settings {
                 name: "autoregressive".to_owned(),
                 steps: self.length - self.prompt.len(),
                 sample,
                 choice: self.choice,
+                parameters: Parameters::default(),
+                schedule: Schedule::Linear,
+                block_size: None,
+                cfg: 0.0,
             },
             seed: self.seed,
         }
     }
 
-    fn template(&self) -> Vec<Option<u32>> {
-        let mut template: Vec<Option<u32>> = self.prompt.iter().copied().map(Some).collect();
-        template.resize(self.length, None);
+    fn template(&self) -> Vec<Cell> {
+        let mut template: Vec<Cell> = self.prompt.iter().copied().map(Cell::Given).collect();
+        template.resize(self.length, Cell::Free);
         template
     }
 }
@@ -95,8 +117,15 @@ pub async fn decode<P: Predictor>(
     let (length, ids) = (decoding.length, model.vocab_size() - 1);
     let first = decoding.prompt.len();
     for position in first..length {
+        let mut unfinished: Vec<&mut Canvas> = canvases
+            .iter_mut()
+            .filter(|canvas| canvas.end.is_none())
+            .collect();
+        if unfinished.is_empty() {
+            break;
+        }
         // Shifted right behind the start token: position i is predicted from the tokens before it.
-        let inputs: Vec<u32> = canvases
+        let inputs: Vec<u32> = unfinished
             .iter()
             .flat_map(|canvas| {
                 once(model.mask_id()).chain(canvas.tokens[..length - 1].iter().copied())
@@ -105,12 +134,17 @@ pub async fn decode<P: Predictor>(
         let logs = model
             .log_probabilities(&inputs, length, Visibility::Causal)
             .await?;
-        for (canvas, rows) in canvases.iter_mut().zip(logs.chunks_exact(length * ids)) {
+        for (canvas, rows) in unfinished.iter_mut().zip(logs.chunks_exact(length * ids)) {
             let row = &rows[position * ids..][..ids];
             let drawn = decoding.choice.draw(row, &mut canvas.stream)?;
+            canvas.predict(position, drawn.entropy, row, decoding.top);
             canvas.model_calls += 1;
             canvas.commit(position, drawn);
-            canvas.record(position - first + 1, length - first, vec![position], vec![]);
+            let mut committed = vec![position];
+            committed.extend(canvas.end_at(decoding.stop));
+            let left = (length - 1 - position) as f64 / (length - first) as f64;
+            let time = if canvas.end.is_some() { 0.0 } else { left };
+            canvas.record(time, committed, vec![]);
         }
         yield_now().await;
     }

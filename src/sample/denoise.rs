@@ -6,26 +6,35 @@ use crate::error::{Error, Result};
 use crate::model::{Predictor, Visibility};
 use crate::objective::Objective;
 use crate::platform::yield_now;
-use crate::sample::canvas::{Canvas, Sample, prompt};
+use crate::sample::canvas::{Canvas, Cell, Sample};
 use crate::sample::draw::{Choice, Drawn};
-use crate::sample::order::{Decision, Order, Sampler, StepView};
+use crate::sample::order::{Decision, Order, Sampler, Schedule, StepView};
 use crate::sample::trace::{Header, Settings};
 
 /// What [`denoise`] writes, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Denoising {
-    /// The given tokens, `None` where the model is free: a prompt, a text with gaps, or nothing at all. `[length]`
-    pub template: Vec<Option<u32>>,
+    /// What stands there already: a prompt, a text with gaps, a half-written text, or nothing at all. `[length]`
+    pub template: Vec<Cell>,
     /// Which positions a step commits.
     pub sampler: Sampler,
-    /// Number of steps, spread evenly over the blocks.
+    /// Number of steps, spread evenly over the blocks. A sampler that chooses its own doesn't look at it.
     pub steps: usize,
+    /// How much is masked as the steps go by.
+    pub schedule: Schedule,
     /// Tokens in a block: blocks are written one after the other, left to right. The whole template is one block.
     pub block_size: usize,
     /// Who sees whom: everybody, or only blocks that are written, for a model that was trained so.
     pub visibility: Visibility,
     /// How tokens are chosen.
     pub choice: Choice,
+    /// Classifier-free guidance: how far to go beyond the model's prediction, away from what it would be without the given
+    /// tokens. 0 is off.
+    pub guidance: f64,
+    /// The end-of-text token: once one is written, with everything before it, no later block is.
+    pub stop: Option<u32>,
+    /// How many of each position's likeliest tokens the record keeps.
+    pub top: usize,
     /// Seed of the random numbers.
     pub seed: u64,
     /// Floating-point operations of one forward over the template's length, for the record.
@@ -33,6 +42,27 @@ pub struct Denoising {
 }
 
 impl Denoising {
+    /// Fills a template, one step a free position, in the reverse process of the diffusion.
+    pub fn new(template: Vec<Cell>, visibility: Visibility, seed: u64) -> Self {
+        Self {
+            sampler: Sampler::Ancestral,
+            steps: free(&template),
+            schedule: Schedule::Linear,
+            block_size: match visibility {
+                Visibility::Blocks { size } => size,
+                _ => template.len().max(1),
+            },
+            visibility,
+            choice: Choice::default(),
+            guidance: 0.0,
+            stop: None,
+            top: 0,
+            seed,
+            flops_per_call: 0.0,
+            template,
+        }
+    }
+
     /// Refuses what can't be written by a model whose MASK is `mask_id`.
     ///
     /// # Errors
@@ -40,27 +70,23 @@ impl Denoising {
     /// chooses nothing.
     pub fn check(&self, mask_id: u32) -> Result<()> {
         self.choice.check()?;
-        let free = self.free();
-        if free == 0 {
+        if free(&self.template) == 0 {
             return Err(
                 Error::input("there is nothing to write: every token is given")
                     .with_hint("leave gaps, or raise the length"),
             );
         }
-        if let Some(token) = self
-            .template
-            .iter()
-            .flatten()
-            .find(|&&token| token >= mask_id)
-        {
+        let mut tokens = self.template.iter().filter_map(|cell| cell.token());
+        if let Some(token) = tokens.find(|&token| token >= mask_id) {
             return Err(Error::input(format!("the given id {token} is no token")));
         }
         if self.block_size == 0 {
             return Err(Error::input("blocks of 0 tokens hold nothing")
                 .with_hint("a block has at least 1 token"));
         }
+        self.check_guidance()?;
         let blocks = self.blocks();
-        if self.steps < blocks.len() && self.steps > 0 {
+        if self.steps < blocks.len() && self.steps > 0 && !self.sampler.chooses_its_steps() {
             return Err(Error::input(format!(
                 "{} steps are too few for {} blocks",
                 self.steps,
@@ -73,60 +99,95 @@ impl Denoising {
             .try_for_each(|block| self.sampler.check(block.steps, block.free))
     }
 
+    fn check_guidance(&self) -> Result<()> {
+        if !self.guidance.is_finite() || self.guidance < 0.0 {
+            return Err(Error::input(format!("the guidance is `{}`", self.guidance))
+                .with_hint("use 0 for none; LLaDA's authors use 0.5 to 2"));
+        }
+        let given = self
+            .template
+            .iter()
+            .any(|cell| matches!(cell, Cell::Given(_)));
+        if self.guidance > 0.0 && !given {
+            return Err(Error::input(
+                "guidance compares the text with and without what is given, and nothing is given",
+            )
+            .with_hint("give a prompt or a text with gaps, or leave the guidance out"));
+        }
+        Ok(())
+    }
+
     /// The blocks that have something to write.
     fn blocks(&self) -> Vec<Block> {
         let length = self.template.len();
         let spans = (0..length).step_by(self.block_size);
-        let free: Vec<(Range<usize>, usize)> = spans
+        let spans: Vec<(Range<usize>, usize)> = spans
             .map(|start| start..(start + self.block_size).min(length))
-            .map(|span| {
-                let free = self.template[span.clone()].iter();
-                (span, free.filter(|token| token.is_none()).count())
-            })
+            .map(|span| (span.clone(), free(&self.template[span])))
             .filter(|(_, free)| *free > 0)
             .collect();
-        let count = free.len();
-        free.into_iter()
+        let count = spans.len();
+        let mut later = free(&self.template);
+        spans
+            .into_iter()
             .enumerate()
-            .map(|(number, (span, free))| Block {
-                span,
-                free,
-                steps: self.steps * (number + 1) / count - self.steps * number / count,
+            .map(|(number, (span, free))| {
+                later -= free;
+                let cells = &self.template[span.clone()];
+                let written = cells
+                    .iter()
+                    .filter(|cell| matches!(cell, Cell::Written(..)));
+                Block {
+                    masked: free as f64 / (free + written.count()) as f64,
+                    span,
+                    free,
+                    later,
+                    steps: if self.sampler.chooses_its_steps() {
+                        free
+                    } else {
+                        self.steps * (number + 1) / count - self.steps * number / count
+                    },
+                }
             })
             .collect()
     }
 
     /// The first line of a sample's trace.
     pub fn header(&self, sample: u64, vocab: Option<Vec<String>>) -> Header {
+        let length = self.template.len();
         Header {
             version: Header::VERSION,
             kind: match self.visibility {
                 Visibility::Blocks { .. } => Objective::Block,
                 _ => Objective::Masked,
             },
-            length: self.template.len(),
+            length,
             vocab,
-            prompt: prompt(&self.template),
+            prompt: self.template.iter().map(|cell| cell.prompt()).collect(),
             parent: None,
             sampler: Settings {
                 name: self.sampler.name().to_owned(),
-                steps: self.steps,
+                steps: self.blocks().iter().map(|block| block.steps).sum(),
                 sample,
                 choice: self.choice,
+                parameters: self.sampler.parameters(),
+                schedule: self.schedule,
+                block_size: (self.block_size < length).then_some(self.block_size),
+                cfg: self.guidance,
             },
             seed: self.seed,
         }
     }
+}
 
-    fn free(&self) -> usize {
-        self.template.iter().filter(|token| token.is_none()).count()
-    }
+fn free(cells: &[Cell]) -> usize {
+    cells.iter().filter(|cell| **cell == Cell::Free).count()
 }
 
 /// Writes the samples with these indices by denoising, all in one batch.
 ///
 /// The last step commits whatever is left. A sample whose page did not change since the model read it is not read
-/// again, so `model_calls` can be below the number of steps.
+/// again, so `model_calls` can be below the number of steps; guidance reads it twice.
 ///
 /// # Errors
 /// When [`Denoising::check`] refuses, or the model fails.
@@ -141,18 +202,27 @@ pub async fn denoise<P: Predictor>(
         .map(|index| Page {
             canvas: Canvas::new(&denoising.template, model.mask_id(), denoising.seed, index),
             logs: None,
+            time: 1.0,
         })
         .collect();
-    let mut before = 0;
     for block in denoising.blocks() {
+        for page in &mut pages {
+            page.time = 1.0;
+        }
         for step in 1..=block.steps {
-            read(model, &mut pages, denoising, &block).await?;
-            for page in &mut pages {
-                advance(page, denoising, &block, order, before, step)?;
+            let mut at_work: Vec<&mut Page> = pages
+                .iter_mut()
+                .filter(|page| page.takes_part(denoising, &block))
+                .collect();
+            if at_work.is_empty() {
+                break;
+            }
+            read(model, &mut at_work, denoising, &block).await?;
+            for page in at_work {
+                advance(page, denoising, &block, order.as_ref(), step)?;
             }
             yield_now().await;
         }
-        before += block.steps;
     }
     Ok(pages
         .into_iter()
@@ -161,13 +231,18 @@ pub async fn denoise<P: Predictor>(
 }
 
 /// Positions that are written together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Block {
     span: Range<usize>,
-    /// How many of them were free before the first step.
+    /// How many of them are free before the first step.
     free: usize,
-    /// Its share of the steps.
+    /// How many positions are free in the blocks after it.
+    later: usize,
+    /// Its share of the steps; as many as can be needed where the sampler chooses.
     steps: usize,
+    /// The share of its positions, given ones aside, that are masked before the first step: less than 1 where a
+    /// half-written text is continued.
+    masked: f64,
 }
 
 /// A sample, and what the model says about its present state.
@@ -175,47 +250,83 @@ struct Page {
     canvas: Canvas,
     /// Log-probabilities, `[length * (vocab_size - 1)]`; `None` once the state has changed, and when it is finished.
     logs: Option<Vec<f32>>,
+    /// The share of the block's time that is left, for samplers that choose their own steps.
+    time: f64,
+}
+
+impl Page {
+    /// Whether there are steps left for it in this block: a text that has ended takes none, and one whose sampler chooses
+    /// its own steps none after the block is written.
+    fn takes_part(&self, denoising: &Denoising, block: &Block) -> bool {
+        let is_written = || block.span.clone().all(|i| !self.canvas.is_masked(i));
+        self.canvas.end.is_none() && !(denoising.sampler.chooses_its_steps() && is_written())
+    }
 }
 
 /// Asks the model about every page that has gaps in this block and that it has not seen in its present state.
 async fn read<P: Predictor>(
     model: &P,
-    pages: &mut [Page],
+    pages: &mut [&mut Page],
     denoising: &Denoising,
     block: &Block,
 ) -> Result<()> {
     let length = denoising.template.len();
-    let mut unread: Vec<&mut Page> = pages
+    let mut unread: Vec<&mut &mut Page> = pages
         .iter_mut()
         .filter(|page| page.logs.is_none() && block.span.clone().any(|i| page.canvas.is_masked(i)))
         .collect();
     if unread.is_empty() {
         return Ok(());
     }
-    let inputs: Vec<u32> = unread
+    let mut inputs: Vec<u32> = unread
         .iter()
         .flat_map(|page| &page.canvas.tokens)
         .copied()
         .collect();
-    let logs = model
+    let mut logs = model
         .log_probabilities(&inputs, length, denoising.visibility)
         .await?;
+    let mut calls = 1;
+    if denoising.guidance > 0.0 {
+        let given = denoising.template.iter().cycle();
+        for (token, cell) in inputs.iter_mut().zip(given) {
+            if matches!(cell, Cell::Given(_)) {
+                *token = model.mask_id();
+            }
+        }
+        let unconditional = model
+            .log_probabilities(&inputs, length, denoising.visibility)
+            .await?;
+        for (log, unconditional) in logs.iter_mut().zip(unconditional) {
+            *log = guided(*log, unconditional, denoising.guidance as f32);
+        }
+        calls = 2;
+    }
     let size = length * (model.vocab_size() - 1);
     for (page, logs) in unread.iter_mut().zip(logs.chunks_exact(size)) {
-        page.canvas.model_calls += 1;
+        page.canvas.model_calls += calls;
         page.logs = Some(logs.to_vec());
     }
     Ok(())
 }
 
-/// One step of one sample, number `step` of its block, `before` having been done in earlier blocks. Whatever the order
-/// says, given tokens stay, written ones are never rewritten, and other blocks are left alone.
+/// Classifier-free guidance of a logit, up to a constant of the distribution: `u + (w + 1)(c - u)` (Nie et al. 2025, arXiv
+/// 2502.09992, appendix A.2). What is impossible with the given tokens stays so.
+fn guided(conditional: f32, unconditional: f32, weight: f32) -> f32 {
+    if conditional == f32::NEG_INFINITY || unconditional == f32::NEG_INFINITY {
+        conditional
+    } else {
+        unconditional + (weight + 1.0) * (conditional - unconditional)
+    }
+}
+
+/// One step of one sample, number `step` of its block. Whatever the order says, given tokens stay, written ones are never
+/// rewritten, and other blocks are left alone.
 fn advance(
     page: &mut Page,
     denoising: &Denoising,
     block: &Block,
     order: &dyn Order,
-    before: usize,
     step: usize,
 ) -> Result<()> {
     let canvas = &mut page.canvas;
@@ -227,30 +338,45 @@ fn advance(
         for (position, row) in logs.chunks_exact(logs.len() / length).enumerate() {
             if canvas.is_masked(position) && block.span.contains(&position) {
                 let drawn = denoising.choice.draw(row, &mut canvas.stream)?;
-                canvas.entropy[position] = drawn.entropy as f32;
+                canvas.predict(position, drawn.entropy, row, denoising.top);
                 candidates[position] = Some(drawn);
             }
         }
     }
+    let chooses = denoising.sampler.chooses_its_steps();
+    let (t, s) = if chooses {
+        (page.time, page.time)
+    } else {
+        let time = |step| order.time(denoising.schedule.masked(step, steps));
+        (time(step - 1), time(step))
+    };
     let decision = if step == steps {
         Decision {
             commit: (0..length).collect(),
-            remask: Vec::new(),
+            time: Some(0.0),
+            ..Decision::default()
         }
     } else {
+        let masked = candidates.iter().flatten().count();
+        let written: Vec<Option<f64>> = (0..length)
+            .map(|position| {
+                let is_here = block.span.contains(&position);
+                is_here.then(|| canvas.written(position)).flatten()
+            })
+            .collect();
         order.decide(&StepView {
-            step,
-            steps,
-            free: block.free,
+            t: t * block.masked,
+            s: s * block.masked,
+            quota: denoising.schedule.quota(step, steps, block.free, masked),
             candidates: &candidates,
+            written: &written,
             uniforms: &uniforms,
         })
     };
 
     let mut remasked = decision.remask;
-    remasked.retain(|&position| {
-        block.span.contains(&position) && !canvas.given[position] && !canvas.is_masked(position)
-    });
+    remasked
+        .retain(|&position| block.span.contains(&position) && canvas.written(position).is_some());
     remasked.sort_unstable();
     remasked.dedup();
     for &position in &remasked {
@@ -263,12 +389,25 @@ fn advance(
             committed.push(position);
         }
     }
+    let left = block.span.clone().filter(|&i| canvas.is_masked(i)).count();
+    if left == 0 && (step == steps || chooses) {
+        committed.extend(canvas.end_at(denoising.stop));
+    }
     committed.sort_unstable();
+    page.time = if chooses {
+        decision.time.unwrap_or(left as f64 / block.free as f64)
+    } else {
+        s
+    };
+    let of = free(&denoising.template) as f64;
+    let time = match page.canvas.end {
+        Some(_) => 0.0,
+        None => (page.time * block.free as f64 + block.later as f64) / of,
+    };
     if !(committed.is_empty() && remasked.is_empty()) {
         page.logs = None;
     }
-    page.canvas
-        .record(before + step, denoising.steps, committed, remasked);
+    page.canvas.record(time, committed, remasked);
     Ok(())
 }
 
@@ -285,30 +424,27 @@ mod tests {
             Decision {
                 commit: [everywhere.clone(), everywhere.clone()].concat(),
                 remask: [everywhere.clone(), everywhere].concat(),
+                time: None,
             }
         }
     }
 
     #[test]
     fn an_order_cannot_touch_given_tokens_or_rewrite_written_ones() {
+        let template = vec![Cell::Given(1), Cell::Free, Cell::Free];
         let denoising = Denoising {
-            template: vec![Some(1), None, None],
-            sampler: Sampler::Ancestral,
             steps: 4,
-            block_size: 3,
-            visibility: Visibility::Full,
-            choice: Choice::default(),
-            seed: 0,
-            flops_per_call: 1.0,
+            ..Denoising::new(template, Visibility::Full, 0)
         };
         let mut page = Page {
             canvas: Canvas::new(&denoising.template, 2, 0, 0),
             logs: None,
+            time: 1.0,
         };
         for step in 1..=4 {
             page.logs = Some(vec![-(2.0_f32.ln()); 6]);
             let block = &denoising.blocks()[0];
-            advance(&mut page, &denoising, block, &Restless, 0, step).unwrap();
+            advance(&mut page, &denoising, block, &Restless, step).unwrap();
         }
         let sample = page.canvas.finish(1.0);
         let changed: Vec<(&[usize], &[usize])> = sample
@@ -329,28 +465,24 @@ mod tests {
 
     #[test]
     fn blocks_share_the_steps_and_are_left_alone_when_nothing_is_free() {
+        let template = [
+            vec![Cell::Free; 3],
+            vec![Cell::Given(0); 3],
+            vec![Cell::Written(0, 0.5), Cell::Free, Cell::Free],
+            vec![Cell::Given(1), Cell::Free],
+        ]
+        .concat();
         let mut denoising = Denoising {
-            template: [
-                vec![None; 3],
-                vec![Some(0); 3],
-                vec![None; 3],
-                vec![Some(1), None],
-            ]
-            .concat(),
-            sampler: Sampler::Ancestral,
             steps: 7,
-            block_size: 3,
-            visibility: Visibility::Blocks { size: 3 },
-            choice: Choice::default(),
-            seed: 0,
-            flops_per_call: 1.0,
+            ..Denoising::new(template, Visibility::Blocks { size: 3 }, 0)
         };
         let blocks = denoising.blocks();
-        let shape = |block: &Block| (block.span.start, block.free, block.steps);
+        let shape = |block: &Block| (block.span.start, block.free, block.later, block.steps);
         assert_eq!(
             blocks.iter().map(shape).collect::<Vec<_>>(),
-            [(0, 3, 2), (6, 3, 2), (9, 1, 3)]
+            [(0, 3, 3, 2), (6, 2, 1, 2), (9, 1, 0, 3)]
         );
+        assert_eq!(blocks[1].masked, 2.0 / 3.0);
         assert!(denoising.check(2).is_ok());
         denoising.steps = 2;
         let error = denoising.check(2).unwrap_err();

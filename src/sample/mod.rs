@@ -9,6 +9,7 @@
 //! files and views are not known here: a [`Trace`] is the whole story, for whoever shows it.
 
 mod autoregressive;
+mod branch;
 mod canvas;
 mod denoise;
 mod draw;
@@ -16,8 +17,8 @@ mod order;
 mod trace;
 
 pub use autoregressive::{Decoding, decode};
-pub use canvas::Sample;
+pub use canvas::{Cell, Sample};
 pub use denoise::{Denoising, denoise};
-pub use draw::{Choice, Drawn};
-pub use order::{Decision, Order, Sampler, StepView};
+pub use draw::{Choice, Drawn, Precision};
+pub use order::{Decision, Order, Parameters, Remasking, Sampler, Schedule, Score, StepView};
 pub use trace::{Edit, Footer, Header, Parent, Settings, Step, Trace};

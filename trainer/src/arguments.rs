@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use crossover::sample::{Precision, Remasking, Schedule, Score};
 
 use crate::presets;
 
@@ -290,21 +291,66 @@ pub struct SampleArguments {
     /// Texts to write
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub samples: u64,
-    /// Tokens in all, prompt included [default: the model's window]
-    #[arg(long, value_name = "TOKENS")]
-    pub length: Option<usize>,
+    /// Tokens in all, prompt included; several after commas are written one after the other [default: the model's window]
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',')]
+    pub length: Vec<usize>,
     /// Text to continue
     #[arg(long, value_name = "TEXT")]
     pub prompt: Option<String>,
-    /// Text with gaps: `[MASK:8]` is eight free tokens (masked models)
+    /// Text with gaps: `[MASK:8]` is eight free tokens, `[MASK:2-8]` two to eight, as the model finds best (diffusion)
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["prompt", "length"])]
     pub infill: Option<String>,
-    /// Which positions a step commits: ancestral or low-confidence (masked models) [default: ancestral]
+    /// How it writes.
+    #[command(flatten)]
+    pub writing: WritingArguments,
+    /// Write every step as JSON lines: FILE, FILE.2, … one for each sample
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Show how each text was written: a player in a terminal, plain lines elsewhere
+    #[arg(long)]
+    pub watch: bool,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// How a model writes.
+#[derive(Debug, Clone, Args)]
+pub struct WritingArguments {
+    /// Which positions a step writes: ancestral, first-hitting, low-confidence, random, margin, entropy, threshold,
+    /// entropy-bounded, dream or remdm (diffusion) [default: ancestral]
     #[arg(long, value_name = "NAME")]
     pub sampler: Option<String>,
-    /// Denoising steps [default: one a free token] (masked models)
+    /// Denoising steps [default: one a free token] (diffusion)
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
+    /// How much is masked as the steps go by: linear or cosine (diffusion) [default: linear]
+    #[arg(long, value_name = "NAME", value_parser = named::<Schedule>)]
+    pub schedule: Option<Schedule>,
+    /// Write left to right in blocks of N tokens (masked models) [default: all at once]
+    #[arg(long, value_name = "N")]
+    pub block: Option<usize>,
+    /// Weight of classifier-free guidance by what is given (diffusion) [default: 0]
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
+    pub cfg: Option<f64>,
+    /// Probability from which on a token is written, for `threshold` [default: 0.9]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub tau: Option<f64>,
+    /// Nats that a step may lose by writing tokens independently, for `entropy-bounded` [default: 0.1]
+    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
+    pub gamma: Option<f64>,
+    /// How often written tokens are hidden again, for `remdm` [default: 0.008; rescale 0.015, loop 0.02]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub eta: Option<f64>,
+    /// Which written tokens are hidden again, for `remdm`: cap, rescale, confidence or loop [default: cap]
+    #[arg(long, value_name = "NAME", value_parser = named::<Remasking>)]
+    pub remasking: Option<Remasking>,
+    /// What decides the order, for `dream`: confidence, margin or entropy [default: entropy]
+    #[arg(long, value_name = "NAME", value_parser = named::<Score>)]
+    pub score: Option<Score>,
+    /// How much chance has a say in the order, for `dream` [default: 0.1]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    pub order_temperature: Option<f64>,
     /// 0 takes the likeliest token
     #[arg(
         long,
@@ -319,18 +365,18 @@ pub struct SampleArguments {
     /// Draw among the likeliest tokens that hold this share of the probability
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub top_p: Option<f64>,
+    /// How tokens are drawn: exact, or fp32-gumbel, whose known defect makes rare tokens too rare [default: exact]
+    #[arg(long, value_name = "NAME", value_parser = named::<Precision>)]
+    pub sampler_precision: Option<Precision>,
+    /// End the text at its first end-of-text token
+    #[arg(long)]
+    pub stop: bool,
     /// How a dual model writes: ar or masked [default: masked]
     #[arg(long, value_name = "NAME")]
     pub likelihood: Option<String>,
-    /// Write every step as JSON lines: FILE, FILE.2, … one for each sample
-    #[arg(long, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
-    /// Show how each text was written: a player in a terminal, plain lines elsewhere
-    #[arg(long)]
-    pub watch: bool,
-    /// Common flags.
-    #[command(flatten)]
-    pub common: CommonArguments,
+    /// The likeliest K tokens of each position that a trace keeps
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub trace_top: usize,
 }
 
 /// `trace`.
@@ -413,6 +459,11 @@ pub struct GifTraceArguments {
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,
+}
+
+/// Reads a value that the library knows by name.
+fn named<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|error| error.to_string())
 }
 
 /// `evaluate`.

@@ -13,8 +13,10 @@ mod presets;
 mod report;
 mod seeds;
 mod settings;
+mod template;
 mod terminal;
 mod traces;
+mod writing;
 
 use std::process::ExitCode;
 

@@ -109,7 +109,7 @@ fn pilots(data: &Data) -> Vec<Pilot> {
     ]);
     pilots.extend(sweep(
         "tales-sweep",
-        &format!("{TALES} --unique 20000 --batch 16 --epochs 100 --evaluate-every 98"),
+        &format!("{TALES} --epochs 60 --evaluate-every 97"),
     ));
     let tales = "tales";
     pilots.extend([
@@ -117,23 +117,19 @@ fn pilots(data: &Data) -> Vec<Pilot> {
         row(
             tales,
             "AR, dropout 0.2",
-            &format!("train --objective ar {TALES} --dropout 0.2 --seeds 3"),
+            &format!("train --objective ar {TALES} --epochs 200 --dropout 0.2 --seeds 3"),
         ),
         row(
             tales,
             "masked, dropout 0.1",
-            &format!("train --objective masked {TALES} --dropout 0.1 --seeds 3"),
+            &format!("train --objective masked {TALES} --dropout 0.1"),
         ),
         row(
             tales,
             "block diffusion",
-            &format!("race --second block {TALES} --seeds 3"),
+            &format!("train --objective block {TALES}"),
         ),
-        row(
-            tales,
-            "dual",
-            &format!("race --second dual {TALES} --seeds 3"),
-        ),
+        row(tales, "dual", &format!("train --objective dual {TALES}")),
     ]);
     if let Some(text) = &data.shakespeare {
         let corpus = format!("--preset shakespeare-like --corpus {text}");
@@ -141,12 +137,12 @@ fn pilots(data: &Data) -> Vec<Pilot> {
             row(
                 "text",
                 "Tiny Shakespeare, characters",
-                &format!("race {corpus} --seeds 3"),
+                &format!("race {corpus}"),
             ),
             row(
                 "text",
                 "Tiny Shakespeare, BPE-1024",
-                &format!("race {corpus} --tokenizer bpe:1024 --seeds 3"),
+                &format!("race {corpus} --tokenizer bpe:1024"),
             ),
         ]);
     }
@@ -154,7 +150,7 @@ fn pilots(data: &Data) -> Vec<Pilot> {
         pilots.push(row(
             "text",
             "Rust code, BPE-1024",
-            &format!("race --preset code --corpus {folder} --extensions rs --seeds 3"),
+            &format!("race --preset code --corpus {folder} --extensions rs"),
         ));
     }
     pilots

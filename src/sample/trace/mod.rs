@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::objective::Objective;
-use crate::sample::{Choice, Sample};
+use crate::sample::{Choice, Parameters, Sample, Schedule};
 
 /// One sample's trace: a line for the [`Header`], one for each [`Step`], one for the [`Footer`].
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +80,22 @@ pub struct Settings {
     /// How tokens were chosen.
     #[serde(flatten)]
     pub choice: Choice,
+    /// What the order was given.
+    #[serde(flatten)]
+    pub parameters: Parameters,
+    /// How much was masked as the steps went by.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub schedule: Schedule,
+    /// Tokens in a block, where there was more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_size: Option<usize>,
+    /// Weight of classifier-free guidance.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cfg: f64,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One step, and the state after it.
@@ -87,7 +103,8 @@ pub struct Settings {
 pub struct Step {
     /// Number of the step, from 1.
     pub step: usize,
-    /// Time left: 1 before the first step, 0 after the last.
+    /// Time left: the share of the free positions that the schedule leaves masked, 1 before the first step, 0 after the
+    /// last.
     pub t: f64,
     /// Tokens after the step, MASK as -1: `[length]`.
     pub tokens: Vec<i64>,
@@ -100,7 +117,8 @@ pub struct Step {
     /// Entropy of the model's distribution in nats, when the token was written or, where masked, as predicted last;
     /// 0 in the prompt and where nothing was predicted yet: `[length]`.
     pub entropy: Vec<f32>,
-    /// The likeliest (id, probability) pairs of each position, where they were kept: `[length][k]`.
+    /// The likeliest (id, probability) pairs of each position as predicted last, where they were kept: `[length][k]`. One
+    /// pair where the token was given, none where nothing was predicted yet.
     pub top: Option<Vec<Vec<(u32, f32)>>>,
 }
 
@@ -167,6 +185,7 @@ mod tests {
     fn a_trace_is_written_as_its_contract_says() {
         let sample = Sample {
             tokens: vec![2, 0],
+            end: 2,
             steps: vec![Step {
                 step: 1,
                 t: 0.0,
@@ -192,6 +211,10 @@ mod tests {
                 steps: 1,
                 sample: 0,
                 choice: Choice::default(),
+                parameters: Parameters::default(),
+                schedule: Schedule::Linear,
+                block_size: None,
+                cfg: 0.0,
             },
             seed: 7,
         };

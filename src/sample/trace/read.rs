@@ -409,8 +409,8 @@ mod tests {
 
     use super::*;
     use crate::error::Kind;
-    use crate::sample::Choice;
     use crate::sample::trace::{Edit, Parent, Settings};
+    use crate::sample::{Choice, Parameters, Schedule};
 
     /// Four positions, the first one given; the second step hides again what the first one wrote.
     fn remasking() -> Trace {
@@ -437,6 +437,10 @@ mod tests {
                     steps: 4,
                     sample: 0,
                     choice: Choice::default(),
+                    parameters: Parameters::default(),
+                    schedule: Schedule::Linear,
+                    block_size: None,
+                    cfg: 0.0,
                 },
                 seed: 1,
             },

@@ -6,21 +6,22 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use crossover::corpus::Tokenizer;
 use crossover::error::Error;
+use crossover::evaluate::nats;
 use crossover::lab::{Loaded, load_checkpoint};
-use crossover::laws::flops;
-use crossover::model::Visibility;
-use crossover::objective::{Factorization, Likelihood, Objective};
-use crossover::sample::{
-    Choice, Decoding, Denoising, Header, Sample, Sampler, Trace, decode, denoise,
-};
+use crossover::objective::Factorization;
+use crossover::sample::{Cell, Sample, Trace};
 use serde::Serialize;
 
 use crate::arguments::SampleArguments;
 use crate::commands::{print_json, print_text};
+use crate::template::templates;
+use crate::writing::{Writing, factorization};
 use crate::{devices, settings, traces};
 
 /// Samples written at once.
 const BATCH: u64 = 64;
+/// Mask levels of the bound by which the length of a gap is chosen.
+const LEVELS: usize = 16;
 
 #[derive(Serialize)]
 struct Written {
@@ -31,205 +32,184 @@ struct Written {
     flops: f64,
 }
 
-/// How this call's model writes.
-enum Writing {
-    LeftToRight(Decoding),
-    Denoising(Denoising),
+/// A finished sample, and what was asked for.
+struct Finished<'a> {
+    writing: &'a Writing,
+    /// Which of the seed's samples it is.
+    index: u64,
+    sample: Sample,
+    /// Wall-clock seconds.
+    seconds: f64,
 }
 
 /// Writes the samples, and their traces where asked.
 pub fn run(arguments: &SampleArguments) -> Result<()> {
     let device = devices::choose(&arguments.common)?;
     let loaded = load_checkpoint(&arguments.checkpoint.display().to_string(), &device)?;
-    let writing = prepare(arguments, &loaded)?;
-    let files = trace_files(arguments)?;
-    let tokenizer = &loaded.checkpoint.tokenizer;
-    for start in (0..arguments.samples).step_by(BATCH as usize) {
-        let end = (start + BATCH).min(arguments.samples);
-        let began = Instant::now();
-        let samples = pollster::block_on(async {
-            match &writing {
-                Writing::LeftToRight(decoding) => decode(&loaded.model, decoding, start..end).await,
-                Writing::Denoising(denoising) => {
-                    denoise(&loaded.model, denoising, start..end).await
-                }
-            }
-        })?;
-        let seconds = began.elapsed().as_secs_f64() / samples.len() as f64;
-        for (index, sample) in (start..end).zip(samples) {
-            tell(arguments, index, &sample, tokenizer)?;
-            let path = files.get(index as usize);
-            if path.is_none() && !arguments.watch {
-                continue;
-            }
-            let header = writing.header(index, tokenizer);
-            let text = tokenizer.decode(&sample.tokens);
-            let trace = Trace::new(header, sample, text, seconds);
-            if let Some(path) = path {
-                std::fs::write(path, trace.to_json_lines()?)
-                    .with_context(|| format!("can't write the trace `{}`", path.display()))?;
-            }
-            if arguments.watch {
-                traces::watch(&trace, arguments.common.json)?;
+    if arguments.samples == 0 {
+        return Err(Error::input("`--samples` is 0")
+            .with_hint("give at least 1")
+            .into());
+    }
+    let asked = asked(arguments, &loaded)?;
+    let seed = settings::seed(&arguments.common);
+    let writings: Vec<Vec<Writing>> = asked
+        .into_iter()
+        .map(|templates| {
+            let writings = templates
+                .into_iter()
+                .map(|template| Writing::new(&arguments.writing, &loaded, template, seed));
+            writings.collect()
+        })
+        .collect::<Result<_, Error>>()?;
+    let files = trace_files(arguments, writings.len() as u64 * arguments.samples)?;
+    let mut number = 0;
+    for alternatives in &writings {
+        for start in (0..arguments.samples).step_by(BATCH as usize) {
+            let end = (start + BATCH).min(arguments.samples);
+            for finished in best(alternatives, &loaded, start..end, seed)? {
+                tell(
+                    arguments,
+                    number as u64,
+                    &finished.sample,
+                    &loaded.checkpoint.tokenizer,
+                )?;
+                show(arguments, finished, files.get(number), &loaded)?;
+                number += 1;
             }
         }
     }
     Ok(())
 }
 
-impl Writing {
-    fn header(&self, sample: u64, tokenizer: &Tokenizer) -> Header {
-        let vocab = Some(tokenizer.vocab());
-        match self {
-            Self::LeftToRight(decoding) => decoding.header(sample, vocab),
-            Self::Denoising(denoising) => denoising.header(sample, vocab),
-        }
-    }
-}
-
-fn prepare(arguments: &SampleArguments, loaded: &Loaded) -> Result<Writing, Error> {
+/// What is to be written: a list for each length, of templates between which the model decides.
+fn asked(arguments: &SampleArguments, loaded: &Loaded) -> Result<Vec<Vec<Vec<Cell>>>, Error> {
     let checkpoint = &loaded.checkpoint;
     let tokenizer = &checkpoint.tokenizer;
-    if arguments.samples == 0 {
-        return Err(Error::input("`--samples` is 0").with_hint("give at least 1"));
+    let by = factorization(&arguments.writing, loaded)?;
+    if let Some(text) = &arguments.infill {
+        if by == Factorization::LeftToRight {
+            return Err(Error::input(
+                "`--infill` is for diffusion models, and this one writes left to right",
+            )
+            .with_hint("use `--prompt`, or give the checkpoint of a diffusion model"));
+        }
+        let templates = templates(text, tokenizer, checkpoint.length)?;
+        let is_whole = by
+            == Factorization::Blocks {
+                size: checkpoint.length,
+            };
+        if templates.len() > 1 && !is_whole {
+            return Err(Error::input(
+                "this model writes in blocks, which gaps of unknown length would move",
+            )
+            .with_hint("give each gap one length, or the checkpoint of a masked model"));
+        }
+        return Ok(vec![templates]);
     }
-    let length = arguments.length.unwrap_or(checkpoint.length);
-    if length == 0 || length > checkpoint.length {
-        return Err(Error::input(format!(
-            "`--length` is {length}, and this model was trained on windows of {} tokens",
-            checkpoint.length
-        ))
-        .with_hint(format!("give 1 to {}", checkpoint.length)));
-    }
-    let choice = Choice {
-        temperature: arguments.temperature,
-        top_k: arguments.top_k,
-        top_p: arguments.top_p,
-    };
     let prompt = match &arguments.prompt {
         Some(text) => tokenizer.encode(text)?,
         None => Vec::new(),
     };
-    if prompt.len() >= length {
-        return Err(Error::input(format!(
-            "the prompt has {} tokens and the text {length}: nothing is left to write",
-            prompt.len()
-        ))
-        .with_hint("shorten the prompt or raise `--length`"));
-    }
-    let seed = settings::seed(&arguments.common);
-    let mask_id = tokenizer.mask_id();
-    match factorization(arguments, loaded)? {
-        Factorization::LeftToRight => {
-            for (flag, given) in [
-                ("--infill", arguments.infill.is_some()),
-                ("--sampler", arguments.sampler.is_some()),
-                ("--steps", arguments.steps.is_some()),
-            ] {
-                if given {
-                    return Err(Error::input(format!(
-                        "`{flag}` is for diffusion models, and this one writes left to right"
-                    ))
-                    .with_hint("leave it out, or give the checkpoint of a diffusion model"));
+    let lengths = match arguments.length.as_slice() {
+        [] => &[checkpoint.length],
+        lengths => lengths,
+    };
+    let template = |length: usize| {
+        if length == 0 || length > checkpoint.length {
+            return Err(Error::input(format!(
+                "`--length` is {length}, and this model was trained on windows of {} tokens",
+                checkpoint.length
+            ))
+            .with_hint(format!("give 1 to {}", checkpoint.length)));
+        }
+        if prompt.len() >= length {
+            return Err(Error::input(format!(
+                "the prompt has {} tokens and the text {length}: nothing is left to write",
+                prompt.len()
+            ))
+            .with_hint("shorten the prompt or raise `--length`"));
+        }
+        let mut template: Vec<Cell> = prompt.iter().copied().map(Cell::Given).collect();
+        template.resize(length, Cell::Free);
+        Ok(vec![template])
+    };
+    lengths.iter().copied().map(template).collect()
+}
+
+/// Writes these samples by each of the alternatives, and keeps of each sample the one that the model finds likeliest: by
+/// the lowest bound per token, the same masks for all.
+fn best<'a>(
+    alternatives: &'a [Writing],
+    loaded: &Loaded,
+    samples: std::ops::Range<u64>,
+    seed: u64,
+) -> Result<Vec<Finished<'a>>> {
+    let mut kept: Vec<(f64, Finished<'a>)> = Vec::new();
+    for writing in alternatives {
+        let began = Instant::now();
+        let written = writing.write(loaded, samples.clone())?;
+        let seconds = began.elapsed().as_secs_f64() / written.len() as f64;
+        let losses = match alternatives {
+            [_] => vec![0.0; written.len()],
+            _ => bounds(loaded, &written, seed)?,
+        };
+        let finished = samples
+            .clone()
+            .zip(written)
+            .map(|(index, sample)| Finished {
+                writing,
+                index,
+                sample,
+                seconds,
+            });
+        if kept.is_empty() {
+            kept = losses.into_iter().zip(finished).collect();
+        } else {
+            for (best, (loss, finished)) in kept.iter_mut().zip(losses.into_iter().zip(finished)) {
+                if loss < best.0 {
+                    *best = (loss, finished);
                 }
             }
-            let decoding = Decoding {
-                prompt,
-                length,
-                choice,
-                seed,
-                flops_per_call: flops::forward(loaded.model.shape(), length),
-            };
-            decoding.check(mask_id)?;
-            Ok(Writing::LeftToRight(decoding))
-        }
-        Factorization::Blocks { size } => {
-            let template = match &arguments.infill {
-                Some(text) => template(text, tokenizer, checkpoint.length)?,
-                None => (0..length)
-                    .map(|position| prompt.get(position).copied())
-                    .collect(),
-            };
-            let free = template.iter().filter(|token| token.is_none()).count();
-            let sampler = match &arguments.sampler {
-                Some(name) => name.parse()?,
-                None => Sampler::Ancestral,
-            };
-            let denoising = Denoising {
-                flops_per_call: flops::forward(loaded.model.shape(), template.len()),
-                // A text shorter than the window is one block where the model has one, and cut where it has several.
-                block_size: size,
-                visibility: Visibility::of_blocks(size, checkpoint.length),
-                template,
-                sampler,
-                steps: arguments.steps.unwrap_or(free),
-                choice,
-                seed,
-            };
-            denoising.check(mask_id)?;
-            Ok(Writing::Denoising(denoising))
         }
     }
+    Ok(kept.into_iter().map(|(_, finished)| finished).collect())
 }
 
-/// How this model is asked to write: by its own likelihood, or the one of a dual model's two that was asked for.
-fn factorization(arguments: &SampleArguments, loaded: &Loaded) -> Result<Factorization, Error> {
-    let checkpoint = &loaded.checkpoint;
-    let asked = match arguments.likelihood.as_deref() {
-        None => None,
-        Some("ar") => Some(Likelihood::Autoregressive),
-        Some("masked") => Some(Likelihood::Masked),
-        Some(other) => {
-            return Err(Error::input(format!("there is no likelihood `{other}`"))
-                .with_hint("`ar` or `masked`, for a dual model"));
-        }
-    };
-    if asked.is_some() && checkpoint.objective != Objective::Dual {
-        return Err(Error::input(
-            "`--likelihood` is for dual models: the others write in one way only",
-        )
-        .with_hint("leave it out"));
-    }
-    Ok(checkpoint.factorization(asked.unwrap_or(checkpoint.objective.headline())))
+/// The bound of each text, nats per token.
+fn bounds(loaded: &Loaded, samples: &[Sample], seed: u64) -> Result<Vec<f64>, Error> {
+    let windows: Vec<&[u32]> = samples.iter().map(|sample| &sample.tokens[..]).collect();
+    let size = samples.first().map_or(1, |sample| sample.tokens.len());
+    let whole = Factorization::Blocks { size };
+    pollster::block_on(nats(&loaded.model, whole, &windows, LEVELS, seed))
 }
 
-/// Reads `"text with [MASK:8] gaps"`: given tokens, and `None` for each free one.
-fn template(text: &str, tokenizer: &Tokenizer, longest: usize) -> Result<Vec<Option<u32>>, Error> {
-    const OPEN: &str = "[MASK:";
-    let mut template = Vec::new();
-    let mut rest = text;
-    while let Some((before, behind)) = rest.split_once(OPEN) {
-        template.extend(tokenizer.encode(before)?.into_iter().map(Some));
-        let (count, after) = behind
-            .split_once(']')
-            .and_then(|(count, after)| Some((count.parse::<usize>().ok()?, after)))
-            .filter(|(count, _)| *count > 0)
-            .ok_or_else(|| {
-                Error::input(format!("`{OPEN}` is not followed by a number and `]`"))
-                    .with_hint("write `[MASK:8]` for a gap of eight tokens")
-            })?;
-        if count > longest {
-            return Err(Error::input(format!(
-                "a gap of {count} tokens is longer than the model's window of {longest}"
-            ))
-            .with_hint("shorten the gap"));
-        }
-        template.extend(std::iter::repeat_n(None, count));
-        rest = after;
+/// Saves and plays the sample's trace, where asked.
+fn show(
+    arguments: &SampleArguments,
+    finished: Finished<'_>,
+    path: Option<&PathBuf>,
+    loaded: &Loaded,
+) -> Result<()> {
+    if path.is_none() && !arguments.watch {
+        return Ok(());
     }
-    template.extend(tokenizer.encode(rest)?.into_iter().map(Some));
-    if template.len() > longest {
-        return Err(Error::input(format!(
-            "the template has {} tokens, and this model was trained on windows of {longest}",
-            template.len()
-        ))
-        .with_hint("shorten the text or its gaps"));
+    let tokenizer = &loaded.checkpoint.tokenizer;
+    let header = finished.writing.header(finished.index, tokenizer);
+    let text = tokenizer.decode(finished.sample.text());
+    let trace = Trace::new(header, finished.sample, text, finished.seconds);
+    if let Some(path) = path {
+        std::fs::write(path, trace.to_json_lines()?)
+            .with_context(|| format!("can't write the trace `{}`", path.display()))?;
     }
-    Ok(template)
+    if arguments.watch {
+        traces::watch(&trace, arguments.common.json)?;
+    }
+    Ok(())
 }
 
 /// FILE, FILE.2, … for each sample; refuses what can't be written before any work starts.
-fn trace_files(arguments: &SampleArguments) -> Result<Vec<PathBuf>, Error> {
+fn trace_files(arguments: &SampleArguments, count: u64) -> Result<Vec<PathBuf>, Error> {
     let Some(first) = &arguments.trace else {
         return Ok(Vec::new());
     };
@@ -249,7 +229,7 @@ fn trace_files(arguments: &SampleArguments) -> Result<Vec<PathBuf>, Error> {
                 .with_hint("make it first, or write the trace elsewhere"),
         );
     }
-    Ok((1..=arguments.samples)
+    Ok((1..=count)
         .map(|number| match number {
             1 => first.clone(),
             _ => numbered(first, number),
@@ -269,7 +249,7 @@ fn tell(
     sample: &Sample,
     tokenizer: &Tokenizer,
 ) -> Result<()> {
-    let text = tokenizer.decode(&sample.tokens);
+    let text = tokenizer.decode(sample.text());
     if arguments.common.json {
         return print_json(&Written {
             event: "sample",

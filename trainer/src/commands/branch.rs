@@ -1,0 +1,164 @@
+//! `trace branch`: goes back into a trace, changes something, and writes on from there.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use crossover::corpus::Tokenizer;
+use crossover::error::Error;
+use crossover::lab::load_checkpoint;
+use crossover::sample::{Cell, Edit, Parent, Trace};
+use serde::Serialize;
+
+use crate::arguments::BranchTraceArguments;
+use crate::commands::{print_json, print_text};
+use crate::writing::Writing;
+use crate::{devices, settings};
+
+#[derive(Serialize)]
+struct Branched {
+    event: &'static str,
+    trace: String,
+    text: String,
+    steps: usize,
+    model_calls: usize,
+    flops: f64,
+}
+
+/// Continues a trace that was read from a file.
+pub fn run(arguments: &BranchTraceArguments, parent: &Trace) -> Result<()> {
+    let device = devices::choose(&arguments.common)?;
+    let loaded = load_checkpoint(&arguments.checkpoint.display().to_string(), &device)?;
+    let tokenizer = &loaded.checkpoint.tokenizer;
+    let name = arguments.file.display().to_string();
+    let is_another = |vocab: &Vec<String>| *vocab != tokenizer.vocab();
+    if parent.header.vocab.as_ref().is_some_and(is_another) {
+        return Err(Error::input(format!(
+            "`{name}` was written with other tokens than this checkpoint's"
+        ))
+        .with_hint("give the checkpoint that wrote it, or another of the same tokenizer")
+        .into());
+    }
+    let edits = edits(arguments, tokenizer)?;
+    let template = parent.branch(arguments.step, &edits)?;
+    let seed = settings::seed(&arguments.common);
+    let writing = Writing::new(&arguments.writing, &loaded, template.clone(), seed)?;
+    if matches!(writing, Writing::LeftToRight(_)) {
+        check_prefix(&template)?;
+    }
+    let place = arguments.out.clone().unwrap_or_else(|| beside(&arguments.file));
+    if place.is_dir() {
+        return Err(Error::input(format!(
+            "the trace can't be written to `{}`: it is a folder",
+            place.display()
+        ))
+        .with_hint("give a file")
+        .into());
+    }
+
+    let began = Instant::now();
+    let sample = writing
+        .write(&loaded, 0..1)?
+        .pop()
+        .context("one sample was asked for")?;
+    let seconds = began.elapsed().as_secs_f64();
+    let text = tokenizer.decode(sample.text());
+    let mut header = writing.header(0, tokenizer);
+    header.parent = Some(Parent {
+        trace: name,
+        step: arguments.step,
+        edits,
+    });
+    let trace = Trace::new(header, sample, text.clone(), seconds);
+    std::fs::write(&place, trace.to_json_lines()?)
+        .with_context(|| format!("can't write the trace `{}`", place.display()))?;
+    if arguments.common.json {
+        return print_json(&Branched {
+            event: "branch",
+            trace: place.display().to_string(),
+            text,
+            steps: trace.footer.steps,
+            model_calls: trace.footer.model_calls,
+            flops: trace.footer.flops,
+        });
+    }
+    eprintln!("Wrote the trace `{}`", place.display());
+    print_text(&format!("{text}\n"))
+}
+
+/// What `--set` and `--mask` ask for, in the order of positions.
+fn edits(arguments: &BranchTraceArguments, tokenizer: &Tokenizer) -> Result<Vec<Edit>, Error> {
+    let vocab = tokenizer.vocab();
+    let mut edits = Vec::new();
+    for text in &arguments.set {
+        let (position, token) = text
+            .split_once('=')
+            .and_then(|(position, token)| Some((position.parse().ok()?, token)))
+            .ok_or_else(|| {
+                Error::input(format!("`--set {text}` is not POSITION=TOKEN"))
+                    .with_hint("write `--set 3=a`, or `--set 3=#17` for the token with id 17")
+            })?;
+        edits.push(Edit {
+            position,
+            token: token_id(token, &vocab)?,
+        });
+    }
+    for text in &arguments.mask {
+        for position in positions(text)? {
+            edits.push(Edit {
+                position,
+                token: -1,
+            });
+        }
+    }
+    edits.sort_by_key(|edit| edit.position);
+    Ok(edits)
+}
+
+/// The id of a token that is given by its text, or as `#id`. MASK, the last, is none.
+fn token_id(text: &str, vocab: &[String]) -> Result<i64, Error> {
+    let tokens = vocab.len() - 1;
+    let by_text = vocab[..tokens].iter().position(|token| token == text);
+    let by_number = || {
+        let id: usize = text.strip_prefix('#')?.parse().ok()?;
+        (id < tokens).then_some(id)
+    };
+    match by_text.or_else(by_number) {
+        Some(id) => Ok(id as i64),
+        None => Err(Error::input(format!("there is no token `{text}`")).with_hint(format!(
+            "give a token's text as `trace play` shows it, or `#0` to `#{}`; to hide a position use `--mask`",
+            tokens - 1
+        ))),
+    }
+}
+
+/// One position, or several as `3-8`.
+fn positions(text: &str) -> Result<RangeInclusive<usize>, Error> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let range = || Some(first.parse().ok()?..=last.parse().ok()?);
+    range()
+        .filter(|range: &RangeInclusive<usize>| !range.is_empty())
+        .ok_or_else(|| {
+            Error::input(format!("`--mask {text}` is no position"))
+                .with_hint("write `--mask 3`, or `--mask 3-8` for six of them")
+        })
+}
+
+/// A model that writes left to right can only go on behind the last token.
+fn check_prefix(template: &[Cell]) -> Result<(), Error> {
+    let end = template.iter().take_while(|cell| **cell != Cell::Free).count();
+    match template[end..].iter().position(|cell| *cell != Cell::Free) {
+        None => Ok(()),
+        Some(behind) => Err(Error::input(format!(
+            "position {end} is free and position {} is not: this model writes left to right",
+            end + behind
+        ))
+        .with_hint("mask everything behind the first change, such as `--mask 3-63`")),
+    }
+}
+
+/// `x.jsonl` -> `x.branch.jsonl`.
+fn beside(file: &Path) -> PathBuf {
+    file.with_extension("branch.jsonl")
+}

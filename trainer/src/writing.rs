@@ -1,0 +1,208 @@
+//! From flags to what a model is asked to write, for every command that lets one write.
+
+use std::ops::Range;
+
+use crossover::corpus::Tokenizer;
+use crossover::error::Error;
+use crossover::lab::Loaded;
+use crossover::laws::flops;
+use crossover::model::Visibility;
+use crossover::objective::{Factorization, Likelihood, Objective};
+use crossover::sample::{
+    Cell, Choice, Decoding, Denoising, Header, Parameters, Sample, Sampler, decode, denoise,
+};
+
+use crate::arguments::WritingArguments;
+
+/// How a model writes one template.
+pub enum Writing {
+    /// Token after token.
+    LeftToRight(Decoding),
+    /// All at once.
+    Denoising(Denoising),
+}
+
+impl Writing {
+    /// What these flags mean for this model and template.
+    ///
+    /// # Errors
+    /// When a flag is for another kind of model, or can't be carried out.
+    pub fn new(
+        arguments: &WritingArguments,
+        loaded: &Loaded,
+        template: Vec<Cell>,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let checkpoint = &loaded.checkpoint;
+        let tokenizer = &checkpoint.tokenizer;
+        let choice = Choice {
+            temperature: arguments.temperature,
+            top_k: arguments.top_k,
+            top_p: arguments.top_p,
+            precision: arguments.sampler_precision.unwrap_or_default(),
+        };
+        let stop = stop(arguments, tokenizer)?;
+        let flops_per_call = flops::forward(loaded.model.shape(), template.len());
+        match factorization(arguments, loaded)? {
+            Factorization::LeftToRight => {
+                refuse_diffusion(arguments)?;
+                let prompt = template.iter().map_while(|cell| cell.token()).collect();
+                let decoding = Decoding {
+                    choice,
+                    stop,
+                    top: arguments.trace_top,
+                    flops_per_call,
+                    ..Decoding::new(prompt, template.len(), seed)
+                };
+                decoding.check(tokenizer.mask_id())?;
+                Ok(Self::LeftToRight(decoding))
+            }
+            Factorization::Blocks { size } => {
+                let visibility = Visibility::of_blocks(size, checkpoint.length);
+                let of_its_own = Denoising::new(template, visibility, seed);
+                let sampler = sampler(arguments)?;
+                let denoising = Denoising {
+                    sampler,
+                    steps: steps(arguments, sampler, of_its_own.steps)?,
+                    schedule: arguments.schedule.unwrap_or_default(),
+                    block_size: block_size(arguments, visibility, of_its_own.block_size)?,
+                    choice,
+                    guidance: arguments.cfg.unwrap_or(0.0),
+                    stop,
+                    top: arguments.trace_top,
+                    flops_per_call,
+                    ..of_its_own
+                };
+                denoising.check(tokenizer.mask_id())?;
+                Ok(Self::Denoising(denoising))
+            }
+        }
+    }
+
+    /// Writes the samples with these indices.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn write(&self, loaded: &Loaded, samples: Range<u64>) -> Result<Vec<Sample>, Error> {
+        pollster::block_on(async {
+            match self {
+                Self::LeftToRight(decoding) => decode(&loaded.model, decoding, samples).await,
+                Self::Denoising(denoising) => denoise(&loaded.model, denoising, samples).await,
+            }
+        })
+    }
+
+    /// The first line of a sample's trace.
+    pub fn header(&self, sample: u64, tokenizer: &Tokenizer) -> Header {
+        let vocab = Some(tokenizer.vocab());
+        match self {
+            Self::LeftToRight(decoding) => decoding.header(sample, vocab),
+            Self::Denoising(denoising) => denoising.header(sample, vocab),
+        }
+    }
+}
+
+/// How this model is asked to write: by its own likelihood, or the one of a dual model's two that was asked for.
+///
+/// # Errors
+/// When the likelihood is unknown, or the model has no choice.
+pub fn factorization(
+    arguments: &WritingArguments,
+    loaded: &Loaded,
+) -> Result<Factorization, Error> {
+    let checkpoint = &loaded.checkpoint;
+    let asked = match arguments.likelihood.as_deref() {
+        None => None,
+        Some("ar") => Some(Likelihood::Autoregressive),
+        Some("masked") => Some(Likelihood::Masked),
+        Some(other) => {
+            return Err(Error::input(format!("there is no likelihood `{other}`"))
+                .with_hint("`ar` or `masked`, for a dual model"));
+        }
+    };
+    if asked.is_some() && checkpoint.objective != Objective::Dual {
+        return Err(Error::input(
+            "`--likelihood` is for dual models: the others write in one way only",
+        )
+        .with_hint("leave it out"));
+    }
+    Ok(checkpoint.factorization(asked.unwrap_or(checkpoint.objective.headline())))
+}
+
+fn stop(arguments: &WritingArguments, tokenizer: &Tokenizer) -> Result<Option<u32>, Error> {
+    let end_of_text = tokenizer.end_of_text();
+    if arguments.stop && end_of_text.is_none() {
+        return Err(Error::input(
+            "`--stop` ends a text at its end-of-text token, and this model knows none",
+        )
+        .with_hint("leave it out: the model was trained on a text without documents"));
+    }
+    Ok(end_of_text.filter(|_| arguments.stop))
+}
+
+/// Refuses what only diffusion can do.
+fn refuse_diffusion(arguments: &WritingArguments) -> Result<(), Error> {
+    let flags = [
+        ("--sampler", arguments.sampler.is_some()),
+        ("--steps", arguments.steps.is_some()),
+        ("--schedule", arguments.schedule.is_some()),
+        ("--block", arguments.block.is_some()),
+        ("--cfg", arguments.cfg.is_some()),
+        ("--tau", arguments.tau.is_some()),
+        ("--gamma", arguments.gamma.is_some()),
+        ("--eta", arguments.eta.is_some()),
+        ("--remasking", arguments.remasking.is_some()),
+        ("--score", arguments.score.is_some()),
+        ("--order-temperature", arguments.order_temperature.is_some()),
+    ];
+    match flags.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(Error::input(format!(
+            "`{flag}` is for diffusion models, and this one writes left to right"
+        ))
+        .with_hint(
+            "leave it out: `--temperature`, `--top-k` and `--top-p` fit; or give the checkpoint of a diffusion model",
+        )),
+    }
+}
+
+/// The order that was asked for, with its parameters.
+fn sampler(arguments: &WritingArguments) -> Result<Sampler, Error> {
+    let name = arguments.sampler.as_deref();
+    let parameters = Parameters {
+        tau: arguments.tau,
+        gamma: arguments.gamma,
+        eta: arguments.eta,
+        remasking: arguments.remasking,
+        score: arguments.score,
+        order_temperature: arguments.order_temperature,
+    };
+    Sampler::new(name.unwrap_or(Sampler::Ancestral.name()), &parameters)
+}
+
+fn steps(arguments: &WritingArguments, sampler: Sampler, own: usize) -> Result<usize, Error> {
+    if arguments.steps.is_some() && sampler.chooses_its_steps() {
+        return Err(Error::input(format!(
+            "`{sampler}` takes as many steps as it finds right, and `--steps` is given"
+        ))
+        .with_hint(
+            "leave `--steps` out, or use a sampler with a fixed number, such as `ancestral`",
+        ));
+    }
+    Ok(arguments.steps.unwrap_or(own))
+}
+
+/// Tokens that are written together. A model that was trained on blocks knows no others.
+fn block_size(
+    arguments: &WritingArguments,
+    visibility: Visibility,
+    own: usize,
+) -> Result<usize, Error> {
+    match (arguments.block, visibility) {
+        (Some(asked), Visibility::Blocks { size }) if asked != size => Err(Error::input(format!(
+            "`--block` is {asked}, and this model was trained to write blocks of {size}"
+        ))
+        .with_hint("leave it out")),
+        (asked, _) => Ok(asked.unwrap_or(own)),
+    }
+}
