@@ -240,6 +240,51 @@ fn a_sample_can_be_watched_while_nobody_sits_at_a_terminal() {
     assert_eq!(lines[3]["step"], 3);
 }
 
+/// The player in a terminal of its own, which `script` makes: a key leaves it, and the terminal is as before.
+#[cfg(target_os = "linux")]
+#[test]
+fn in_a_terminal_a_trace_is_played_and_the_terminal_put_back() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    let folder = folder();
+    let played = |keys: &[u8], size: &str, colour: &str| {
+        let mut child = Command::new("script")
+            .args([
+                "-qec",
+                &format!("stty {size}; {} trace play story.jsonl", program::CROSSOVER),
+            ])
+            .arg("/dev/null")
+            .current_dir(folder.path())
+            .env("TERM", "xterm-256color")
+            .env("NO_COLOR", colour)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(keys).unwrap();
+        Ran::of(child.wait_with_output().unwrap()).ended(0).out
+    };
+    let screen = played(b"\x1b[Fheq", "rows 24 cols 80", "");
+    let (_, inside) = screen.split_once("\x1b[?1049h").unwrap();
+    let (drawn, after) = inside.split_once("\x1b[?1049l").unwrap();
+    assert!(drawn.contains("remdm"), "{drawn}");
+    assert!(drawn.contains("48;5;"), "confidence has colours: {drawn}");
+    assert!(drawn.ends_with("\x1b[?25h"), "the cursor is back: {drawn}");
+    assert_eq!(after.trim(), "");
+    let screen = played(b"\x1b[Fq", "rows 24 cols 40", "1");
+    assert!(
+        screen.contains("remdm") && !screen.contains("8;5;"),
+        "{screen}"
+    );
+    // A terminal that says it has no size gets lines.
+    let lines = played(b"", "rows 0 cols 0", "");
+    assert!(
+        !lines.contains('\x1b') && lines.contains("step 6 of 6"),
+        "{lines}"
+    );
+}
+
 /// Everything in a folder, by name.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();

@@ -19,6 +19,7 @@ use std::io::{self, IsTerminal};
 use anyhow::Result;
 use crossover::error::Error;
 use crossover::sample::Trace;
+use ratatui::crossterm::terminal;
 
 pub use film::Film;
 pub use page::page;
@@ -53,10 +54,16 @@ pub fn watch(trace: &Trace, json: bool) -> Result<()> {
 }
 
 fn present(film: &Film, json: bool) -> Result<Option<Ended>> {
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if !json && !dumb && io::stdout().is_terminal() && io::stdin().is_terminal() {
+    if !json && can_play() {
         return Ok(Some(play::play(film)?));
     }
     plain::print(film, json)?;
     Ok(None)
+}
+
+/// Whether somebody sits at a terminal that can show pictures and has room for one.
+fn can_play() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let has_room = matches!(terminal::size(), Ok((columns, rows)) if columns > 0 && rows > 0);
+    !is_dumb && io::stdout().is_terminal() && io::stdin().is_terminal() && has_room
 }

@@ -23,7 +23,8 @@
     const histories = Array.from({ length: trace.length }, () => []);
     let tokens = trace.start;
     let sure = tokens.map((_, position) => (given.has(position) ? 1000 : 0));
-    const states = [{ tokens, sure, entropy: null, t: 1, written: new Set(), hidden: new Set() }];
+    let top = [];
+    const states = [{ tokens, sure, top, entropy: null, t: 1, written: new Set(), hidden: new Set() }];
     trace.steps.forEach((step, index) => {
       tokens = tokens.slice();
       sure = sure.slice();
@@ -37,8 +38,10 @@
         sure[position] = 0;
         histories[position].push({ state: index + 1 });
       }
+      if (step.top.length) top = top.slice();
+      for (const [position, pairs] of step.top) top[position] = pairs;
       const written = new Set(step.written.map(([position]) => position));
-      states.push({ tokens, sure, entropy: step.entropy, t: step.t, written, hidden: new Set(step.hidden) });
+      states.push({ tokens, sure, top, entropy: step.entropy, t: step.t, written, hidden: new Set(step.hidden) });
     });
     const most = states.reduce((most, state) => (state.entropy || []).reduce((a, b) => Math.max(a, b), most), 0);
     return { given, states, histories, most };
@@ -161,7 +164,12 @@
         event.token === undefined
           ? `step ${event.state}: hidden again`
           : `step ${event.state}: “${visible(spelled(event.token))}”, confidence ${number(event.sure)}, entropy ${number(event.entropy)} nats`);
-      const list = document.createElement('ol');
+      const likeliest = states[state].top[position] || [];
+      if (likeliest.length && !given.has(position)) {
+        const names = likeliest.map(([token, probability]) => `“${visible(spelled(token))}” ${number(probability)}`);
+        lines.push(`likeliest when last looked at: ${names.join(', ')}`);
+      }
+      const list = document.createElement('ul');
       list.append(...lines.map((line) => Object.assign(document.createElement('li'), { textContent: line })));
       const title = Object.assign(document.createElement('b'), { textContent: `Position ${position}` });
       const entropy = states[state].entropy;

@@ -1,5 +1,6 @@
 //! Traces as one page that plays them: no request leaves it, and what a model wrote can't become part of it.
 
+use crossover::sample::Step;
 use serde::Serialize;
 
 use super::colours::STOPS;
@@ -32,26 +33,23 @@ struct Story<'a> {
 struct Move {
     t: f64,
     /// Position, token, confidence in thousandths.
-    written: Vec<(usize, i64, u16)>,
+    written: Vec<(usize, i64, u32)>,
     hidden: Vec<usize>,
     /// Thousandths of a nat.
     entropy: Vec<u32>,
+    /// Positions whose likeliest tokens are others than a step before, and those with their probabilities in thousandths.
+    top: Vec<(usize, Vec<(u32, u32)>)>,
 }
 
 impl<'a> Story<'a> {
     fn new(film: &'a Film) -> Self {
         let header = &film.trace.header;
+        let mut before: &[Vec<(u32, f32)>] = &[];
         let steps = film.trace.steps.iter().map(|step| {
-            let written = step.committed.iter().map(|&position| {
-                let confidence = thousandths(step.confidence[position]) as u16;
-                (position, step.tokens[position], confidence)
-            });
-            Move {
-                t: step.t,
-                written: written.collect(),
-                hidden: step.remasked.clone(),
-                entropy: step.entropy.iter().copied().map(thousandths).collect(),
-            }
+            let top = step.top.as_deref().unwrap_or_default();
+            let change = Move::new(step, before, top);
+            before = top;
+            change
         });
         Self {
             length: film.length(),
@@ -67,6 +65,29 @@ impl<'a> Story<'a> {
                 .collect(),
             widths: Layout::new(film, usize::MAX).widths,
             steps: steps.collect(),
+        }
+    }
+}
+
+impl Move {
+    /// A step, whose likeliest tokens are `top` and those of the step before were `before`.
+    fn new(step: &Step, before: &[Vec<(u32, f32)>], top: &[Vec<(u32, f32)>]) -> Self {
+        let written = step.committed.iter().map(|&position| {
+            let confidence = thousandths(step.confidence[position]);
+            (position, step.tokens[position], confidence)
+        });
+        let changed = (0..top.len()).filter(|&i| before.get(i) != top.get(i));
+        let alternatives = changed.map(|position| {
+            let pairs = top[position].iter();
+            let pairs = pairs.map(|&(id, probability)| (id, thousandths(probability)));
+            (position, pairs.collect())
+        });
+        Self {
+            t: step.t,
+            written: written.collect(),
+            hidden: step.remasked.clone(),
+            entropy: step.entropy.iter().copied().map(thousandths).collect(),
+            top: alternatives.collect(),
         }
     }
 }
@@ -190,6 +211,24 @@ mod tests {
             }
         }
         assert_eq!(data["traces"][1]["side"], 3);
+    }
+
+    #[test]
+    fn alternatives_stand_where_they_change() {
+        let mut film = square();
+        for step in &mut film.trace.steps {
+            step.top = Some(vec![vec![(0, 0.75), (2, 0.125)]; 9]);
+        }
+        film.trace.steps[2].top.as_mut().unwrap()[4] = vec![(1, 1.0)];
+        let data = data(&page(&[film]));
+        let steps = &data["traces"][0]["steps"];
+        assert_eq!(steps[0]["top"].as_array().unwrap().len(), 9);
+        assert_eq!(
+            steps[0]["top"][8],
+            serde_json::json!([8, [[0, 750], [2, 125]]])
+        );
+        assert_eq!(steps[1]["top"], serde_json::json!([]));
+        assert_eq!(steps[2]["top"], serde_json::json!([[4, [[1, 1000]]]]));
     }
 
     #[test]
