@@ -49,7 +49,7 @@
 //! - [`objective`]: what is hidden, what is predicted, and how predictions are weighted.
 //! - [`laws`]: FLOPs of training and generation, and published laws to set beside a measurement.
 //! - [`sample`]: writing text, token after token or by denoising, every step recorded in a trace.
-//! - [`evaluate`]: likelihoods and bounds with standard errors.
+//! - [`evaluate`]: likelihoods and bounds, and the variety of written text, with standard errors.
 //! - [`train`]: the optimizer step, checkpoints, the run directory.
 //! - [`lab`]: the one door to runs: a [`lab::Command`] goes in, [`lab::Event`]s come out.
 

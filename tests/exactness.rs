@@ -1,4 +1,4 @@
-//! What the likelihoods promise, held against full enumeration.
+//! What the likelihoods, and the figures of written text, promise, held against full enumeration.
 //!
 //! The models here are tables in f64, small enough that every string, every mask and every order can be visited, so
 //! the expected figures come from definitions and from no code of the library. Formulas: the evidence lower bound's
@@ -8,9 +8,12 @@
 
 mod table;
 
+use crossover::corpus::{Corpus, CorpusConfig};
 use crossover::evaluate::{
     Mean, autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound,
 };
+use crossover::lab::generation::{Judge, Page, Quality, Way, Writer};
+use crossover::sample::Sampler;
 use pollster::block_on;
 
 use table::*;
@@ -266,4 +269,77 @@ fn a_perfect_denoiser_reaches_the_entropy_in_blocks_of_any_size() {
             assert_near(parts.sum(), entropy, 1e-12);
         }
     }
+}
+
+// Statistics of written text
+
+/// The corpus of the chain, in windows of this length.
+fn markov_corpus(length: usize) -> Corpus {
+    let rows = TRANSITION.map(|row| format!("{row:?}")).join(", ");
+    let config = CorpusConfig {
+        source: vec!["markov:chain".to_owned()],
+        length: Some(length),
+        ..CorpusConfig::default()
+    };
+    Corpus::from_text(&config, format!("transition = [{rows}]").as_bytes(), 1).unwrap()
+}
+
+#[test]
+fn what_a_perfect_model_writes_one_token_at_a_time_has_the_source_s_entropy() {
+    let length = 6;
+    let table = Table::posterior(length, &markov_strings(length));
+    let corpus = markov_corpus(length);
+    let page = Page {
+        length,
+        seed: 5,
+        flops_per_call: 2.0,
+    };
+    let judge = Judge {
+        twin: Some(&table),
+        corpus: Some(&corpus),
+    };
+    let entropy = corpus.floor_nats.unwrap();
+    let windows: Vec<&[u32]> = corpus.test.iter().take(3_000).collect();
+    let reference = block_on(judge.reference(&windows)).unwrap().quality;
+    for way in [
+        Way::left_to_right(page),
+        Way::denoising(page, 1, Sampler::Ancestral, length),
+        Way::denoising(page, length, Sampler::Random, length),
+        Way::denoising(page, length, Sampler::FirstHitting, length),
+    ] {
+        let row = block_on(judge.row(&table, Writer::Model, &way, 3_000)).unwrap();
+        assert_eq!(row.model_calls.unwrap().mean, length as f64);
+        assert_eq!(row.flops.unwrap().mean, 2.0 * length as f64);
+        let Quality {
+            twin_nats,
+            true_nats,
+            accepted,
+            ..
+        } = row.quality;
+        let (twin, truth) = (twin_nats.unwrap(), true_nats.unwrap());
+        // The twin is perfect too, so both are the same figure.
+        assert_near(twin.mean, truth.mean, 1e-9);
+        assert_near(twin.se, truth.se, 1e-9);
+        assert_near(truth.mean, entropy, 3.0 * truth.se);
+        assert_eq!(accepted.unwrap().mean, 1.0);
+        for (written, real) in [
+            (row.quality.entropy, reference.entropy),
+            (row.quality.pooled_entropy, reference.pooled_entropy),
+        ] {
+            assert_near(written.mean, real.mean, 3.0 * written.se.hypot(real.se));
+        }
+    }
+    assert_near(
+        reference.true_nats.unwrap().mean,
+        entropy,
+        3.0 * reference.true_nats.unwrap().se,
+    );
+
+    // All at once, neighbours don't know of each other: the source finds that unlikely, and it is more varied.
+    let at_once = Way::denoising(page, length, Sampler::Ancestral, 1);
+    let row = block_on(judge.row(&table, Writer::Model, &at_once, 3_000)).unwrap();
+    assert_eq!(row.model_calls.unwrap().mean, 1.0);
+    let truth = row.quality.true_nats.unwrap();
+    assert!(truth.mean > entropy + 10.0 * truth.se, "{truth:?}");
+    assert!(row.quality.entropy.mean > reference.entropy.mean);
 }

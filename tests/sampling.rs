@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "wasm/guess.rs"]
+mod guess;
 mod table;
+
+use std::process::Command;
 
 use crossover::error::Kind;
 use crossover::model::Visibility;
@@ -652,4 +656,43 @@ fn a_race_among_many_tokens_has_no_favourites() {
         .fold(0.0, f64::max);
     // The limit law's 1e-4 quantile is 2.23.
     assert!(farthest * (draws as f64).sqrt() < 2.23, "{farthest}");
+}
+
+/// Takes a minute or so: `cargo xtask long sampler`.
+#[test]
+#[ignore = "a hundred million draws"]
+fn a_token_of_one_in_a_million_comes_once_in_a_million_draws() {
+    const DRAWS: f64 = 1e8;
+    let probabilities = [0.7, 0.3 - 1e-6, 1e-6];
+    let mut stream = Stream::new(2, Purpose::Sampling, 0, 0);
+    let mut counts = [0.0; 3];
+    for _ in 0..DRAWS as u64 {
+        counts[stream.race(probabilities)] += 1.0;
+    }
+    println!("{counts:?} of {DRAWS:e}");
+    for (count, p) in counts.iter().zip(probabilities) {
+        let z = (count - DRAWS * p) / (DRAWS * p * (1.0 - p)).sqrt();
+        assert!(z.abs() < 4.0, "{count} where {} are expected", DRAWS * p);
+    }
+}
+
+/// Random numbers, their logarithms and what follows from them are the same to the bit.
+#[test]
+fn every_sampler_writes_the_same_in_wasm() {
+    let Ok(module) = std::env::var("CROSSOVER_TEST_WASM") else {
+        eprintln!("skipped: `cargo xtask test` builds the wasm module and names it");
+        return;
+    };
+    let output = Command::new("node")
+        .args(["tests/wasm/run.mjs", &module])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let native = block_on(guess::texts()).unwrap();
+    let wasm = String::from_utf8(output.stdout).unwrap();
+    for (line, (native, wasm)) in native.lines().zip(wasm.lines()).enumerate() {
+        assert_eq!(native, wasm, "line {}", line + 1);
+    }
+    assert_eq!(native.len(), wasm.len());
 }

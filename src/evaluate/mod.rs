@@ -8,12 +8,17 @@
 //! - [`k_order_bound`]: a tighter bound for the same model, from several random orders.
 //! - [`left_to_right_nats`]: the exact negative log-likelihood of the masked model when it writes left to right.
 //!
+//! Text that a model wrote is measured too: how varied it is ([`Variety`]), which [`autoregressive_nats`] of another model
+//! complete to a picture.
+//!
 //! What a window means, and which windows are held out, this room does not know.
 
+mod generation;
 mod likelihood;
 mod statistics;
 
+pub use generation::{REPEATED, Variety, distinct, pooled_entropy, repetition, unigram_entropy};
 pub use likelihood::{
     autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound, nats, windows_at_once,
 };
-pub use statistics::{Mean, paired_difference, share};
+pub use statistics::{Mean, paired_difference, ratio, share};

@@ -55,6 +55,31 @@ pub fn paired_difference(a: &[f64], b: &[f64]) -> Result<Mean> {
     Mean::of(&differences)
 }
 
+/// Of independent pairs `(y, x)`, the sum of all `y` over that of all `x`: for instance nats of unequally long texts over
+/// their tokens.
+///
+/// The standard error is that of the linearised ratio r, the sample deviation of `y - r x` over `sqrt(count)` and the
+/// mean of x (Cochran, Sampling Techniques, 1977, chapter 6). Where all x are equal it is that of [`Mean::of`] `y / x`.
+///
+/// # Errors
+/// When there are fewer than two pairs.
+///
+/// # Panics
+/// If no x is above 0.
+pub fn ratio(pairs: &[(f64, f64)]) -> Result<Mean> {
+    let (above, below) = pairs
+        .iter()
+        .fold((0.0, 0.0), |(ys, xs), (y, x)| (ys + y, xs + x));
+    assert!(below > 0.0, "a ratio is to something");
+    let mean = above / below;
+    let residuals: Vec<f64> = pairs.iter().map(|(y, x)| y - mean * x).collect();
+    Ok(Mean {
+        mean,
+        se: Mean::of(&residuals)?.se * pairs.len() as f64 / below,
+        count: pairs.len(),
+    })
+}
+
 /// The share of `true` among independent trials.
 ///
 /// The standard error is Agresti and Coull's (1998), `sqrt(q (1 - q) / m)` with `m = count + 4` and two successes
@@ -104,6 +129,17 @@ mod tests {
         let shifted: Vec<f64> = hard_and_easy.iter().map(|value| value + 0.5).collect();
         let difference = paired_difference(&shifted, &hard_and_easy).unwrap();
         assert_eq!((difference.mean, difference.se), (0.5, 0.0));
+    }
+
+    #[test]
+    fn a_ratio_weighs_by_what_it_is_over() {
+        let found = ratio(&[(1.0, 1.0), (6.0, 3.0), (2.0, 2.0)]).unwrap();
+        // 9 over 6; residuals -0.5, 1.5, -1 of mean 0: squares 3.5, variance 1.75, over 3 pairs and a mean x of 2.
+        assert_eq!((found.mean, found.count), (1.5, 3));
+        assert!((found.se - (1.75_f64 / 3.0).sqrt() / 2.0).abs() < 1e-15);
+        let equal = ratio(&[(2.0, 2.0), (6.0, 2.0)]).unwrap();
+        assert_eq!(equal, Mean::of(&[1.0, 3.0]).unwrap());
+        assert!(ratio(&[(1.0, 1.0)]).is_err());
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::evaluate::{
-    Mean, k_order_bound, left_to_right_nats, nats, paired_difference, share, windows_at_once,
+    Mean, k_order_bound, left_to_right_nats, nats, paired_difference, windows_at_once,
 };
-use crate::lab::crossover;
 use crate::lab::protocol::{
     CheckpointKind, DualAr, Estimate, Event, GridShare, Outcome, RaceResult, TrainResult,
 };
 use crate::lab::session::{Session, file_name, write};
+use crate::lab::{crossover, generation};
 use crate::model::Decoder;
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform;
@@ -127,18 +127,13 @@ async fn grid_shares(
             (texts.join("\n\n") + "\n").as_bytes(),
         )?;
         if let Some(grid) = &session.corpus.grid {
-            let valid: Vec<bool> = written
-                .iter()
-                .map(|sample| grid.is_valid(&sample.tokens))
-                .collect();
-            let novel = written.iter().zip(&valid).map(|(sample, valid)| {
-                *valid && !session.corpus.is_training_window(&sample.tokens)
-            });
+            let tokens: Vec<&[u32]> = written.iter().map(|sample| &sample.tokens[..]).collect();
+            let (valid, novel) = generation::grid_shares(&session.corpus, grid, &tokens)?;
             shares.push(GridShare {
                 objective: best.objective,
                 samples: count as u64,
-                valid: share(valid.iter().copied())?.into(),
-                novel: share(novel)?.into(),
+                valid: valid.into(),
+                novel: novel.into(),
             });
         }
         session.check()?;

@@ -2,11 +2,12 @@
 //! [`Event`]s that come back; none of them touches a tensor.
 //!
 //! A run lives on one task: natively a pinned thread, in the browser the worker. [`protocol`] is the language, `session`
-//! the run itself, `finale` the measurement at its end, [`crossover`] the verdict.
+//! the run itself, `finale` the measurement at its end, [`crossover`] the verdict. [`generation`] compares ways of writing.
 
 pub mod bench;
 pub mod crossover;
 mod finale;
+pub mod generation;
 mod load;
 pub mod protocol;
 mod session;

@@ -8,13 +8,14 @@ use crate::device::Selected;
 use crate::error::{Error, Kind, Result};
 use crate::evaluate::{Mean, nats};
 use crate::lab::crossover::Evaluation;
+use crate::lab::generation::{Page, Way};
 use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
 use crate::lab::{Control, finale};
 use crate::laws::flops;
-use crate::model::{Decoder, Shape, Visibility, Weights};
+use crate::model::{Decoder, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform::{self, Folder, Instant};
-use crate::sample::{Cell, Decoding, Denoising, Sample, decode, denoise};
+use crate::sample::Sample;
 use crate::train::checkpoint::Best;
 use crate::train::trainer::Pending;
 use crate::train::{Checkpoint, Metrics, Provenance, RunConfig, Trainer};
@@ -623,24 +624,12 @@ pub(super) async fn write(
     seed: u64,
     count: u64,
 ) -> Result<Vec<Sample>> {
-    let flops_per_call = flops::forward(model.shape(), length);
-    match factorization {
-        Factorization::LeftToRight => {
-            let decoding = Decoding {
-                flops_per_call,
-                ..Decoding::new(Vec::new(), length, seed)
-            };
-            decode(model, &decoding, 0..count).await
-        }
-        Factorization::Blocks { size } => {
-            let visibility = Visibility::of_blocks(size, length);
-            let denoising = Denoising {
-                flops_per_call,
-                ..Denoising::new(vec![Cell::Free; length], visibility, seed)
-            };
-            denoise(model, &denoising, 0..count).await
-        }
-    }
+    let page = Page {
+        length,
+        seed,
+        flops_per_call: flops::forward(model.shape(), length),
+    };
+    Way::of(factorization, page).write(model, 0..count).await
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String> {

@@ -1,9 +1,14 @@
-//! What a wasm build of the library makes of text, for `tests/tokenizers.rs` to compare with a native build.
+//! What a wasm build of the library makes of text and of chance, for `tests/tokenizers.rs` and `tests/sampling.rs` to
+//! compare with a native build.
 //!
 //! `cargo xtask test` links it with the library alone. `run.mjs` calls it: it puts bytes into memory that `allocate`
 //! returns, and reads results at the address in the upper half of a number and of the length in the lower half.
 
+mod guess;
+
 use std::cell::RefCell;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use crossover::corpus::Tokenizer;
 
@@ -52,6 +57,19 @@ pub unsafe extern "C" fn encode(text: *const u8, length: usize) -> u64 {
     let ids = TOKENIZER.with_borrow(|tokenizer| tokenizer.encode_bytes(text));
     let ids = ids.expect("every text has ids");
     returned(ids.iter().flat_map(|id| id.to_le_bytes()).collect())
+}
+
+/// Texts by every sampler, as JSON lines.
+#[unsafe(no_mangle)]
+pub extern "C" fn texts() -> u64 {
+    let mut texts = pin!(guess::texts());
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        // Nothing is waited for: each pause asks to be woken at once.
+        if let Poll::Ready(texts) = texts.as_mut().poll(&mut context) {
+            return returned(texts.expect("texts").into_bytes());
+        }
+    }
 }
 
 fn returned(bytes: Vec<u8>) -> u64 {

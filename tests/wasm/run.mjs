@@ -1,4 +1,5 @@
 // node run.mjs PROBE.wasm CASES.json: what the wasm build makes of each case, as JSON.
+// node run.mjs PROBE.wasm: the texts that its samplers write, as JSON lines.
 // A case is {"name", "text", "texts"}: a tokenizer's name, its text, and the texts to encode, as arrays of bytes.
 
 import { readFileSync } from "node:fs";
@@ -26,11 +27,18 @@ function taken(packed) {
   return probe.memory.buffer.slice(at, at + length);
 }
 
-const results = JSON.parse(readFileSync(cases, "utf8")).map(({ name, text, texts }) => {
-  probe.make(...put(new TextEncoder().encode(name)), ...put(text));
+function text(packed) {
+  return new TextDecoder().decode(taken(packed));
+}
+
+function tokenized({ name, text: source, texts }) {
+  probe.make(...put(new TextEncoder().encode(name)), ...put(source));
   return {
-    json: new TextDecoder().decode(taken(probe.json())),
+    json: text(probe.json()),
     ids: texts.map((text) => Array.from(new Uint32Array(taken(probe.encode(...put(text)))))),
   };
-});
-console.log(JSON.stringify(results));
+}
+
+process.stdout.write(
+  cases === undefined ? text(probe.texts()) : JSON.stringify(JSON.parse(readFileSync(cases, "utf8")).map(tokenized)),
+);

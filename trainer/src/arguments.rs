@@ -46,9 +46,11 @@ pub enum Command {
     /// Check, watch or convert the trace of a sample
     #[command(after_help = "Example: crossover trace play trace.jsonl")]
     Trace(TraceArguments),
-    /// Measure a trained model on a text
+    /// Measure a trained model on a text, or what it writes
     #[command(
-        after_help = "Example: crossover evaluate --checkpoint runs/x/checkpoints/best-ar.safetensors --text book.txt"
+        after_help = "Example: crossover evaluate --checkpoint runs/x/checkpoints/best-ar.safetensors --text book.txt\n\
+                      Example: crossover evaluate --checkpoint runs/x/checkpoints/best-masked.safetensors --generate \
+                      --out frontier.html"
     )]
     Evaluate(EvaluateArguments),
     /// Make or inspect a corpus
@@ -472,18 +474,56 @@ pub struct EvaluateArguments {
     /// Checkpoint file
     #[arg(long, value_name = "FILE")]
     pub checkpoint: PathBuf,
-    /// Text to measure, in windows of the model's length
-    #[arg(long, value_name = "FILE")]
-    pub text: PathBuf,
+    /// Text to measure, in windows of the model's length; with --generate, real text to compare with [default: the test
+    /// part of the checkpoint's run]
+    #[arg(long, value_name = "FILE", required_unless_present = "generate")]
+    pub text: Option<PathBuf>,
     /// Windows at most [default: 2000]
-    #[arg(long, value_name = "N", default_value_t = 2_000)]
-    pub windows: usize,
-    /// Mask levels a window (masked models)
-    #[arg(long, value_name = "K", default_value_t = 16)]
-    pub levels: usize,
+    #[arg(long, value_name = "N", conflicts_with = "generate")]
+    pub windows: Option<usize>,
+    /// Mask levels a window (masked models) [default: 16]
+    #[arg(long, value_name = "K", conflicts_with = "generate")]
+    pub levels: Option<usize>,
     /// Also measure the exact left-to-right likelihood and the bound of this many orders (masked models; slow)
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", conflicts_with = "generate")]
     pub orders: Option<usize>,
+    /// Let the model write N samples in every way it can, and measure them: quality against steps [default N: 64]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "64", help_heading = "Generation")]
+    pub generate: Option<u64>,
+    /// Which samplers, such as ancestral,low-confidence (diffusion models) [default: all]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        requires = "generate",
+        help_heading = "Generation"
+    )]
+    pub samplers: Option<Vec<String>>,
+    /// Numbers of denoising steps, such as 1,4,16 (diffusion models) [default: doubled from one a block to one a token]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        requires = "generate",
+        help_heading = "Generation"
+    )]
+    pub steps_ladder: Option<Vec<usize>>,
+    /// Checkpoint of a model that reads left to right, to judge samples [default: best-ar beside the checkpoint]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "generate",
+        help_heading = "Generation"
+    )]
+    pub twin: Option<PathBuf>,
+    /// Also write a page with charts
+    #[arg(
+        long,
+        value_name = "FILE.html",
+        requires = "generate",
+        help_heading = "Generation"
+    )]
+    pub out: Option<PathBuf>,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

@@ -278,7 +278,7 @@ mod tests {
         let config = run_config(&arguments).expect("valid");
         assert_eq!(config.corpus.source, ["book.txt"]);
         // From the preset, from the file, from a flag, and from the defaults.
-        assert_eq!(config.corpus.unique, Some(75_000));
+        assert_eq!(config.corpus.unique, Some(10_000));
         assert_eq!(config.corpus.length, Some(32));
         assert_eq!((config.train.batch, config.train.epochs), (8, 3.0));
         assert_eq!(

@@ -34,6 +34,13 @@ pub fn binary() -> Result<PathBuf> {
     Ok(Path::new(target).join("release").join("crossover"))
 }
 
+/// Draws a hundred million tokens, and holds the counts of rare ones against their probabilities.
+pub fn sampler() -> Result<()> {
+    let test = ["test", "--locked", "--workspace", "--test", "sampling"];
+    let long = ["--", "--ignored", "--nocapture"];
+    step(command("cargo", &[&test[..], &long].concat()))
+}
+
 /// Kills a race at a random moment, resumes it, and compares every line of its metrics with a run nobody killed.
 pub fn kill() -> Result<()> {
     let binary = binary()?;

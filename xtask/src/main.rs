@@ -14,6 +14,7 @@ const USAGE: &str =
     "usage: cargo xtask test         checks and tests everything; installs what that needs
        cargo xtask long NAME    what takes too long for CI:
            kill    kills runs at random moments and compares what follows (20 rounds)
+           sampler a hundred million draws, whose rare tokens are counted
            peer    training speed and memory beside the PyTorch peer in ../shared/peers
            pilots [TABLE]
                    the races of docs/pilots.md, hours in all; finished ones are kept in runs/pilots";
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         ["test"] => test::run(),
         ["long", "kill"] => long::kill(),
+        ["long", "sampler"] => long::sampler(),
         ["long", "peer"] => long::peer(),
         ["long", "pilots"] => pilots::run(None),
         ["long", "pilots", table] => pilots::run(Some(table)),

@@ -49,7 +49,7 @@ pub fn run() -> Result<()> {
     if command("node", &["--version"]).output().is_ok() {
         tests.env("CROSSOVER_TEST_WASM", wasm_probe()?);
     } else {
-        eprintln!("    skipping the tokenizers in wasm: no `node`");
+        eprintln!("    skipping tokenizers and samplers in wasm: no `node`");
     }
     if software_vulkan {
         // With the driver there, a test that finds no adapter fails instead of skipping.
@@ -64,7 +64,7 @@ pub fn run() -> Result<()> {
     step(tests)
 }
 
-/// Builds the library for wasm, without any backend, and links what `tests/tokenizers.rs` asks of it.
+/// Builds the library for wasm, without any backend, and links what the tests in `tests/wasm` ask of it.
 ///
 /// Not a package of the workspace: that would be built natively too, each time.
 fn wasm_probe() -> Result<PathBuf> {

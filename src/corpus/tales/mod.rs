@@ -93,6 +93,32 @@ impl Tales {
         Err(not_understood(story, reader.understood))
     }
 
+    /// Exact log-probability, in nats, that a window of the endless text is this one; negative infinity where it can't
+    /// be any. `pieces` is what stands between the ends of stories: a window of n ends has n + 1 pieces, and the first
+    /// and the last may be empty. The endless text is that of [`Tales::floor_nats_per_character`], each character and
+    /// each end being a token, and a window may begin at any of them.
+    ///
+    /// With E the expected length of a story, a window begins at a given character of one with probability 1 / (E + 1).
+    /// So a window without an end has the expected number of times that a story says it, over E + 1. In one with ends,
+    /// the first piece ends a story, the last begins one, and those between are whole.
+    pub fn window_log_probability(&self, pieces: &[&str]) -> f64 {
+        let Some((first, others)) = pieces.split_first() else {
+            return 0.0;
+        };
+        let occurrences = match (first.is_empty(), others) {
+            (_, []) => Reader::of_beginning(&self.grammar, first).occurrences(),
+            (true, _) => 1.0,
+            (false, _) => Reader::new(&self.grammar, first).occurrences(),
+        };
+        let whole = |piece: &&str| libm::log(Reader::new(&self.grammar, piece).probability());
+        let mut total = libm::log(occurrences / (self.mean_characters() + 1.0));
+        if let Some((last, between)) = others.split_last() {
+            total += between.iter().map(whole).sum::<f64>();
+            total += libm::log(Reader::of_beginning(&self.grammar, last).probability());
+        }
+        total
+    }
+
     /// Exact entropy of a story in nats: the expectation of `-log_probability`.
     pub fn entropy_nats(&self) -> f64 {
         self.measure.entropy
@@ -329,6 +355,94 @@ mod tests {
             let mut reader = Reader::new(&tales.grammar, &story);
             assert!(reader.probability() > 0.0, "{story}");
             assert_eq!(reader.derivations, 1, "{story}");
+        }
+    }
+
+    /// A small grammar in which a beginning leaves much open: who it is about, and which of two they are.
+    const SMALL: &str = "
+words thing: name, colour
+  cap, red
+  cup, red
+  cot, blue
+roles a, b: thing
+rule story:
+  - {a.colour} {b}, {a}.
+  - No, the {b.colour} {a} (or|and) {b}.
+";
+
+    #[test]
+    fn a_window_is_as_likely_as_the_stories_make_it() {
+        for grammar in [
+            Grammar::parse(SMALL).unwrap(),
+            thinned(Tales::new().grammar, &mut stream(5)),
+        ] {
+            let tales = Tales {
+                measure: Measure::of(&grammar).unwrap(),
+                alphabet: grammar.alphabet(),
+                grammar,
+            };
+            let all = all(&tales.grammar);
+            let per_character = 1.0 / (tales.mean_characters() + 1.0);
+            let suffixes = |text: &'_ str, of: &dyn Fn(&str) -> bool| {
+                let starts = text.char_indices().map(|(at, _)| &text[at..]);
+                starts.filter(|suffix| of(suffix)).count() as f64
+            };
+            let expected = |of: &dyn Fn(&str) -> bool| {
+                let stories = all.iter();
+                stories
+                    .map(|(text, probability)| probability * suffixes(text, of))
+                    .sum::<f64>()
+            };
+            let begins = |piece: &str| {
+                let stories = all.iter().filter(|(text, _)| text.starts_with(piece));
+                stories.map(|(_, probability)| probability).sum::<f64>()
+            };
+            let (story, probability) = &all[all.len() / 2];
+            for (length, at) in [(1, 0), (1, 3), (3, 1), (5, 4), (9, 2), (14, 0)] {
+                let piece = &story[at..at + length];
+                let near = |pieces: &[&str], probability: f64| {
+                    let found = tales.window_log_probability(pieces).exp();
+                    assert!(
+                        (found / (probability * per_character) - 1.0).abs() < 1e-9,
+                        "{pieces:?}: {found}"
+                    );
+                };
+                near(&[piece], expected(&|suffix| suffix.starts_with(piece)));
+                let end = &story[story.len() - length..];
+                let ends = expected(&|suffix| suffix == end);
+                near(&[end, ""], ends);
+                near(&[end, &story[..length]], ends * begins(&story[..length]));
+                near(
+                    &["", story, &story[..length]],
+                    probability * begins(&story[..length]),
+                );
+            }
+            assert_eq!(tales.window_log_probability(&["?!", ""]), f64::NEG_INFINITY);
+        }
+    }
+
+    #[test]
+    fn the_windows_of_the_endless_text_are_all_there_are() {
+        let tales = Tales::new();
+        let mut stream = stream(6);
+        let story = tales.story(&mut stream);
+        for length in [0, 1, 7, 30, 64] {
+            let before = &story[20..20 + length];
+            let longer: f64 = tales
+                .alphabet()
+                .iter()
+                .map(|character| format!("{before}{character}"))
+                .map(|window| tales.window_log_probability(&[&window]).exp())
+                .sum();
+            let ended = tales.window_log_probability(&[before, ""]).exp();
+            let all = match length {
+                0 => 1.0,
+                _ => tales.window_log_probability(&[before]).exp(),
+            };
+            assert!(
+                ((longer + ended) / all - 1.0).abs() < 1e-9,
+                "{before:?}: {longer} and {ended} of {all}"
+            );
         }
     }
 

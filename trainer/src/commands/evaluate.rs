@@ -1,4 +1,7 @@
-//! `evaluate`: a checkpoint's likelihood of a text, with its standard error.
+//! `evaluate`: a checkpoint's likelihood of a text, with its standard error. What it writes is measured in
+//! `generation.rs`.
+
+use std::path::Path;
 
 use anyhow::Result;
 use crossover::corpus::{Tokenizer, Windows, encode_documents};
@@ -10,8 +13,13 @@ use crossover::platform;
 use serde::Serialize;
 
 use crate::arguments::EvaluateArguments;
-use crate::commands::{print_json, print_text};
+use crate::commands::{generation, print_json, print_text};
 use crate::{devices, numbers, settings};
+
+/// Windows at most, unless somebody asks for another number.
+const WINDOWS: usize = 2_000;
+/// Mask levels a window, unless somebody asks for another number.
+const LEVELS: usize = 16;
 
 #[derive(Serialize)]
 struct Measured {
@@ -35,10 +43,21 @@ struct Measured {
 
 /// Measures and prints.
 pub fn run(arguments: &EvaluateArguments) -> Result<()> {
+    match (arguments.generate, &arguments.text) {
+        (Some(samples), _) => generation::run(arguments, samples),
+        (None, Some(text)) => likelihood(arguments, text),
+        (None, None) => Err(Error::input("there is nothing to measure")
+            .with_hint("give `--text FILE` or `--generate`")
+            .into()),
+    }
+}
+
+fn likelihood(arguments: &EvaluateArguments, text: &Path) -> Result<()> {
     let device = devices::choose(&arguments.common)?;
     let loaded = load_checkpoint(&arguments.checkpoint.display().to_string(), &device)?;
     let checkpoint = &loaded.checkpoint;
-    if arguments.levels == 0 || arguments.orders == Some(0) {
+    let levels = arguments.levels.unwrap_or(LEVELS);
+    if levels == 0 || arguments.orders == Some(0) {
         return Err(Error::input("`--levels` and `--orders` are at least 1").into());
     }
     let likelihood = checkpoint.objective.headline();
@@ -50,28 +69,18 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
                 .into(),
         );
     }
-    let path = arguments.text.display().to_string();
-    let tokens = tokens(&path, &checkpoint.tokenizer)?;
     let length = checkpoint.length;
-    let all = Windows::new(tokens, length);
-    if all.len() < 2 {
-        return Err(Error::input(format!(
-            "`{path}` has {} tokens, and a standard error needs two windows of {length}",
-            all.tokens.len()
-        ))
-        .with_hint("give a longer text")
-        .into());
-    }
+    let all = windows(text, &checkpoint.tokenizer, length)?;
     let windows: Vec<&[u32]> = all
         .iter()
-        .take(all.count(arguments.windows.max(2)))
+        .take(all.count(arguments.windows.unwrap_or(WINDOWS).max(2)))
         .collect();
     let seed = settings::seed(&arguments.common);
     let batch = windows_at_once(length);
     let model = &loaded.model;
     let measured = pollster::block_on(async {
         let measure = async |factorization| {
-            let nats = nats(model, factorization, &windows, arguments.levels, seed).await?;
+            let nats = nats(model, factorization, &windows, levels, seed).await?;
             Mean::of(&nats)
         };
         let mean = measure(factorization).await?;
@@ -111,7 +120,24 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     if arguments.common.json {
         return print_json(&measured);
     }
-    print_text(&text(&measured))
+    print_text(&table(&measured))
+}
+
+/// The text's windows.
+///
+/// # Errors
+/// When it can't be read or cut into tokens, or has fewer than two windows.
+pub(super) fn windows(text: &Path, tokenizer: &Tokenizer, length: usize) -> Result<Windows, Error> {
+    let path = text.display().to_string();
+    let all = Windows::new(tokens(&path, tokenizer)?, length);
+    if all.len() < 2 {
+        return Err(Error::input(format!(
+            "`{path}` has {} tokens, and a standard error needs two windows of {length}",
+            all.tokens.len()
+        ))
+        .with_hint("give a longer text"));
+    }
+    Ok(all)
 }
 
 /// The text's tokens, its documents ended as they were in training. Generated sources have no line breaks in their
@@ -124,7 +150,7 @@ fn tokens(path: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, Error> {
     encode_documents(tokenizer, &bytes).map_err(|error| error.about(&format!("`{path}`")))
 }
 
-fn text(measured: &Measured) -> String {
+fn table(measured: &Measured) -> String {
     let kind = match measured.bound {
         Bound::Exact => "exact NLL",
         Bound::Elbo => "upper bound (ELBO)",

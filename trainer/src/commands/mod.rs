@@ -5,6 +5,7 @@ pub mod corpus;
 pub mod doctor;
 pub mod evaluate;
 pub mod flops;
+pub mod generation;
 pub mod report;
 pub mod run;
 pub mod sample;
@@ -13,8 +14,10 @@ pub mod tokenizer;
 pub mod trace;
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Result;
+use crossover::error::Error;
 use serde::Serialize;
 
 /// Prints one line of `--json` output. A reader that went away ends the line, not the work.
@@ -32,4 +35,22 @@ pub fn print_text(text: &str) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Refuses a place where no file can be written, before any work is done for it.
+fn check_place(file: &Path) -> Result<(), Error> {
+    if file.is_dir() {
+        return Err(Error::input(format!("`{}` is a folder", file.display()))
+            .with_hint("choose another `--out`"));
+    }
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(
+            Error::input(format!("there is no folder `{}`", folder.display()))
+                .with_hint("make the folder first, or choose another `--out`"),
+        );
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@ use crate::arguments::{
     TrainTokenizerArguments,
 };
 use crate::commands::corpus::files_of;
-use crate::commands::{print_json, print_text};
+use crate::commands::{check_place, print_json, print_text};
 use crate::numbers;
 
 /// What is compared unless somebody names others.
@@ -89,16 +89,7 @@ fn train(arguments: &TrainTokenizerArguments) -> Result<()> {
                 .into(),
         );
     }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        return Err(
-            Error::input(format!("there is no folder `{}`", folder.display()))
-                .with_hint("make the folder first, or choose another `--out`")
-                .into(),
-        );
-    }
+    check_place(path)?;
     let survey = survey(&arguments.source, &arguments.folders, name)?;
     let began = platform::now();
     let tokenizer = survey.tokenizer(name)?;

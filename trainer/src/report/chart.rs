@@ -101,34 +101,115 @@ pub struct Plot<'a> {
 
 /// The two drawings of every chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Size {
+pub(super) enum Size {
     Wide,
     Narrow,
 }
 
 /// The drawing area of one chart, in SVG units.
+pub(super) struct Area {
+    pub size: Size,
+    pub x: Range,
+    pub y: Range,
+    pub left: f64,
+    pub right: f64,
+    pub top: f64,
+    pub bottom: f64,
+}
+
+impl Area {
+    pub fn x_of(&self, value: f64) -> f64 {
+        self.left + self.x.share(value) * (self.right - self.left)
+    }
+
+    pub fn y_of(&self, value: f64) -> f64 {
+        self.bottom - self.y.share(value) * (self.bottom - self.top)
+    }
+
+    /// Grid lines, ticks and titles; `marks` are the ticks of the lower edge with their labels, and `width` is that of
+    /// the whole drawing.
+    pub fn grid(
+        &self,
+        width: f64,
+        y_title: &str,
+        x_title: &str,
+        marks: impl IntoIterator<Item = (f64, String)>,
+    ) -> String {
+        let mut svg = String::new();
+        let about = match self.size {
+            Size::Wide => 6,
+            Size::Narrow => 5,
+        };
+        let rules = scale::ticks(self.y, about);
+        let decimals = scale::decimals(&rules);
+        for rule in &rules {
+            let y = self.y_of(*rule);
+            let _ = write!(
+                svg,
+                "<path class=\"rule\" d=\"M{:.1} {y:.1}H{:.1}\"/>\
+                 <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{rule:.decimals$}</text>",
+                self.left,
+                self.right,
+                self.left - 8.0,
+                y + 4.5
+            );
+        }
+        for (mark, label) in marks {
+            let x = self.x_of(mark);
+            let _ = write!(
+                svg,
+                "<path class=\"edge\" d=\"M{x:.1} {:.1}v5\"/>\
+                 <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                self.bottom,
+                self.bottom + 19.0,
+                escape(&label)
+            );
+        }
+        let _ = write!(
+            svg,
+            "<path class=\"edge\" d=\"M{:.1} {:.1}H{:.1}\"/>\
+             <text class=\"tick\" x=\"4\" y=\"14\">{}</text>\
+             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            self.left,
+            self.bottom,
+            self.right,
+            escape(y_title),
+            if self.size == Size::Wide {
+                (self.left + self.right) / 2.0
+            } else {
+                width / 2.0
+            },
+            self.bottom + 39.0,
+            escape(x_title)
+        );
+        svg
+    }
+}
+
+/// The area of a chart of losses against an axis.
 struct Frame {
     axis: Axis,
-    size: Size,
-    x: Range,
-    y: Range,
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
+    area: Area,
 }
 
 impl Frame {
     fn x(&self, at: &Metrics) -> f64 {
-        self.x_of(self.axis.value(at))
-    }
-
-    fn x_of(&self, value: f64) -> f64 {
-        self.left + self.x.share(value) * (self.right - self.left)
+        self.area.x_of(self.axis.value(at))
     }
 
     fn y(&self, nats: f64) -> f64 {
-        self.bottom - self.y.share(nats) * (self.bottom - self.top)
+        self.area.y_of(nats)
+    }
+
+    fn grid(&self, width: f64) -> String {
+        let about = match self.area.size {
+            Size::Wide => 8,
+            Size::Narrow => 3,
+        };
+        let ticks = self.axis.ticks(self.area.x, about);
+        let marks = ticks.into_iter().map(|tick| (tick, self.axis.label(tick)));
+        self.area
+            .grid(width, "nats per token", self.axis.title(), marks)
     }
 }
 
@@ -193,16 +274,18 @@ impl Plot<'_> {
             .fold(0.0, f64::max);
         let frame = Frame {
             axis,
-            size,
-            x: Range {
-                low: 0.0,
-                high: if furthest > 0.0 { furthest } else { 1.0 },
+            area: Area {
+                size,
+                x: Range {
+                    low: 0.0,
+                    high: if furthest > 0.0 { furthest } else { 1.0 },
+                },
+                y: self.range,
+                left: 44.0,
+                right,
+                top: 26.0,
+                bottom: height - 44.0,
             },
-            y: self.range,
-            left: 44.0,
-            right,
-            top: 26.0,
-            bottom: height - 44.0,
         };
         let id = format!("{}-{label}", axis.name().to_lowercase());
         let mut svg = format!(
@@ -212,13 +295,13 @@ impl Plot<'_> {
              <clipPath id=\"{id}-area\"><rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></clipPath>",
             escape(axis.title()),
             escape(&self.description(axis)),
-            frame.left,
-            frame.top,
+            frame.area.left,
+            frame.area.top,
             // The last marks may stand over the edge.
-            frame.right - frame.left + 7.0,
-            frame.bottom - frame.top,
+            frame.area.right - frame.area.left + 7.0,
+            frame.area.bottom - frame.area.top,
         );
-        svg.push_str(&grid(&frame, width));
+        svg.push_str(&frame.grid(width));
         let _ = write!(svg, "<g clip-path=\"url(#{id}-area)\">");
         for curve in self.history.curves() {
             svg.push_str(&training(&frame, curve));
@@ -345,7 +428,7 @@ impl Plot<'_> {
                 path(&scale::thinned(&line, 1_000))
             );
         }
-        let every = curve.evaluations().count().div_ceil(match frame.size {
+        let every = curve.evaluations().count().div_ceil(match frame.area.size {
             Size::Wide => 60,
             Size::Narrow => 20,
         });
@@ -380,7 +463,7 @@ impl Plot<'_> {
             let _ = write!(
                 svg,
                 "<path class=\"floor\" d=\"M{:.1} {y:.1}H{:.1}\"/>",
-                frame.left, frame.right
+                frame.area.left, frame.area.right
             );
         }
         if let Some((best, class)) = self.best_of_ar() {
@@ -389,7 +472,7 @@ impl Plot<'_> {
                 "<path class=\"level {class}\" d=\"M{:.1} {:.1}H{:.1}\"/>",
                 frame.x(best.at),
                 frame.y(best.nats),
-                frame.right
+                frame.area.right
             );
         }
         svg
@@ -414,7 +497,7 @@ impl Plot<'_> {
             let Some(at) = nearest else { continue };
             let (x, y) = (
                 frame.x(at.at),
-                frame.y(at.nats).clamp(frame.top, frame.bottom),
+                frame.y(at.nats).clamp(frame.area.top, frame.area.bottom),
             );
             let class = if crossing.filled {
                 "crossing filled"
@@ -428,10 +511,10 @@ impl Plot<'_> {
                 crossing.name,
                 numbers::short(crossing.epoch)
             );
-            if frame.size == Size::Wide {
+            if frame.area.size == Size::Wide {
                 // The envelope crossover lies low on the chart: its label goes below, clear of AR's best.
                 let offset = if crossing.filled { 26.0 } else { -16.0 };
-                let anchor = if x > frame.right - 90.0 {
+                let anchor = if x > frame.area.right - 90.0 {
                     "end"
                 } else {
                     "middle"
@@ -450,7 +533,7 @@ impl Plot<'_> {
 
     /// Names and last values at the lines' right ends, pushed apart where they would overlap.
     fn end_labels(&self, frame: &Frame) -> String {
-        let wide = frame.size == Size::Wide;
+        let wide = frame.area.size == Size::Wide;
         let mut labels: Vec<(f64, &str, String)> = Vec::new();
         for curve in self.history.curves() {
             let Some(last) = curve.last() else { continue };
@@ -489,14 +572,14 @@ impl Plot<'_> {
         }
         labels.sort_by(|left, right| left.0.total_cmp(&right.0));
         let places: Vec<f64> = labels.iter().map(|label| label.0).collect();
-        let places = scale::apart(&places, 17.0, frame.top, frame.bottom);
+        let places = scale::apart(&places, 17.0, frame.area.top, frame.area.bottom);
         labels
             .iter()
             .zip(places)
             .map(|((_, class, text), y)| {
                 format!(
                     "<text class=\"end {class}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-                    frame.right + 12.0,
+                    frame.area.right + 12.0,
                     y + 4.5,
                     escape(text)
                 )
@@ -505,60 +588,9 @@ impl Plot<'_> {
     }
 }
 
-/// Grid lines, ticks and titles.
-fn grid(frame: &Frame, width: f64) -> String {
-    let mut svg = String::new();
-    let (x_about, y_about) = match frame.size {
-        Size::Wide => (8, 6),
-        Size::Narrow => (3, 5),
-    };
-    let marks = scale::ticks(frame.y, y_about);
-    let decimals = scale::decimals(&marks);
-    for mark in &marks {
-        let y = frame.y(*mark);
-        let _ = write!(
-            svg,
-            "<path class=\"rule\" d=\"M{:.1} {y:.1}H{:.1}\"/>\
-             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{mark:.decimals$}</text>",
-            frame.left,
-            frame.right,
-            frame.left - 8.0,
-            y + 4.5
-        );
-    }
-    for mark in frame.axis.ticks(frame.x, x_about) {
-        let x = frame.x_of(mark);
-        let _ = write!(
-            svg,
-            "<path class=\"edge\" d=\"M{x:.1} {:.1}v5\"/>\
-             <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            frame.bottom,
-            frame.bottom + 19.0,
-            escape(&frame.axis.label(mark))
-        );
-    }
-    let _ = write!(
-        svg,
-        "<path class=\"edge\" d=\"M{:.1} {:.1}H{:.1}\"/>\
-         <text class=\"tick\" x=\"4\" y=\"14\">nats per token</text>\
-         <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-        frame.left,
-        frame.bottom,
-        frame.right,
-        if frame.size == Size::Wide {
-            (frame.left + frame.right) / 2.0
-        } else {
-            width / 2.0
-        },
-        frame.bottom + 39.0,
-        escape(frame.axis.title())
-    );
-    svg
-}
-
 /// The training loss: thin, pale, and broken where a step has none.
 fn training(frame: &Frame, curve: &Curve) -> String {
-    let limit = match frame.size {
+    let limit = match frame.area.size {
         Size::Wide => 1_000,
         Size::Narrow => 300,
     };
@@ -608,7 +640,7 @@ pub fn dash(look: &Racer) -> String {
         .unwrap_or_default()
 }
 
-fn path(points: &[(f64, f64)]) -> String {
+pub(super) fn path(points: &[(f64, f64)]) -> String {
     let mut text = String::with_capacity(points.len() * 12);
     for (index, (x, y)) in points.iter().enumerate() {
         // Far outside the frame every value looks the same; some browsers falter on huge ones.

@@ -4,6 +4,7 @@
 //! [`write`] does both and puts `report.html` beside the files. [`seeds`] does so for the folder around several runs.
 
 mod chart;
+pub mod frontier;
 pub mod history;
 mod page;
 mod samples;
@@ -26,6 +27,9 @@ use crossover::train::{Metrics, RunConfig};
 use crate::seeds::{Series, run_folder};
 use history::History;
 use seeds::Seeds;
+
+/// The report's name in its folder.
+const PAGE: &str = "report.html";
 
 /// Everything a run directory says about its run.
 #[derive(Debug, Clone)]
@@ -172,15 +176,15 @@ pub fn render(run: &Run) -> String {
 /// When the directory's files can't be read or the report can't be written.
 pub fn write(folder: &Path) -> anyhow::Result<PathBuf> {
     let Some(series) = Series::read(folder)? else {
-        return put(folder, &render(&Run::read(folder)?));
+        return put(&folder.join(PAGE), &render(&Run::read(folder)?));
     };
     let seeds = Seeds::read(folder, &series)?;
     for (seed, run) in &seeds.runs {
         if let Some(run) = run {
-            put(&run_folder(folder, *seed), &render(run))?;
+            put(&run_folder(folder, *seed).join(PAGE), &render(run))?;
         }
     }
-    put(folder, &seeds::page(&seeds))
+    put(&folder.join(PAGE), &seeds::page(&seeds))
 }
 
 /// Writes the report of several seeds alone, not that of their runs, and says where.
@@ -188,17 +192,22 @@ pub fn write(folder: &Path) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// As [`write`].
 pub fn write_together(folder: &Path, series: &Series) -> anyhow::Result<PathBuf> {
-    put(folder, &seeds::page(&Seeds::read(folder, series)?))
+    put(
+        &folder.join(PAGE),
+        &seeds::page(&Seeds::read(folder, series)?),
+    )
 }
 
-fn put(folder: &Path, html: &str) -> anyhow::Result<PathBuf> {
-    let path = folder.join("report.html");
+fn put(path: &Path, html: &str) -> anyhow::Result<PathBuf> {
     // Renamed into place, so that a reader never meets half a page.
-    let beside = folder.join(".report.html.new");
+    let mut beside = std::ffi::OsString::from(".");
+    beside.push(path.file_name().unwrap_or_default());
+    beside.push(".new");
+    let beside = path.with_file_name(beside);
     fs::write(&beside, html)
-        .and_then(|()| fs::rename(&beside, &path))
+        .and_then(|()| fs::rename(&beside, path))
         .with_context(|| format!("can't write `{}`", path.display()))?;
-    Ok(path)
+    Ok(path.to_owned())
 }
 
 /// Text made safe for HTML, in elements and in quoted attributes.

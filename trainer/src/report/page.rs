@@ -5,6 +5,7 @@ use crossover::objective::{Bound, Objective};
 use crossover::train::RunConfig;
 
 use super::chart::{self, Axis, Crossing, Plot};
+use super::frontier::Cost;
 use super::history::Curve;
 use super::theme::{Racer, racer};
 use super::{Run, escape, samples, scale, tables, theme, verdict};
@@ -223,12 +224,11 @@ fn what_it_is(objective: Objective, config: &RunConfig) -> String {
 
 /// Shows the panel of the chosen axis; needs no script.
 fn tabs_style() -> String {
-    Axis::ALL
-        .iter()
-        .map(|axis| {
-            let id = axis.name().to_lowercase();
-            format!("#axis-{id}:checked~.panel-{id}{{display:block}}\n")
-        })
+    let losses = Axis::ALL.iter().map(|axis| axis.name().to_lowercase());
+    let costs = Cost::ALL.iter().map(|cost| cost.id().to_owned());
+    losses
+        .chain(costs)
+        .map(|id| format!("#axis-{id}:checked~.panel-{id}{{display:block}}\n"))
         .collect()
 }
 
@@ -365,6 +365,11 @@ fn key(plot: &Plot<'_>) -> String {
             },
         ));
     }
+    legend(items)
+}
+
+/// A list of drawings, 34 by 14, with what they stand for.
+pub fn legend(items: Vec<(String, String)>) -> String {
     let items: String = items
         .into_iter()
         .map(|(drawing, text)| {

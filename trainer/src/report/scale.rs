@@ -46,6 +46,39 @@ pub fn time_ticks(range: Range, about: usize) -> Vec<f64> {
     }
 }
 
+/// Powers of two between the ends of a range of base-two logarithms, as logarithms: each, or as few as are asked for.
+pub fn doublings(range: Range, about: usize) -> Vec<f64> {
+    let (first, last) = (range.low.ceil() as i64, range.high.floor() as i64);
+    let apart = (last - first + 1).max(1) as usize;
+    let every = apart.div_ceil(about.max(1));
+    (first..=last)
+        .step_by(every)
+        .map(|power| power as f64)
+        .collect()
+}
+
+/// Round values between the ends of a range of base-ten logarithms, as logarithms: powers of ten, with halves and fifths
+/// of them where there are few.
+pub fn magnitudes(range: Range, about: usize) -> Vec<f64> {
+    let (first, last) = (range.low.floor() as i64, range.high.ceil() as i64);
+    let within = |factors: &[f64]| -> Vec<f64> {
+        (first..=last)
+            .flat_map(|power| {
+                factors
+                    .iter()
+                    .map(move |factor| power as f64 + factor.log10())
+            })
+            .filter(|mark| (range.low..=range.high).contains(mark))
+            .collect()
+    };
+    let tens = within(&[1.0]);
+    let every = tens.len().div_ceil(about.max(1)).max(1);
+    if tens.len() >= 3 {
+        return tens.into_iter().step_by(every).collect();
+    }
+    within(&[1.0, 2.0, 5.0])
+}
+
 fn multiples(range: Range, step: f64) -> Vec<f64> {
     // A hair of tolerance keeps ends that are multiples but for rounding.
     let first = (range.low / step - 1e-6).ceil() as i64;
@@ -225,6 +258,22 @@ mod tests {
         assert!(few.contains(&(4_321.0, 99.0)));
         assert!(few.windows(2).all(|pair| pair[0].0 < pair[1].0));
         assert_eq!(thinned(&points[..10], 1_000).len(), 10);
+    }
+
+    #[test]
+    fn logarithmic_ticks_are_round_too() {
+        let range = |low, high| Range { low, high };
+        assert_eq!(
+            doublings(range(-0.1, 6.1), 8),
+            [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+        );
+        assert_eq!(doublings(range(-0.1, 6.1), 4), [0.0, 2.0, 4.0, 6.0]);
+        assert_eq!(magnitudes(range(5.9, 9.1), 8), [6.0, 7.0, 8.0, 9.0]);
+        let few: Vec<f64> = magnitudes(range(5.9, 7.1), 8)
+            .into_iter()
+            .map(|mark| 10_f64.powf(mark).round())
+            .collect();
+        assert_eq!(few, [1e6, 2e6, 5e6, 1e7]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::numbers;
 use crate::seeds::{Races, Spread, Trainings, run_name};
 
 /// A table whose first column names its rows. All cells are plain text.
-fn table(class: &str, caption: &str, head: &[&str], rows: &[Row]) -> String {
+pub(super) fn table(class: &str, caption: &str, head: &[&str], rows: &[Row]) -> String {
     let heads: String = head
         .iter()
         .map(|title| format!("<th scope=\"col\">{}</th>", escape(title)))
@@ -53,7 +53,7 @@ fn table(class: &str, caption: &str, head: &[&str], rows: &[Row]) -> String {
     )
 }
 
-struct Row {
+pub(super) struct Row {
     name: String,
     /// Where the name leads.
     link: Option<String>,
@@ -63,7 +63,7 @@ struct Row {
     main: bool,
 }
 
-fn row(name: impl Into<String>, cells: Vec<String>) -> Row {
+pub(super) fn row(name: impl Into<String>, cells: Vec<String>) -> Row {
     Row {
         name: name.into(),
         link: None,
@@ -74,7 +74,7 @@ fn row(name: impl Into<String>, cells: Vec<String>) -> Row {
 }
 
 impl Row {
-    fn noted(mut self, note: &str) -> Self {
+    pub(super) fn noted(mut self, note: &str) -> Self {
         note.clone_into(&mut self.note);
         self
     }

@@ -9,7 +9,7 @@ struct Role {
     dark: &'static str,
 }
 
-const ROLES: [Role; 13] = [
+const ROLES: [Role; 18] = [
     role("ground", "#FFFFFF", "#131519"),
     role("panel", "#F4F5F7", "#1C1F25"),
     role("text", "#1A1D21", "#E8EAED"),
@@ -20,6 +20,11 @@ const ROLES: [Role; 13] = [
     role("masked", "#0B62B8", "#5BB1FF"),
     role("block", "#00766C", "#4CCBB8"),
     role("dual", "#7A3FB0", "#C79BFF"),
+    role("series-1", "#0B62B8", "#5BB1FF"),
+    role("series-2", "#A8266E", "#FF8FC4"),
+    role("series-3", "#00766C", "#4CCBB8"),
+    role("series-4", "#7A3FB0", "#C79BFF"),
+    role("series-5", "#6B6300", "#CFC24A"),
     role("floor", "#4D545E", "#AEB5C0"),
     role("ok", "#1B7A4B", "#63D29B"),
     role("error", "#B3261E", "#FF8A80"),
@@ -38,10 +43,11 @@ pub fn style() -> String {
             .map(|role| format!("--{}:{};", role.name, pick(role)))
             .collect::<String>()
     };
-    let classes: String = Objective::ALL
-        .iter()
-        .map(|objective| {
-            let class = racer(*objective).class;
+    let racers = Objective::ALL.map(|objective| racer(objective).class);
+    let classes: String = racers
+        .into_iter()
+        .chain(SERIES)
+        .map(|class| {
             format!(
                 "svg path.{class}{{stroke:var(--{class})}}\n\
                  svg text.{class},svg .mark.{class},svg circle.{class}{{fill:var(--{class})}}\n\
@@ -82,16 +88,45 @@ pub struct Racer {
 impl Racer {
     /// The mark as an SVG path around a point, about `half` in every direction.
     pub fn outline(&self, x: f64, y: f64, half: f64) -> String {
-        let (left, top, bottom, side) = (x - half, y - half, y + half, 2.0 * half);
-        match self.mark {
-            '■' => format!("M{left:.1} {top:.1}h{side}v{side}h-{side}Z"),
-            '▲' => format!("M{left:.1} {bottom:.1}h{side}L{x:.1} {top:.1}Z"),
-            '▼' => format!("M{left:.1} {top:.1}h{side}L{x:.1} {bottom:.1}Z"),
-            '◆' => format!("M{left:.1} {y:.1}L{x:.1} {top:.1}l{half} {half}L{x:.1} {bottom:.1}Z"),
-            _ => format!(
-                "M{left:.1} {y:.1}a{half} {half} 0 1 0 {side} 0a{half} {half} 0 1 0 -{side} 0Z"
-            ),
+        outline(self.mark, x, y, half)
+    }
+}
+
+/// A mark as an SVG path around a point, about `half` in every direction.
+pub fn outline(mark: char, x: f64, y: f64, half: f64) -> String {
+    let (left, top, bottom, side) = (x - half, y - half, y + half, 2.0 * half);
+    match mark {
+        '■' => format!("M{left:.1} {top:.1}h{side}v{side}h-{side}Z"),
+        '▲' => format!("M{left:.1} {bottom:.1}h{side}L{x:.1} {top:.1}Z"),
+        '▼' => format!("M{left:.1} {top:.1}h{side}L{x:.1} {bottom:.1}Z"),
+        '◆' => format!("M{left:.1} {y:.1}L{x:.1} {top:.1}l{half} {half}L{x:.1} {bottom:.1}Z"),
+        _ => {
+            format!("M{left:.1} {y:.1}a{half} {half} 0 1 0 {side} 0a{half} {half} 0 1 0 -{side} 0Z")
         }
+    }
+}
+
+/// The classes of lines that stand for no objective.
+const SERIES: [&str; 5] = ["series-1", "series-2", "series-3", "series-4", "series-5"];
+
+/// How one of many lines looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Series {
+    /// Its CSS class, named after the colour's role.
+    pub class: &'static str,
+    /// The mark on its points.
+    pub mark: char,
+    /// The dash of its line in SVG; none for a solid line.
+    pub dash: Option<&'static str>,
+}
+
+/// How the line of this number looks. The first 25 differ in colour and mark together, ten of them in colour and dash.
+pub fn series(index: usize) -> Series {
+    let round = index / SERIES.len();
+    Series {
+        class: SERIES[index % SERIES.len()],
+        mark: ['■', '▲', '◆', '▼', '●'][(index + round) % 5],
+        dash: (round % 2 == 1).then_some("7 4"),
     }
 }
 
@@ -194,6 +229,15 @@ mod tests {
                     look.outline(9.0, 9.0, 5.0),
                 ));
             }
+        }
+        for index in 0..25 {
+            let look = series(index);
+            assert!(ROLES.iter().any(|role| role.name == look.class));
+            let alike = |other: &usize| {
+                let other = series(*other);
+                (other.class, other.mark) == (look.class, look.mark)
+            };
+            assert_eq!((0..25).filter(alike).count(), 1, "{look:?}");
         }
         for (index, look) in looks.iter().enumerate() {
             for other in &looks[..index] {

@@ -23,7 +23,7 @@ pub use dashboard::Palette;
 use painter::Painter;
 use state::State;
 pub use state::Turn;
-pub use summary::{seeds_summary, summary};
+pub use summary::{aligned, seeds_summary, summary};
 
 /// Time between two drawings of the dashboard.
 const FRAME: Duration = Duration::from_millis(100);

@@ -150,18 +150,22 @@ fn trainings_words(trainings: &Trainings) -> String {
 }
 
 /// Columns padded to their widest cell.
-fn aligned<const COLUMNS: usize>(table: &[[String; COLUMNS]]) -> String {
-    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
-        let cells = table.iter().map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0)
-    });
+pub fn aligned<Row: AsRef<[String]>>(table: &[Row]) -> String {
+    let columns = table.iter().map(|row| row.as_ref().len()).max();
+    let widths: Vec<usize> = (0..columns.unwrap_or(0))
+        .map(|column| {
+            let cells = table.iter().filter_map(|row| row.as_ref().get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
     table
         .iter()
         .map(|row| {
             let line: String = row
+                .as_ref()
                 .iter()
-                .zip(widths)
-                .map(|(cell, width)| format!("{cell:width$}  "))
+                .zip(&widths)
+                .map(|(cell, &width)| format!("{cell:width$}  "))
                 .collect();
             format!("{}\n", line.trim_end())
         })
