@@ -410,7 +410,7 @@ mod tests {
     use super::*;
     use crate::error::Kind;
     use crate::sample::trace::{Edit, Parent, Settings};
-    use crate::sample::{Choice, Parameters, Schedule};
+    use crate::sample::{Caching, Choice, Parameters, Schedule};
 
     /// Four positions, the first one given; the second step hides again what the first one wrote.
     fn remasking() -> Trace {
@@ -423,6 +423,7 @@ mod tests {
             confidence: Vec::from(sure),
             entropy: vec![0.0, 0.5, 0.25, 1.0],
             top: None,
+            divergence: None,
         };
         Trace {
             header: Header {
@@ -441,6 +442,7 @@ mod tests {
                     schedule: Schedule::Linear,
                     block_size: None,
                     cfg: 0.0,
+                    cache: Caching::None,
                 },
                 seed: 1,
             },
@@ -875,6 +877,7 @@ mod tests {
                 entropy: confidence.iter().map(|sure| 2.0 * (1.0 - sure)).collect(),
                 confidence: confidence.clone(),
                 top: None,
+                divergence: None,
             });
         }
         let mut trace = remasking();
