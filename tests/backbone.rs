@@ -6,7 +6,9 @@
 use std::cell::RefCell;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use crossover::model::{Decoder, Dropout, ModelConfig, Predictor, Shape, Visibility, Weights};
+use crossover::model::{
+    Cache, Decoder, Dropout, ModelConfig, Predictor, Read, Shape, Visibility, Weights,
+};
 use crossover::random::{Purpose, Stream};
 use pollster::block_on;
 
@@ -124,6 +126,218 @@ fn one_pass_over_gaps_and_whole_answers_what_writing_block_after_block_asks() {
         ask(&gaps, Visibility::of_blocks(6, 6)),
         ask(&gaps, Visibility::Full)
     );
+}
+
+/// Puts positions of some rows of `window` into a cache, and gives what it says of all of them.
+fn read(
+    decoder: &Decoder,
+    cache: &mut Cache,
+    window: &[u32],
+    rows: &[usize],
+    positions: &[usize],
+    visibility: Visibility,
+) -> Vec<f32> {
+    let token = |row: usize, position: usize| window[row * LENGTH + position];
+    let tokens: Vec<u32> = rows
+        .iter()
+        .flat_map(|&row| positions.iter().map(move |&position| token(row, position)))
+        .collect();
+    let read = Read {
+        rows,
+        positions,
+        tokens: &tokens,
+        answers: 0..positions.len(),
+        visibility,
+    };
+    block_on(decoder.read(cache, &read)).unwrap()
+}
+
+/// The rows of log-probabilities at some positions of some windows.
+fn at(values: &[f32], rows: &[usize], positions: &[usize]) -> Vec<f32> {
+    let per_row = VOCAB - 1;
+    let place = |row: usize, position: usize| (row * LENGTH + position) * per_row;
+    rows.iter()
+        .flat_map(|&row| positions.iter().map(move |&position| place(row, position)))
+        .flat_map(|place| &values[place..][..per_row])
+        .copied()
+        .collect()
+}
+
+fn assert_close(left: &[f32], right: &[f32], what: &str) {
+    assert_eq!(left.len(), right.len(), "{what}");
+    for (left, right) in left.iter().zip(right) {
+        assert!((left - right).abs() < 1e-5, "{what}: {left} is not {right}");
+    }
+}
+
+/// Three windows of seven tokens.
+fn windows() -> Vec<u32> {
+    (0..3 * LENGTH as u32)
+        .map(|index| index * index % 5)
+        .collect()
+}
+
+#[test]
+fn reading_what_is_new_gives_what_reading_everything_gives() {
+    let heads = [None, Some(2), Some(1)];
+    for key_value_heads in heads {
+        let config = ModelConfig {
+            num_key_value_heads: key_value_heads,
+            ..config()
+        };
+        let (_, decoder) = decoder(&config, &Device::flex());
+        let (window, rows) = (windows(), [0, 1, 2]);
+        let causal = log_probabilities(&decoder, &window, Visibility::Causal);
+        for prompt in [1, 2, 4, LENGTH] {
+            let mut cache = decoder.cache(3, LENGTH);
+            let starts = std::iter::once(0).chain(prompt..LENGTH);
+            for start in starts {
+                let end = if start == 0 { prompt } else { start + 1 };
+                let positions: Vec<usize> = (start..end).collect();
+                let said = read(
+                    &decoder,
+                    &mut cache,
+                    &window,
+                    &rows,
+                    &positions,
+                    Visibility::Causal,
+                );
+                assert_close(&said, &at(&causal, &rows, &positions), "token after token");
+            }
+        }
+        for size in [2, 3, 5] {
+            let visibility = Visibility::Blocks { size };
+            let mut cache = decoder.cache(3, LENGTH);
+            for start in (0..LENGTH).step_by(size) {
+                let positions: Vec<usize> = (start..(start + size).min(LENGTH)).collect();
+                // The block is half written first, then finished: the second reading replaces what the first put there.
+                for written in [1, size] {
+                    let mut page = window.clone();
+                    for (index, token) in page.iter_mut().enumerate() {
+                        if index % LENGTH >= start + written {
+                            *token = 5;
+                        }
+                    }
+                    let said = read(&decoder, &mut cache, &page, &rows, &positions, visibility);
+                    let whole = log_probabilities(&decoder, &page, visibility);
+                    assert_close(&said, &at(&whole, &rows, &positions), "block after block");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cache_keeps_what_is_not_read_whatever_rows_and_positions_are() {
+    let (_, decoder) = decoder(&config(), &Device::flex());
+    let (mut window, every, all) = (windows(), [0, 1, 2], [0, 1, 2, 3, 4, 5, 6]);
+    let mut cache = decoder.cache(3, LENGTH);
+    let full = |cache: &mut Cache, window: &[u32], rows: &[usize], positions: &[usize]| {
+        read(&decoder, cache, window, rows, positions, Visibility::Full)
+    };
+    let first = full(&mut cache, &window, &every, &all);
+    assert_close(
+        &first,
+        &log_probabilities(&decoder, &window, Visibility::Full),
+        "everything at once",
+    );
+    // Nothing has changed: any part says again what the whole said.
+    for rows in [&every[..], &[1], &[0, 2], &[1, 2]] {
+        for positions in [&all[..], &[3], &[2, 3, 4], &[0, 2, 6], &[5, 6]] {
+            let said = full(&mut cache, &window, rows, positions);
+            assert_close(&said, &at(&first, rows, positions), "a part");
+        }
+    }
+    // Tokens change in the rows 0 and 2, and these alone hear of it, where the changed positions are read.
+    for row in [0, 2] {
+        window[row * LENGTH + 1] = 4 - window[row * LENGTH + 1];
+        window[row * LENGTH + 5] = (window[row * LENGTH + 5] + 1) % 5;
+    }
+    let stale = full(&mut cache, &window, &[0, 2], &[3]);
+    assert_close(
+        &stale,
+        &at(&first, &[0, 2], &[3]),
+        "nothing that is read has changed",
+    );
+    full(&mut cache, &window, &[0, 2], &[1, 5]);
+    let news = full(&mut cache, &window, &every, &[3]);
+    let moved = |row: usize| -> f32 {
+        let now = at(&first, &[row], &[3]);
+        let said = &news[row * (VOCAB - 1)..][..VOCAB - 1];
+        said.iter().zip(now).map(|(a, b)| (a - b).abs()).sum()
+    };
+    assert!(moved(0) > 1e-3 && moved(1) < 1e-5 && moved(2) > 1e-3);
+    assert_eq!(cache.seen(2)[5], Some(window[2 * LENGTH + 5]));
+    assert_close(
+        &full(&mut cache, &window, &every, &all),
+        &log_probabilities(&decoder, &window, Visibility::Full),
+        "everything again",
+    );
+}
+
+#[test]
+fn only_answers_that_are_asked_for_are_given() {
+    let (_, decoder) = decoder(&config(), &Device::flex());
+    let tokens = &windows()[..LENGTH];
+    let whole = log_probabilities(&decoder, tokens, Visibility::Causal);
+    let answers = block_on(decoder.read(
+        &mut decoder.cache(1, LENGTH),
+        &Read {
+            rows: &[0],
+            positions: &[0, 1, 2, 3],
+            tokens: &tokens[..4],
+            answers: 2..4,
+            visibility: Visibility::Causal,
+        },
+    ));
+    assert_close(&answers.unwrap(), &at(&whole, &[0], &[2, 3]), "two of four");
+}
+
+#[test]
+fn a_read_that_would_see_what_was_never_read_is_refused() {
+    let (_, decoder) = decoder(&config(), &Device::flex());
+    let attempt = |rows: &[usize], positions: &[usize], visibility| {
+        let tokens = vec![1; rows.len() * positions.len()];
+        let read = Read {
+            rows,
+            positions,
+            tokens: &tokens,
+            answers: 0..positions.len(),
+            visibility,
+        };
+        block_on(decoder.read(&mut decoder.cache(2, LENGTH), &read)).map(|answers| answers.len())
+    };
+    let blocks = Visibility::Blocks { size: 2 };
+    for (rows, positions, visibility) in [
+        (&[0, 1][..], &[0, 1][..], Visibility::Full),
+        (&[0], &[1], Visibility::Causal),
+        (&[0], &[0], blocks),
+        (&[1, 0], &[0], Visibility::Causal),
+        (&[2], &[0], Visibility::Causal),
+        (&[0], &[1, 0], Visibility::Causal),
+        (&[0], &[], Visibility::Causal),
+        (&[], &[0], Visibility::Causal),
+        (&[0], &[0, LENGTH], Visibility::Causal),
+        (&[0], &[0, 1], Visibility::GapsAndWhole { size: 2 }),
+    ] {
+        assert!(
+            attempt(rows, positions, visibility).is_err(),
+            "{rows:?} {positions:?}"
+        );
+    }
+    assert_eq!(attempt(&[1], &[0, 1], blocks).unwrap(), 2 * (VOCAB - 1));
+    let ends = [blocks, Visibility::Causal, Visibility::Full].map(|see| see.end(4, 5));
+    assert_eq!(ends, [5, 5, 5]);
+    let ends = [blocks, Visibility::Causal, Visibility::Full].map(|see| see.end(2, 5));
+    assert_eq!(ends, [4, 3, 5]);
+    for see in [blocks, Visibility::Causal, Visibility::Full] {
+        for read in 0..5 {
+            let first = (0..5).find(|&reader| see.sees(reader, read, 5));
+            assert_eq!(Some(see.first_reader(read)), first, "{see:?}");
+            let last = (0..5).rfind(|&other| see.sees(read, other, 5));
+            assert_eq!(Some(see.end(read, 5) - 1), last, "{see:?}");
+        }
+    }
 }
 
 #[test]

@@ -948,10 +948,63 @@ fn traces_are_written_as_the_contract_says() {
 }
 
 #[test]
+fn exact_caches_change_the_cost_of_a_text_and_nothing_else() {
+    let folder = folder();
+    let written = |flags: &[&str]| {
+        let flags = [flags, &["--seed", "3", "--prompt", "123", "--json"]].concat();
+        sample(folder.path(), "best-ar", &flags)
+            .ended(0)
+            .lines()
+            .remove(0)
+    };
+    let (cached, plain) = (written(&[]), written(&["--cache", "none"]));
+    assert_eq!(written(&["--cache", "exact"]), cached);
+    for key in ["text", "model_calls"] {
+        assert_eq!(cached[key], plain[key]);
+    }
+    let flops = |line: &Value| line["flops"].as_f64().unwrap();
+    assert!(flops(&cached) < flops(&plain) / 10.0, "{cached} {plain}");
+}
+
+#[test]
+fn approximate_caches_are_named_and_measured_in_the_trace() {
+    let folder = folder();
+    for (cache, flags, named) in [
+        (
+            "prefix",
+            &["--block", "5"][..],
+            json!({"name": "prefix", "refresh": null}),
+        ),
+        (
+            "dual",
+            &["--block", "5", "--cache-refresh", "3"],
+            json!({"name": "dual", "refresh": 3}),
+        ),
+        ("dkv", &[], json!({"name": "dkv", "refresh": 8})),
+    ] {
+        let flags = [flags, &["--cache", cache, "--trace", "trace.jsonl"]].concat();
+        sample(folder.path(), "best-masked", &flags).ended(0);
+        let lines = json_lines(&fs::read_to_string(folder.path().join("trace.jsonl")).unwrap());
+        assert_eq!(lines[0]["sampler"]["cache"], named);
+        let divergence: Vec<f64> = lines[1..lines.len() - 1]
+            .iter()
+            .filter_map(|step| step["divergence"].as_f64())
+            .collect();
+        // A step that finds its page unchanged tells the divergence of the reading that it uses.
+        let calls = lines[lines.len() - 1]["model_calls"].as_u64().unwrap();
+        assert!(divergence.len() as u64 >= calls, "{cache}: {divergence:?}");
+        assert!(
+            divergence.iter().all(|nats| (-1e-6..1.0).contains(nats)),
+            "{cache}"
+        );
+    }
+}
+
+#[test]
 fn samples_that_can_t_be_written_are_refused() {
     let folder = folder();
     let (ar, masked) = ("best-ar", "best-masked");
-    let cases: [(&str, &[&str], &str); 22] = [
+    let cases: [(&str, &[&str], &str); 29] = [
         (masked, &["--steps", "0"], "0"),
         (masked, &["--temperature", "-1"], "-1"),
         (ar, &["--temperature", "-1"], "-1"),
@@ -976,6 +1029,17 @@ fn samples_that_can_t_be_written_are_refused() {
         (ar, &["--prompt", "1234", "--length", "4"], "4"),
         (ar, &["--length", "26"], "26"),
         (ar, &["--samples", "0"], "0"),
+        (ar, &["--cache", "prefix"], "`prefix`"),
+        (masked, &["--cache", "exact"], "`exact`"),
+        (masked, &["--cache", "duel"], "`dual`"),
+        (masked, &["--cache", "dkv", "--cache-refresh", "0"], "0"),
+        (masked, &["--cache-refresh", "4"], "`--cache-refresh`"),
+        (
+            masked,
+            &["--cache", "none", "--cache-refresh", "4"],
+            "`none`",
+        ),
+        (ar, &["--cache", "exact", "--cache-refresh", "4"], "`exact`"),
         (ar, &["--trace", "."], "`.`"),
         (ar, &["--trace", "missing/trace.jsonl"], "`missing`"),
     ];
@@ -1253,4 +1317,10 @@ fn bench_measures_both_objectives() {
         );
     }
     crossover(Path::new("."), ["bench", "--batch", "0"]).ended(2);
+    let lines = crossover(Path::new("."), [&flags[..], &["--writing"]].concat())
+        .ended(0)
+        .lines();
+    let writing = &lines[0]["writing"];
+    assert!(writing["ar_speedup"].as_f64().unwrap() > 0.0, "{writing}");
+    assert_eq!(writing["denoising_steps"], 8);
 }

@@ -13,6 +13,7 @@ use crossover::evaluate::{
     Mean, autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound,
 };
 use crossover::lab::generation::{Judge, Page, Quality, Way, Writer};
+use crossover::laws::flops::ReadCost;
 use crossover::sample::Sampler;
 use pollster::block_on;
 
@@ -292,7 +293,10 @@ fn what_a_perfect_model_writes_one_token_at_a_time_has_the_source_s_entropy() {
     let page = Page {
         length,
         seed: 5,
-        flops_per_call: 2.0,
+        cost: ReadCost {
+            position: 2.0,
+            ..ReadCost::default()
+        },
     };
     let judge = Judge {
         twin: Some(&table),
@@ -301,15 +305,19 @@ fn what_a_perfect_model_writes_one_token_at_a_time_has_the_source_s_entropy() {
     let entropy = corpus.floor_nats.unwrap();
     let windows: Vec<&[u32]> = corpus.test.iter().take(3_000).collect();
     let reference = block_on(judge.reference(&windows)).unwrap().quality;
-    for way in [
-        Way::left_to_right(page),
-        Way::denoising(page, 1, Sampler::Ancestral, length),
-        Way::denoising(page, length, Sampler::Random, length),
-        Way::denoising(page, length, Sampler::FirstHitting, length),
+    // Positions read: each once; each twice but the last, since what is written is read again; all in every step.
+    for (way, positions) in [
+        (Way::left_to_right(page), 6.0),
+        (Way::denoising(page, 1, Sampler::Ancestral, length), 11.0),
+        (Way::denoising(page, length, Sampler::Random, length), 36.0),
+        (
+            Way::denoising(page, length, Sampler::FirstHitting, length),
+            36.0,
+        ),
     ] {
         let row = block_on(judge.row(&table, Writer::Model, &way, 3_000)).unwrap();
         assert_eq!(row.model_calls.unwrap().mean, length as f64);
-        assert_eq!(row.flops.unwrap().mean, 2.0 * length as f64);
+        assert_eq!(row.flops.unwrap().mean, 2.0 * positions);
         let Quality {
             twin_nats,
             true_nats,

@@ -9,6 +9,7 @@ mod table;
 use std::process::Command;
 
 use crossover::error::Kind;
+use crossover::laws::flops::ReadCost;
 use crossover::model::Visibility;
 use crossover::random::{Purpose, Stream};
 use crossover::sample::{
@@ -44,7 +45,10 @@ fn denoising(template: Vec<Cell>, sampler: Sampler, steps: usize, seed: u64) -> 
     Denoising {
         sampler,
         steps,
-        flops_per_call: 10.0,
+        cost: ReadCost {
+            answer: 2.5,
+            ..ReadCost::default()
+        },
         ..Denoising::new(template, Visibility::Full, seed)
     }
 }
@@ -602,7 +606,8 @@ fn guidance_goes_beyond_the_conditional_prediction_and_reads_twice() {
     let mut counts = [0.0; TOKENS];
     for sample in &samples {
         counts[sample.tokens[1] as usize] += 1.0;
-        assert_eq!((sample.model_calls, sample.flops), (2, 20.0));
+        // Two readings of two positions.
+        assert_eq!((sample.model_calls, sample.flops), (2, 4.0 * 2.5));
     }
     // Odds of 2 become odds of 4.
     assert_chi_squared(&counts, &[4.0 / 6.0, 1.0 / 6.0, 1.0 / 6.0]);

@@ -1,4 +1,4 @@
-//! How fast this machine trains, beside how fast it multiplies matrices.
+//! How fast this machine trains and writes, beside how fast it multiplies matrices.
 
 use burn::tensor::{Device, Distribution, Tensor};
 use serde::Serialize;
@@ -7,16 +7,20 @@ use crate::device::Selected;
 use crate::error::Result;
 use crate::laws::flops;
 use crate::model::decoder::device_failed;
-use crate::model::{Shape, Weights};
+use crate::model::{Decoder, Predictor, Shape, Visibility, Weights};
 use crate::objective::Objective;
 use crate::platform;
 use crate::random::{Purpose, Stream};
+use crate::sample::{Caching, Cell, Decoding, Denoising, Sampler, decode, denoise};
 use crate::train::{RunConfig, Trainer};
 
 /// Rows and columns of the matrices whose product is timed.
 const PEAK_SIZE: usize = 1_024;
 /// Steps that are not timed: the first ones allocate, and compile kernels on a GPU.
 const WARM_UP: u64 = 3;
+
+/// Steps of denoising that are timed, where there are as many tokens.
+const DENOISING_STEPS: usize = 32;
 
 /// Speed of one objective.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,5 +105,88 @@ pub async fn training_speed(
         flops_per_second,
         share_of_peak: flops_per_second / peak,
         step_seconds,
+    })
+}
+
+/// How long writing one window takes. Every time and every ratio is the median of several.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WritingSpeed {
+    /// One forward pass over the window, its answers read back.
+    pub forward_seconds: f64,
+    /// Left to right, the whole window read for each token.
+    pub ar_seconds: f64,
+    /// Left to right, each token read once.
+    pub ar_cached_seconds: f64,
+    /// The first over the second.
+    pub ar_speedup: f64,
+    /// Steps of denoising that were timed, each of which reads the window.
+    pub denoising_steps: usize,
+    /// Their time in all.
+    pub denoising_seconds: f64,
+    /// What a step takes, in forward passes.
+    pub forwards_per_step: f64,
+}
+
+/// Lets a decoder with initial weights write windows of `length` tokens, `rounds` times in each way, at least once.
+///
+/// # Errors
+/// When the length is 0, or the device fails.
+pub async fn writing_speed(
+    config: &RunConfig,
+    shape: &Shape,
+    length: usize,
+    rounds: u64,
+    device: &Selected,
+) -> Result<WritingSpeed> {
+    let weights = Weights::initial(shape, config.model.initializer_range, config.seed);
+    let model = Decoder::new(&config.model, shape, &weights, &device.device)?;
+    let decoding = Decoding::new(Vec::new(), length, config.seed);
+    let cached = Decoding {
+        cache: Caching::Exact,
+        ..decoding.clone()
+    };
+    let steps = length.min(DENOISING_STEPS);
+    let denoising = Denoising {
+        sampler: Sampler::LowConfidence,
+        steps,
+        ..Denoising::new(vec![Cell::Free; length], Visibility::Full, config.seed)
+    };
+    let masked = vec![model.mask_id(); length];
+    let mut timed: Vec<[f64; 4]> = Vec::new();
+    // What is compared follows on each other, so that whatever else the machine does meets both; the first round warms up.
+    for round in 0..=rounds {
+        let mut times = [0.0; 4];
+        let began = platform::now();
+        for _ in 0..steps {
+            model
+                .log_probabilities(&masked, length, Visibility::Full)
+                .await?;
+        }
+        times[0] = began.elapsed().as_secs_f64() / steps as f64;
+        let began = platform::now();
+        denoise(&model, &denoising, 0..1).await?;
+        times[1] = began.elapsed().as_secs_f64();
+        for (time, decoding) in times[2..].iter_mut().zip([&decoding, &cached]) {
+            let began = platform::now();
+            decode(&model, decoding, 0..1).await?;
+            *time = began.elapsed().as_secs_f64();
+        }
+        if round > 0 {
+            timed.push(times);
+        }
+    }
+    let median = |of: &dyn Fn(&[f64; 4]) -> f64| {
+        let mut list: Vec<f64> = timed.iter().map(of).collect();
+        list.sort_by(f64::total_cmp);
+        list[list.len() / 2]
+    };
+    Ok(WritingSpeed {
+        forward_seconds: median(&|times| times[0]),
+        ar_seconds: median(&|times| times[2]),
+        ar_cached_seconds: median(&|times| times[3]),
+        ar_speedup: median(&|times| times[2] / times[3]),
+        denoising_steps: steps,
+        denoising_seconds: median(&|times| times[1]),
+        forwards_per_step: median(&|times| times[1] / times[0]) / steps as f64,
     })
 }

@@ -12,10 +12,11 @@ use crate::corpus::{Corpus, Grid, Judged};
 use crate::error::{Error, Result};
 use crate::evaluate::{Mean, Variety, autoregressive_nats, ratio, share, windows_at_once};
 use crate::lab::protocol::Estimate;
+use crate::laws::flops::ReadCost;
 use crate::model::{Predictor, Visibility};
 use crate::objective::Factorization;
 use crate::platform;
-use crate::sample::{Cell, Decoding, Denoising, Sample, Sampler, decode, denoise};
+use crate::sample::{Caching, Cell, Decoding, Denoising, Sample, Sampler, decode, denoise};
 
 /// A way of writing whole windows from nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,15 +34,16 @@ pub struct Page {
     pub length: usize,
     /// Seed of the random numbers.
     pub seed: u64,
-    /// Floating-point operations of one forward over `length` tokens.
-    pub flops_per_call: f64,
+    /// What reading costs.
+    pub cost: ReadCost,
 }
 
 impl Way {
     /// Token after token.
     pub fn left_to_right(page: Page) -> Self {
         Self::LeftToRight(Decoding {
-            flops_per_call: page.flops_per_call,
+            cache: Caching::Exact,
+            cost: page.cost,
             ..Decoding::new(Vec::new(), page.length, page.seed)
         })
     }
@@ -53,7 +55,8 @@ impl Way {
         Self::Denoising(Denoising {
             sampler,
             steps,
-            flops_per_call: page.flops_per_call,
+            cache: Caching::suiting(visibility),
+            cost: page.cost,
             ..Denoising::new(vec![Cell::Free; page.length], visibility, page.seed)
         })
     }
@@ -415,7 +418,7 @@ mod tests {
         let page = Page {
             length: 24,
             seed: 0,
-            flops_per_call: 1.0,
+            cost: ReadCost::default(),
         };
         for size in [24, 12, 4, 3] {
             let rungs = ladder(24, size);

@@ -11,7 +11,7 @@ use crate::lab::crossover::Evaluation;
 use crate::lab::generation::{Page, Way};
 use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
 use crate::lab::{Control, finale};
-use crate::laws::flops;
+use crate::laws::flops::{self, ReadCost};
 use crate::model::{Decoder, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform::{self, Folder, Instant};
@@ -627,7 +627,7 @@ pub(super) async fn write(
     let page = Page {
         length,
         seed,
-        flops_per_call: flops::forward(model.shape(), length),
+        cost: ReadCost::of(model.shape()),
     };
     Way::of(factorization, page).write(model, 0..count).await
 }

@@ -27,8 +27,48 @@ pub fn training(shape: &Shape, length: usize, copies: usize, windows: usize) -> 
 
 /// FLOPs of one forward pass over a window: `2NL + 4 n d L²`.
 pub fn forward(shape: &Shape, length: usize) -> f64 {
-    let length = length as f64;
-    2.0 * shape.matmul_parameters() as f64 * length + 4.0 * attention_width(shape) * length * length
+    ReadCost::of(shape).forward(length)
+}
+
+/// What reading costs: some positions go through the blocks, attend to what they may see, and some are answered for.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ReadCost {
+    /// FLOPs of a position in the blocks' matrices.
+    pub position: f64,
+    /// FLOPs of an answer: the output matrix.
+    pub answer: f64,
+    /// FLOPs of attention for one position that attends to one position, all layers together.
+    pub pair: f64,
+}
+
+impl ReadCost {
+    /// A decoder's.
+    pub fn of(shape: &Shape) -> Self {
+        let head = (shape.vocab_size * shape.hidden_size) as f64;
+        Self {
+            position: 2.0 * (shape.matmul_parameters() as f64 - head),
+            answer: 2.0 * head,
+            pair: 4.0 * attention_width(shape),
+        }
+    }
+
+    /// FLOPs of reading `positions` that attend to `seen` positions, `answers` of them answered for. Scores that are
+    /// computed and then hidden count, as they do in training.
+    pub fn read(&self, positions: usize, seen: usize, answers: usize) -> f64 {
+        self.position * positions as f64
+            + self.answer * answers as f64
+            + self.pair * (positions * seen) as f64
+    }
+
+    /// FLOPs of one forward pass over a window.
+    pub fn forward(&self, length: usize) -> f64 {
+        self.read(length, length, length)
+    }
+
+    /// FLOPs of writing a window left to right with a cache: each token is read once, and sees itself and those before.
+    pub fn left_to_right(&self, length: usize) -> f64 {
+        (1..=length).map(|seen| self.read(1, seen, 1)).sum()
+    }
 }
 
 /// What generating one window costs, by either kind of model.
@@ -36,7 +76,7 @@ pub fn forward(shape: &Shape, length: usize) -> f64 {
 pub struct Generation {
     /// Tokens generated.
     pub length: usize,
-    /// Autoregressive with a key-value cache: `2NL + 2 n d L²`.
+    /// Autoregressive with a key-value cache: `2NL + 2 n d L (L + 1)`, a token seeing itself too.
     pub ar_flops: f64,
     /// Masked diffusion with as many steps as tokens and full recomputation: `2NL² + 4 n d L³`.
     pub masked_flops: f64,
@@ -50,8 +90,7 @@ pub fn generation(shape: &Shape) -> Vec<Generation> {
         .into_iter()
         .map(|length| {
             let tokens = length as f64;
-            let ar_flops = 2.0 * shape.matmul_parameters() as f64 * tokens
-                + 2.0 * attention_width(shape) * tokens * tokens;
+            let ar_flops = ReadCost::of(shape).left_to_right(length);
             let masked_flops = forward(shape, length) * tokens;
             Generation {
                 length,
@@ -110,6 +149,19 @@ mod tests {
                 ratio(length)
             );
         }
+    }
+
+    #[test]
+    fn reading_token_after_token_costs_half_the_attention_of_a_forward_pass() {
+        let shape = paper_1b();
+        let (length, cost) = (256, ReadCost::of(&shape));
+        let attention = |flops: f64| flops - 2.0 * shape.matmul_parameters() as f64 * length as f64;
+        let ratio = attention(cost.left_to_right(length)) / attention(cost.forward(length));
+        assert!((ratio - 257.0 / 512.0).abs() < 1e-6, "{ratio}");
+        assert_eq!(cost.forward(length), forward(&shape, length));
+        // Training is three forward passes.
+        let trained = training_per_token(&shape, length) * length as f64;
+        assert!((cost.forward(length) * 3.0 / trained - 1.0).abs() < 1e-12);
     }
 
     #[test]

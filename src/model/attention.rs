@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
 
+use super::cache::Memory;
 use super::decoder::linear;
 use super::dropout::Dropout;
 use super::normalization::rms_normalize;
@@ -40,19 +41,25 @@ pub struct Attention {
 pub struct Surroundings<'a> {
     /// Sequences in the batch.
     pub batch: usize,
-    /// Tokens in a sequence, all copies of the window together.
+    /// Tokens of a sequence that go through the blocks, all copies of the window together.
     pub length: usize,
     /// Positions.
     pub rotary: Rotary,
-    /// Added to the scores `[batch, heads, length, length]`; `None` when everybody sees everybody.
+    /// Added to the scores `[batch, heads, length, seen]`; `None` when nothing is hidden.
     pub bias: Option<Tensor<4>>,
     /// What is dropped of attention weights and branch outputs.
     pub dropout: &'a Dropout,
 }
 
 impl Attention {
-    /// `[batch * length, hidden_size]` -> the same.
-    pub fn forward(&self, input: Tensor<2>, around: &Surroundings<'_>) -> Tensor<2> {
+    /// `[batch * length, hidden_size]` -> the same. Without a memory a token sees those that it came with, with one all
+    /// that the memory then holds for it.
+    pub fn forward(
+        &self,
+        input: Tensor<2>,
+        around: &Surroundings<'_>,
+        memory: Option<Memory<'_>>,
+    ) -> Tensor<2> {
         let [_, head_dim] = self.query_norm.dims();
         let by_head = |weight: &Tensor<2>, heads: usize| {
             linear(input.clone(), weight).reshape([around.batch, around.length, heads, head_dim])
@@ -71,8 +78,12 @@ impl Attention {
         let values = by_head(&self.value, self.key_value_heads);
 
         let queries = queries.swap_dims(1, 2);
-        let keys = self.shared(keys.swap_dims(1, 2));
-        let values = self.shared(values.swap_dims(1, 2));
+        let (keys, values) = (keys.swap_dims(1, 2), values.swap_dims(1, 2));
+        let (keys, values) = match memory {
+            Some(memory) => memory.put(keys, values),
+            None => (keys, values),
+        };
+        let (keys, values) = (self.shared(keys), self.shared(values));
         let mut scores = queries.matmul(keys.swap_dims(2, 3));
         if let Some(bias) = &around.bias {
             scores = scores + bias.clone();
@@ -105,28 +116,32 @@ impl Attention {
     }
 }
 
-/// The bias that hides what a position may not see: `[1, 1, copies * length, copies * length]`, `None` when nothing is
-/// hidden.
+/// The bias that hides what the positions `readers` of a sequence may not see among `0..end`:
+/// `[1, 1, readers, end]`, `None` when nothing is hidden. Windows have `length` tokens.
 pub fn visibility_bias(
     visibility: Visibility,
+    readers: impl IntoIterator<Item = usize>,
+    end: usize,
     length: usize,
     device: &Device,
 ) -> Option<Tensor<4>> {
     if visibility == Visibility::Full {
         return None;
     }
-    let sequence = visibility.copies() * length;
-    let values: Vec<f32> = (0..sequence * sequence)
-        .map(|index| {
-            if visibility.sees(index / sequence, index % sequence, length) {
-                0.0
-            } else {
-                HIDDEN
-            }
+    let values: Vec<f32> = readers
+        .into_iter()
+        .flat_map(|reader| {
+            (0..end).map(move |read| {
+                if visibility.sees(reader, read, length) {
+                    0.0
+                } else {
+                    HIDDEN
+                }
+            })
         })
         .collect();
-    Some(Tensor::from_data(
-        TensorData::new(values, [1, 1, sequence, sequence]),
-        device,
-    ))
+    let readers = values.len() / end;
+    values
+        .contains(&HIDDEN)
+        .then(|| Tensor::from_data(TensorData::new(values, [1, 1, readers, end]), device))
 }

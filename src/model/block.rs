@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::attention::{Attention, Surroundings};
+use super::cache::Memory;
 use super::feed_forward::FeedForward;
 use super::normalization::rms_normalize;
 
@@ -21,10 +22,15 @@ pub struct Block {
 
 impl Block {
     /// `[batch * length, hidden_size]` -> the same.
-    pub fn forward(&self, stream: Tensor<2>, around: &Surroundings<'_>) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        stream: Tensor<2>,
+        around: &Surroundings<'_>,
+        memory: Option<Memory<'_>>,
+    ) -> Tensor<2> {
         let eps = self.attention.eps;
         let read = rms_normalize(stream.clone(), eps) * self.attention_norm.clone();
-        let stream = stream + self.attention.forward(read, around);
+        let stream = stream + self.attention.forward(read, around, memory);
         let read = rms_normalize(stream.clone(), eps) * self.feed_forward_norm.clone();
         stream + self.feed_forward.forward(read, around.dropout)
     }

@@ -1,10 +1,13 @@
 //! The decoder: token ids in, logits out, for any visibility.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Int, Tensor, TensorData, Transaction, activation::log_softmax};
 
 use crate::error::{Error, Result};
 use crate::model::attention::{Attention, Surroundings, visibility_bias};
 use crate::model::block::Block;
+use crate::model::cache::{Cache, Memory, Places, Read};
 use crate::model::dropout::Dropout;
 use crate::model::feed_forward::FeedForward;
 use crate::model::normalization::rms_normalize;
@@ -173,33 +176,73 @@ impl Decoder {
     ) -> Tensor<2> {
         let copies = visibility.copies();
         let sequence = copies * length;
-        let batch = tokens.len() / sequence;
+        let positions = (0..copies).flat_map(|_| 0..length);
         let around = Surroundings {
-            batch,
+            batch: tokens.len() / sequence,
             length: sequence,
-            rotary: Rotary::new(
-                length,
-                copies,
-                self.shape.head_dim,
-                self.rope_theta,
-                &self.device,
-            ),
-            bias: visibility_bias(visibility, length, &self.device),
+            rotary: self.rotary(positions),
+            bias: visibility_bias(visibility, 0..sequence, sequence, length, &self.device),
             dropout,
         };
-        let stream = self.embedding.clone().select(0, ids(tokens, &self.device));
         let stream = self
             .blocks
             .iter()
-            .fold(stream, |stream, block| block.forward(stream, &around));
-        let answered = if copies == 1 {
+            .fold(self.embed(tokens), |stream, block| {
+                block.forward(stream, &around, None)
+            });
+        self.answered(stream, sequence, 0..length)
+    }
+
+    /// The last block's normalised output at the positions that a read answers for: `[rows * answers, hidden_size]`.
+    fn read_hidden(&self, cache: &mut Cache, read: &Read<'_>) -> Result<Tensor<2>> {
+        let end = cache.note(read)?;
+        let (length, count) = (cache.length(), read.positions.len());
+        let positions = || read.positions.iter().copied();
+        let around = Surroundings {
+            batch: read.rows.len(),
+            length: count,
+            rotary: self.rotary(positions()),
+            bias: visibility_bias(read.visibility, positions(), end, length, &self.device),
+            dropout: &Dropout::Off,
+        };
+        let places = Places::new(read, cache, end, &self.device);
+        let mut stream = self.embed(read.tokens);
+        for (block, layer) in self.blocks.iter().zip(&mut cache.layers) {
+            let memory = Memory {
+                layer,
+                places: &places,
+            };
+            stream = block.forward(stream, &around, Some(memory));
+        }
+        Ok(self.answered(stream, count, read.answers.clone()))
+    }
+
+    fn rotary(&self, positions: impl IntoIterator<Item = usize>) -> Rotary {
+        Rotary::new(
+            positions,
+            self.shape.head_dim,
+            self.rope_theta,
+            &self.device,
+        )
+    }
+
+    fn embed(&self, tokens: &[u32]) -> Tensor<2> {
+        self.embedding.clone().select(0, ids(tokens, &self.device))
+    }
+
+    /// Picks the same tokens of each sequence and normalises them: `[batch * sequence, hidden_size]` ->
+    /// `[batch * answers, hidden_size]`.
+    fn answered(&self, stream: Tensor<2>, sequence: usize, answers: Range<usize>) -> Tensor<2> {
+        let answered = if answers.len() == sequence {
             stream
         } else {
-            let width = self.shape.hidden_size;
-            let first: Tensor<3> = stream
-                .reshape([batch, sequence, width])
-                .narrow(1, 0, length);
-            first.reshape([batch * length, width])
+            let [tokens, width] = stream.dims();
+            let batch = tokens / sequence;
+            let picked: Tensor<3> =
+                stream
+                    .reshape([batch, sequence, width])
+                    .narrow(1, answers.start, answers.len());
+            picked.reshape([batch * answers.len(), width])
         };
         rms_normalize(answered, self.eps) * self.norm.clone()
     }
@@ -279,6 +322,11 @@ fn ids(tokens: &[u32], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
+async fn values(tensor: Tensor<2>) -> Result<Vec<f32>> {
+    let read = tensor.into_data_async().await.map_err(device_failed)?;
+    Ok(read.iter::<f32>().collect())
+}
+
 /// The error of a device that could not finish its work.
 pub(crate) fn device_failed(error: impl std::fmt::Debug) -> Error {
     Error::work(format!("the device failed: {error:?}"))
@@ -312,11 +360,15 @@ impl Predictor for Decoder {
         visibility: Visibility,
     ) -> Result<Vec<f32>> {
         let hidden = self.hidden(inputs, length, visibility, &Dropout::Off);
-        let read = self
-            .predictions(hidden)
-            .into_data_async()
-            .await
-            .map_err(device_failed)?;
-        Ok(read.iter::<f32>().collect())
+        values(self.predictions(hidden)).await
+    }
+
+    fn cache(&self, rows: usize, length: usize) -> Cache {
+        Cache::new(rows, length, self.blocks.len())
+    }
+
+    async fn read(&self, cache: &mut Cache, read: &Read<'_>) -> Result<Vec<f32>> {
+        let hidden = self.read_hidden(cache, read)?;
+        values(self.predictions(hidden)).await
     }
 }

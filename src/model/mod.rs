@@ -2,11 +2,12 @@
 //!
 //! Token ids `[batch, length]` enter with a [`Visibility`]; logits leave. The model does not know which objective asks,
 //! nor that diffusion exists: only who may see whom differs. [`config`] gives the shape, [`weights`] the parameters on
-//! the host under Hugging Face's Qwen3 names, [`decoder`] the computation; [`predictor`] is what evaluation and
-//! sampling ask of any model.
+//! the host under Hugging Face's Qwen3 names, [`decoder`] the computation, [`cache`] what it remembers of a window that it
+//! reads in parts; [`predictor`] is what evaluation and sampling ask of any model.
 
 pub mod attention;
 pub mod block;
+pub mod cache;
 pub mod config;
 pub mod decoder;
 pub mod dropout;
@@ -16,6 +17,7 @@ pub mod predictor;
 pub mod rotary;
 pub mod weights;
 
+pub use cache::{Cache, Read};
 pub use config::{ModelConfig, Shape};
 pub use decoder::Decoder;
 pub use dropout::Dropout;

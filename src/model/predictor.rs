@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use crate::error::Result;
+use crate::model::cache::{Cache, Read};
 
 /// Who may see whom inside a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,26 @@ impl Visibility {
         match self {
             Self::Causal | Self::Full | Self::Blocks { .. } => 1,
             Self::GapsAndWhole { .. } => 2,
+        }
+    }
+
+    /// One behind the last position of a window that `reader` sees.
+    pub fn end(self, reader: usize, length: usize) -> usize {
+        match self {
+            Self::Full => length,
+            Self::Causal => reader + 1,
+            Self::Blocks { size } | Self::GapsAndWhole { size } => {
+                ((reader / size + 1) * size).min(length)
+            }
+        }
+    }
+
+    /// The first position of a window that sees `read`: what `read` holds is nothing to those before.
+    pub fn first_reader(self, read: usize) -> usize {
+        match self {
+            Self::Full => 0,
+            Self::Causal => read,
+            Self::Blocks { size } | Self::GapsAndWhole { size } => read / size * size,
         }
     }
 
@@ -99,4 +120,42 @@ pub trait Predictor {
         length: usize,
         visibility: Visibility,
     ) -> impl Future<Output = Result<Vec<f32>>>;
+
+    /// An empty memory of `rows` windows of `length` tokens.
+    fn cache(&self, rows: usize, length: usize) -> Cache {
+        Cache::new(rows, length, 0)
+    }
+
+    /// Log-probabilities of every id but MASK at the positions that a read answers for:
+    /// `[rows * answers * (vocab_size - 1)]`; the cache then holds what was read. A predictor that keeps nothing reads
+    /// the whole window, with MASK where nothing was read yet.
+    ///
+    /// # Errors
+    /// When the read does not fit the cache or sees what was never read, or the device fails.
+    fn read(&self, cache: &mut Cache, read: &Read<'_>) -> impl Future<Output = Result<Vec<f32>>> {
+        async {
+            cache.note(read)?;
+            let inputs: Vec<u32> = read
+                .rows
+                .iter()
+                .flat_map(|row| cache.seen(*row))
+                .map(|seen| seen.unwrap_or(self.mask_id()))
+                .collect();
+            let (length, ids) = (cache.length(), self.vocab_size() - 1);
+            let logs = self
+                .log_probabilities(&inputs, length, read.visibility)
+                .await?;
+            let answered = &read.positions[read.answers.clone()];
+            Ok(logs
+                .chunks_exact(length * ids)
+                .flat_map(|row| {
+                    answered
+                        .iter()
+                        .map(|position| &row[position * ids..][..ids])
+                })
+                .flatten()
+                .copied()
+                .collect())
+        }
+    }
 }

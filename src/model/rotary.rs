@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Cosines and signed sines for positions 0..length, once for each copy: each `[1, copies * length, 1, head_dim]`.
+/// Cosines and signed sines of some positions: each `[1, positions, 1, head_dim]`.
 #[derive(Debug, Clone)]
 pub struct Rotary {
     cosine: Tensor<4>,
@@ -12,21 +12,26 @@ pub struct Rotary {
 
 impl Rotary {
     /// Angles `position * theta^(-2i / head_dim)`.
-    pub fn new(length: usize, copies: usize, head_dim: usize, theta: f64, device: &Device) -> Self {
-        let half = head_dim / 2;
-        let mut cosine = Vec::with_capacity(copies * length * head_dim);
-        let mut signed_sine = Vec::with_capacity(copies * length * head_dim);
-        for position in (0..copies).flat_map(|_| 0..length) {
-            for coordinate in 0..head_dim {
-                let pair = coordinate % half;
-                let angle =
-                    position as f64 * libm::pow(theta, -2.0 * pair as f64 / head_dim as f64);
-                cosine.push(libm::cos(angle) as f32);
-                let sign = if coordinate < half { -1.0 } else { 1.0 };
-                signed_sine.push((sign * libm::sin(angle)) as f32);
+    pub fn new(
+        positions: impl IntoIterator<Item = usize>,
+        head_dim: usize,
+        theta: f64,
+        device: &Device,
+    ) -> Self {
+        let frequencies: Vec<f64> = (0..head_dim / 2)
+            .map(|pair| libm::pow(theta, -2.0 * pair as f64 / head_dim as f64))
+            .collect();
+        let (mut cosine, mut signed_sine) = (Vec::new(), Vec::new());
+        for position in positions {
+            let angles = frequencies
+                .iter()
+                .map(|frequency| position as f64 * frequency);
+            for sign in [-1.0, 1.0] {
+                cosine.extend(angles.clone().map(|angle| libm::cos(angle) as f32));
+                signed_sine.extend(angles.clone().map(|angle| (sign * libm::sin(angle)) as f32));
             }
         }
-        let shape = [1, copies * length, 1, head_dim];
+        let shape = [1, cosine.len() / head_dim, 1, head_dim];
         Self {
             cosine: Tensor::from_data(TensorData::new(cosine, shape), device),
             signed_sine: Tensor::from_data(TensorData::new(signed_sine, shape), device),

@@ -4,12 +4,14 @@ use std::iter::once;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::laws::flops::ReadCost;
 use crate::model::{Predictor, Visibility};
 use crate::objective::Objective;
 use crate::platform::yield_now;
 use crate::sample::canvas::{Canvas, Cell, Sample};
 use crate::sample::draw::Choice;
 use crate::sample::order::{Parameters, Schedule};
+use crate::sample::reading::{Caching, Question, Reader};
 use crate::sample::trace::{Header, Settings};
 
 /// What [`decode`] writes, and how.
@@ -27,8 +29,10 @@ pub struct Decoding {
     pub top: usize,
     /// Seed of the random numbers.
     pub seed: u64,
-    /// Floating-point operations of one forward over `length` tokens, for the record.
-    pub flops_per_call: f64,
+    /// What is kept from token to token: everything, with [`Caching::Exact`], or nothing.
+    pub cache: Caching,
+    /// What reading costs, for the record.
+    pub cost: ReadCost,
 }
 
 impl Decoding {
@@ -41,16 +45,19 @@ impl Decoding {
             stop: None,
             top: 0,
             seed,
-            flops_per_call: 0.0,
+            cache: Caching::None,
+            cost: ReadCost::default(),
         }
     }
 
     /// Refuses what can't be written by a model whose MASK is `mask_id`.
     ///
     /// # Errors
-    /// When nothing is left to write, the prompt holds an id that is no token, or the choice chooses nothing.
+    /// When nothing is left to write, the prompt holds an id that is no token, the choice chooses nothing, or the cache is
+    /// for another way of writing.
     pub fn check(&self, mask_id: u32) -> Result<()> {
         self.choice.check()?;
+        self.cache.check(Visibility::Causal)?;
         if self.prompt.len() >= self.length {
             return Err(Error::input(format!(
                 "a prompt of {} tokens leaves nothing to write in {}",
@@ -83,6 +90,7 @@ impl Decoding {
                 schedule: Schedule::Linear,
                 block_size: None,
                 cfg: 0.0,
+                cache: self.cache,
             },
             seed: self.seed,
         }
@@ -97,7 +105,8 @@ impl Decoding {
 
 /// Writes the samples with these indices left to right, all in one batch.
 ///
-/// Every step reads the whole window again: correct for any model, and each call costs the same.
+/// With a cache each token is read once, and a prompt in one go. Without, every step reads the whole window again: correct
+/// for any model, and each call costs the same.
 ///
 /// # Errors
 /// When [`Decoding::check`] refuses, or the model fails.
@@ -114,42 +123,48 @@ pub async fn decode<P: Predictor>(
     let mut canvases: Vec<Canvas> = samples
         .map(|index| Canvas::new(&template, model.mask_id(), decoding.seed, index))
         .collect();
-    let (length, ids) = (decoding.length, model.vocab_size() - 1);
+    let length = decoding.length;
     let first = decoding.prompt.len();
+    let mut reader = Reader::new(
+        model,
+        decoding.cache,
+        Visibility::Causal,
+        decoding.cost,
+        [canvases.len(), length],
+    );
     for position in first..length {
-        let mut unfinished: Vec<&mut Canvas> = canvases
+        let mut unfinished: Vec<(usize, &mut Canvas)> = canvases
             .iter_mut()
-            .filter(|canvas| canvas.end.is_none())
+            .enumerate()
+            .filter(|(_, canvas)| canvas.end.is_none())
             .collect();
         if unfinished.is_empty() {
             break;
         }
         // Shifted right behind the start token: position i is predicted from the tokens before it.
-        let inputs: Vec<u32> = unfinished
+        let questions: Vec<Question> = unfinished
             .iter()
-            .flat_map(|canvas| {
-                once(model.mask_id()).chain(canvas.tokens[..length - 1].iter().copied())
+            .map(|(page, canvas)| Question {
+                page: *page,
+                tokens: once(model.mask_id())
+                    .chain(canvas.tokens[..length - 1].iter().copied())
+                    .collect(),
+                asked: vec![position],
             })
             .collect();
-        let logs = model
-            .log_probabilities(&inputs, length, Visibility::Causal)
-            .await?;
-        for (canvas, rows) in unfinished.iter_mut().zip(logs.chunks_exact(length * ids)) {
-            let row = &rows[position * ids..][..ids];
-            let drawn = decoding.choice.draw(row, &mut canvas.stream)?;
-            canvas.predict(position, drawn.entropy, row, decoding.top);
-            canvas.model_calls += 1;
+        let answers = reader.read(&questions, &(position..position + 1)).await?;
+        for ((_, canvas), answer) in unfinished.iter_mut().zip(answers) {
+            let drawn = decoding.choice.draw(&answer.logs, &mut canvas.stream)?;
+            canvas.count(answer.flops);
+            canvas.predict(position, drawn.entropy, &answer.logs, decoding.top);
             canvas.commit(position, drawn);
             let mut committed = vec![position];
             committed.extend(canvas.end_at(decoding.stop));
             let left = (length - 1 - position) as f64 / (length - first) as f64;
             let time = if canvas.end.is_some() { 0.0 } else { left };
-            canvas.record(time, committed, vec![]);
+            canvas.record(time, committed, vec![], None);
         }
         yield_now().await;
     }
-    Ok(canvases
-        .into_iter()
-        .map(|canvas| canvas.finish(decoding.flops_per_call))
-        .collect())
+    Ok(canvases.into_iter().map(Canvas::finish).collect())
 }

@@ -91,6 +91,7 @@ mod tests {
             confidence: confidence.to_vec(),
             entropy: vec![0.0; 3],
             top: None,
+            divergence: None,
         };
         Trace {
             header: Denoising::new(template, Visibility::Full, 0).header(0, None),

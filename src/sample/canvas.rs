@@ -64,8 +64,6 @@ pub(super) struct Canvas {
     pub given: Vec<bool>,
     /// The sample's own random numbers.
     pub stream: Stream,
-    /// Forward passes so far.
-    pub model_calls: usize,
     /// Where the text has ended, once it has.
     pub end: Option<usize>,
     /// Entropy of the last prediction at each position that was free then, nats: `[length]`.
@@ -75,6 +73,8 @@ pub(super) struct Canvas {
     confidence: Vec<f32>,
     mask_id: u32,
     steps: Vec<Step>,
+    model_calls: usize,
+    flops: f64,
 }
 
 impl Canvas {
@@ -96,12 +96,13 @@ impl Canvas {
                 .map(|cell| matches!(cell, Cell::Given(_)))
                 .collect(),
             stream: Stream::new(seed, Purpose::Sampling, index, 0),
-            model_calls: 0,
             end: None,
             entropy: vec![0.0; template.len()],
             top: None,
             mask_id,
             steps: Vec::new(),
+            model_calls: 0,
+            flops: 0.0,
         }
     }
 
@@ -114,6 +115,14 @@ impl Canvas {
     pub fn written(&self, position: usize) -> Option<f64> {
         (!self.given[position] && !self.is_masked(position))
             .then(|| f64::from(self.confidence[position]))
+    }
+
+    /// The tokens as they would be if none had been given.
+    pub fn without_given(&self) -> Vec<u32> {
+        let cells = self.tokens.iter().zip(&self.given);
+        cells
+            .map(|(&token, &given)| if given { self.mask_id } else { token })
+            .collect()
     }
 
     /// Keeps what the model says of a position, `[vocab_size - 1]`, and the `top` likeliest tokens.
@@ -172,8 +181,21 @@ impl Canvas {
         self.confidence[position] = 0.0;
     }
 
-    /// Adds the present state to the record, with the share `t` of the time left.
-    pub fn record(&mut self, t: f64, committed: Vec<usize>, remasked: Vec<usize>) {
+    /// Counts a reading of the page.
+    pub fn count(&mut self, flops: f64) {
+        self.model_calls += 1;
+        self.flops += flops;
+    }
+
+    /// Adds the present state to the record, with the share `t` of the time left, and how far the predictions behind it
+    /// were off where that is known.
+    pub fn record(
+        &mut self,
+        t: f64,
+        committed: Vec<usize>,
+        remasked: Vec<usize>,
+        divergence: Option<f64>,
+    ) {
         let tokens = self.tokens.iter().map(|&token| {
             if token == self.mask_id {
                 -1
@@ -190,16 +212,17 @@ impl Canvas {
             confidence: self.confidence.clone(),
             entropy: self.entropy.clone(),
             top: self.top.clone(),
+            divergence,
         });
     }
 
     /// The finished sample.
-    pub fn finish(self, flops_per_call: f64) -> Sample {
+    pub fn finish(self) -> Sample {
         Sample {
             end: self.end.unwrap_or(self.tokens.len()),
             tokens: self.tokens,
             steps: self.steps,
-            flops: self.model_calls as f64 * flops_per_call,
+            flops: self.flops,
             model_calls: self.model_calls,
         }
     }

@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::laws::flops::ReadCost;
 use crate::model::{Predictor, Visibility};
 use crate::objective::Objective;
 use crate::platform::yield_now;
 use crate::sample::canvas::{Canvas, Cell, Sample};
 use crate::sample::draw::{Choice, Drawn};
 use crate::sample::order::{Decision, Order, Sampler, Schedule, StepView};
+use crate::sample::reading::{Caching, Question, Reader, divergence};
 use crate::sample::trace::{Header, Settings};
 
 /// What [`denoise`] writes, and how.
@@ -37,8 +39,13 @@ pub struct Denoising {
     pub top: usize,
     /// Seed of the random numbers.
     pub seed: u64,
-    /// Floating-point operations of one forward over the template's length, for the record.
-    pub flops_per_call: f64,
+    /// What is kept between two readings of a page.
+    pub cache: Caching,
+    /// Whether each step of an approximate cache measures how far it is off, by a reading of everything that is not
+    /// counted.
+    pub divergence: bool,
+    /// What reading costs, for the record.
+    pub cost: ReadCost,
 }
 
 impl Denoising {
@@ -58,7 +65,9 @@ impl Denoising {
             stop: None,
             top: 0,
             seed,
-            flops_per_call: 0.0,
+            cache: Caching::None,
+            divergence: false,
+            cost: ReadCost::default(),
             template,
         }
     }
@@ -66,10 +75,11 @@ impl Denoising {
     /// Refuses what can't be written by a model whose MASK is `mask_id`.
     ///
     /// # Errors
-    /// When nothing is free, the template holds an id that is no token, the steps don't fit the sampler, or the choice
-    /// chooses nothing.
+    /// When nothing is free, the template holds an id that is no token, the steps don't fit the sampler, the choice chooses
+    /// nothing, or the cache is for another kind of model.
     pub fn check(&self, mask_id: u32) -> Result<()> {
         self.choice.check()?;
+        self.cache.check(self.visibility)?;
         if free(&self.template) == 0 {
             return Err(
                 Error::input("there is nothing to write: every token is given")
@@ -152,6 +162,11 @@ impl Denoising {
             .collect()
     }
 
+    /// How many versions of a page are read: guidance also wants it without the given tokens.
+    fn versions(&self) -> usize {
+        if self.guidance > 0.0 { 2 } else { 1 }
+    }
+
     /// The first line of a sample's trace.
     pub fn header(&self, sample: u64, vocab: Option<Vec<String>>) -> Header {
         let length = self.template.len();
@@ -174,6 +189,7 @@ impl Denoising {
                 schedule: self.schedule,
                 block_size: (self.block_size < length).then_some(self.block_size),
                 cfg: self.guidance,
+                cache: self.cache,
             },
             seed: self.seed,
         }
@@ -199,12 +215,22 @@ pub async fn denoise<P: Predictor>(
     denoising.check(model.mask_id())?;
     let order = denoising.sampler.order();
     let mut pages: Vec<Page> = samples
-        .map(|index| Page {
+        .enumerate()
+        .map(|(number, index)| Page {
+            number,
             canvas: Canvas::new(&denoising.template, model.mask_id(), denoising.seed, index),
-            logs: None,
+            prediction: None,
             time: 1.0,
         })
         .collect();
+    let mut reader = Reader::new(
+        model,
+        denoising.cache,
+        denoising.visibility,
+        denoising.cost,
+        [denoising.versions() * pages.len(), denoising.template.len()],
+    )
+    .measuring(denoising.divergence);
     for block in denoising.blocks() {
         for page in &mut pages {
             page.time = 1.0;
@@ -217,17 +243,14 @@ pub async fn denoise<P: Predictor>(
             if at_work.is_empty() {
                 break;
             }
-            read(model, &mut at_work, denoising, &block).await?;
+            read(&mut reader, &mut at_work, denoising, &block).await?;
             for page in at_work {
                 advance(page, denoising, &block, order.as_ref(), step)?;
             }
             yield_now().await;
         }
     }
-    Ok(pages
-        .into_iter()
-        .map(|page| page.canvas.finish(denoising.flops_per_call))
-        .collect())
+    Ok(pages.into_iter().map(|page| page.canvas.finish()).collect())
 }
 
 /// Positions that are written together.
@@ -247,11 +270,22 @@ struct Block {
 
 /// A sample, and what the model says about its present state.
 struct Page {
+    number: usize,
     canvas: Canvas,
-    /// Log-probabilities, `[length * (vocab_size - 1)]`; `None` once the state has changed, and when it is finished.
-    logs: Option<Vec<f32>>,
+    /// `None` once the state has changed, and when it is finished.
+    prediction: Option<Prediction>,
     /// The share of the block's time that is left, for samplers that choose their own steps.
     time: f64,
+}
+
+/// What the model says about the masked positions of a block.
+struct Prediction {
+    /// Those positions, ascending.
+    positions: Vec<usize>,
+    /// Logarithms of weights, not normalised: `[positions * (vocab_size - 1)]`.
+    logs: Vec<f32>,
+    /// How far it is from what a reading of everything would say, where that was measured.
+    divergence: Option<f64>,
 }
 
 impl Page {
@@ -265,49 +299,75 @@ impl Page {
 
 /// Asks the model about every page that has gaps in this block and that it has not seen in its present state.
 async fn read<P: Predictor>(
-    model: &P,
+    reader: &mut Reader<'_, P>,
     pages: &mut [&mut Page],
     denoising: &Denoising,
     block: &Block,
 ) -> Result<()> {
-    let length = denoising.template.len();
     let mut unread: Vec<&mut &mut Page> = pages
         .iter_mut()
-        .filter(|page| page.logs.is_none() && block.span.clone().any(|i| page.canvas.is_masked(i)))
+        .filter(|page| {
+            let has_gaps = || block.span.clone().any(|i| page.canvas.is_masked(i));
+            page.prediction.is_none() && has_gaps()
+        })
         .collect();
     if unread.is_empty() {
         return Ok(());
     }
-    let mut inputs: Vec<u32> = unread
+    let versions = denoising.versions();
+    let questions: Vec<Question> = unread
         .iter()
-        .flat_map(|page| &page.canvas.tokens)
-        .copied()
+        .flat_map(|page| {
+            let asked = block.span.clone().filter(|&i| page.canvas.is_masked(i));
+            let asked: Vec<usize> = asked.collect();
+            (0..versions).map(move |version| Question {
+                page: page.number * versions + version,
+                tokens: match version {
+                    0 => page.canvas.tokens.clone(),
+                    _ => page.canvas.without_given(),
+                },
+                asked: asked.clone(),
+            })
+        })
         .collect();
-    let mut logs = model
-        .log_probabilities(&inputs, length, denoising.visibility)
-        .await?;
-    let mut calls = 1;
-    if denoising.guidance > 0.0 {
-        let given = denoising.template.iter().cycle();
-        for (token, cell) in inputs.iter_mut().zip(given) {
-            if matches!(cell, Cell::Given(_)) {
-                *token = model.mask_id();
-            }
+    let answers = reader.read(&questions, &block.span).await?;
+    let versions = answers
+        .chunks_exact(versions)
+        .zip(questions.chunks_exact(versions));
+    for (page, (answers, questions)) in unread.iter_mut().zip(versions) {
+        for answer in answers {
+            page.canvas.count(answer.flops);
         }
-        let unconditional = model
-            .log_probabilities(&inputs, length, denoising.visibility)
-            .await?;
-        for (log, unconditional) in logs.iter_mut().zip(unconditional) {
-            *log = guided(*log, unconditional, denoising.guidance as f32);
-        }
-        calls = 2;
-    }
-    let size = length * (model.vocab_size() - 1);
-    for (page, logs) in unread.iter_mut().zip(logs.chunks_exact(size)) {
-        page.canvas.model_calls += calls;
-        page.logs = Some(logs.to_vec());
+        let positions = questions[0].asked.clone();
+        let logs = combined(answers.iter().map(|answer| &answer.logs), denoising);
+        let exact: Option<Vec<&Vec<f32>>> =
+            answers.iter().map(|answer| answer.exact.as_ref()).collect();
+        page.prediction = Some(Prediction {
+            divergence: exact.map(|exact| {
+                let exact = combined(exact.into_iter(), denoising);
+                divergence(&exact, &logs, logs.len() / positions.len())
+            }),
+            positions,
+            logs,
+        });
     }
     Ok(())
+}
+
+/// What the answers about a page's versions say together: with guidance there is one with the given tokens and one without.
+fn combined<'a>(
+    mut versions: impl Iterator<Item = &'a Vec<f32>>,
+    denoising: &Denoising,
+) -> Vec<f32> {
+    let weight = denoising.guidance as f32;
+    let conditional = versions.next().into_iter().flatten().copied();
+    match versions.next() {
+        None => conditional.collect(),
+        Some(unconditional) => conditional
+            .zip(unconditional)
+            .map(|(conditional, &unconditional)| guided(conditional, unconditional, weight))
+            .collect(),
+    }
 }
 
 /// Classifier-free guidance of a logit, up to a constant of the distribution: `u + (w + 1)(c - u)` (Nie et al. 2025, arXiv
@@ -334,13 +394,15 @@ fn advance(
     let length = canvas.tokens.len();
     let uniforms: Vec<f64> = (0..length).map(|_| canvas.stream.uniform()).collect();
     let mut candidates: Vec<Option<Drawn>> = vec![None; length];
-    if let Some(logs) = &page.logs {
-        for (position, row) in logs.chunks_exact(logs.len() / length).enumerate() {
-            if canvas.is_masked(position) && block.span.contains(&position) {
-                let drawn = denoising.choice.draw(row, &mut canvas.stream)?;
-                canvas.predict(position, drawn.entropy, row, denoising.top);
-                candidates[position] = Some(drawn);
-            }
+    if let Some(Prediction {
+        positions, logs, ..
+    }) = &page.prediction
+    {
+        let rows = logs.chunks_exact(logs.len() / positions.len());
+        for (&position, row) in positions.iter().zip(rows) {
+            let drawn = denoising.choice.draw(row, &mut canvas.stream)?;
+            canvas.predict(position, drawn.entropy, row, denoising.top);
+            candidates[position] = Some(drawn);
         }
     }
     let chooses = denoising.sampler.chooses_its_steps();
@@ -404,10 +466,11 @@ fn advance(
         Some(_) => 0.0,
         None => (page.time * block.free as f64 + block.later as f64) / of,
     };
+    let divergence = page.prediction.as_ref().and_then(|said| said.divergence);
     if !(committed.is_empty() && remasked.is_empty()) {
-        page.logs = None;
+        page.prediction = None;
     }
-    page.canvas.record(time, committed, remasked);
+    page.canvas.record(time, committed, remasked, divergence);
     Ok(())
 }
 
@@ -437,16 +500,21 @@ mod tests {
             ..Denoising::new(template, Visibility::Full, 0)
         };
         let mut page = Page {
+            number: 0,
             canvas: Canvas::new(&denoising.template, 2, 0, 0),
-            logs: None,
+            prediction: None,
             time: 1.0,
         };
         for step in 1..=4 {
-            page.logs = Some(vec![-(2.0_f32.ln()); 6]);
+            page.prediction = page.canvas.is_masked(1).then(|| Prediction {
+                positions: vec![1, 2],
+                logs: vec![-(2.0_f32.ln()); 4],
+                divergence: None,
+            });
             let block = &denoising.blocks()[0];
             advance(&mut page, &denoising, block, &Restless, step).unwrap();
         }
-        let sample = page.canvas.finish(1.0);
+        let sample = page.canvas.finish();
         let changed: Vec<(&[usize], &[usize])> = sample
             .steps
             .iter()

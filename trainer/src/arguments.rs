@@ -59,7 +59,7 @@ pub enum Command {
     /// Count FLOPs and memory of a model, in training and in generation
     #[command(after_help = "Example: crossover flops --preset paper-1b --json")]
     Flops(FlopsArguments),
-    /// Measure training speed on this machine
+    /// Measure training or writing speed on this machine
     #[command(
         after_help = "Example: crossover bench --hidden-size 128 --layers 4 --batch 8 --length 64"
     )]
@@ -353,6 +353,13 @@ pub struct WritingArguments {
     /// How much chance has a say in the order, for `dream` [default: 0.1]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub order_temperature: Option<f64>,
+    /// What is kept between two steps: none; exact, for models that write left to right or in blocks; or prefix, dual or
+    /// dkv, which approximate masked models [default: exact where it fits, otherwise none]
+    #[arg(long, value_name = "NAME")]
+    pub cache: Option<String>,
+    /// Read everything every N readings, with an approximate cache [default: dkv 8, otherwise when a block starts]
+    #[arg(long, value_name = "N")]
+    pub cache_refresh: Option<usize>,
     /// 0 takes the likeliest token
     #[arg(
         long,
@@ -794,9 +801,12 @@ pub struct BenchArguments {
     /// Token ids, MASK included
     #[arg(long, value_name = "N", default_value_t = 66)]
     pub vocab_size: usize,
-    /// Steps to time, after three to warm up
+    /// Steps to time, after three to warm up; with `--writing` windows, after one
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub steps: u64,
+    /// Time writing a window instead of training: left to right with and without a cache, and by denoising
+    #[arg(long)]
+    pub writing: bool,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

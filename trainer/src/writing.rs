@@ -5,11 +5,12 @@ use std::ops::Range;
 use crossover::corpus::Tokenizer;
 use crossover::error::Error;
 use crossover::lab::Loaded;
-use crossover::laws::flops;
+use crossover::laws::flops::ReadCost;
 use crossover::model::Visibility;
 use crossover::objective::{Factorization, Likelihood, Objective};
 use crossover::sample::{
-    Cell, Choice, Decoding, Denoising, Header, Parameters, Sample, Sampler, decode, denoise,
+    Caching, Cell, Choice, Decoding, Denoising, Header, Parameters, Sample, Sampler, decode,
+    denoise,
 };
 
 use crate::arguments::WritingArguments;
@@ -42,7 +43,7 @@ impl Writing {
             precision: arguments.sampler_precision.unwrap_or_default(),
         };
         let stop = stop(arguments, tokenizer)?;
-        let flops_per_call = flops::forward(loaded.model.shape(), template.len());
+        let cost = ReadCost::of(loaded.model.shape());
         match factorization(arguments, loaded)? {
             Factorization::LeftToRight => {
                 refuse_diffusion(arguments)?;
@@ -51,7 +52,8 @@ impl Writing {
                     choice,
                     stop,
                     top: arguments.trace_top,
-                    flops_per_call,
+                    cache: cache(arguments, Visibility::Causal)?,
+                    cost,
                     ..Decoding::new(prompt, template.len(), seed)
                 };
                 decoding.check(tokenizer.mask_id())?;
@@ -70,13 +72,22 @@ impl Writing {
                     guidance: arguments.cfg.unwrap_or(0.0),
                     stop,
                     top: arguments.trace_top,
-                    flops_per_call,
+                    cache: cache(arguments, visibility)?,
+                    cost,
                     ..of_its_own
                 };
                 denoising.check(tokenizer.mask_id())?;
                 Ok(Self::Denoising(denoising))
             }
         }
+    }
+
+    /// The same for a trace: in it, each step of an approximate cache says how far it is off.
+    pub fn traced(mut self) -> Self {
+        if let Self::Denoising(denoising) = &mut self {
+            denoising.divergence = true;
+        }
+        self
     }
 
     /// Writes the samples with these indices.
@@ -163,6 +174,18 @@ fn refuse_diffusion(arguments: &WritingArguments) -> Result<(), Error> {
         .with_hint(
             "leave it out: `--temperature`, `--top-k` and `--top-p` fit; or give the checkpoint of a diffusion model",
         )),
+    }
+}
+
+/// What is kept between two readings: what was asked for, or what changes nothing in the text.
+fn cache(arguments: &WritingArguments, visibility: Visibility) -> Result<Caching, Error> {
+    match (&arguments.cache, arguments.cache_refresh) {
+        (None, None) => Ok(Caching::suiting(visibility)),
+        (None, Some(_)) => Err(Error::input(
+            "`--cache-refresh` refreshes a cache, and none is named",
+        )
+        .with_hint("name one of `--cache prefix`, `--cache dual` and `--cache dkv`")),
+        (Some(name), refresh) => Caching::named(name, refresh),
     }
 }
 

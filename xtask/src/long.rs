@@ -15,6 +15,10 @@ use crate::{command, root, step};
 const ROUNDS: u32 = 20;
 /// How often each side is timed.
 const TIMES: usize = 3;
+/// How many times as fast a cache must write 256 tokens left to right.
+const CACHE_SPEEDS_UP: f64 = 5.0;
+/// How many forward passes a denoising step may cost.
+const STEP_COSTS: f64 = 1.1;
 
 /// Builds the release binary and says where it is; `$CROSSOVER_BINARY` names one that is there already.
 pub fn binary() -> Result<PathBuf> {
@@ -146,6 +150,51 @@ fn losses(run: &Path) -> Result<BTreeMap<String, String>> {
         }
     }
     Ok(found)
+}
+
+/// Times writing 256 tokens on the processor, and says whether the cache and the denoising loop are as fast as they
+/// should be.
+pub fn decode() -> Result<()> {
+    let binary = binary()?;
+    println!(
+        "| hidden size, layers | AR, ms | with a cache, ms | speed-up | forward pass, ms | denoising step, forward passes |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let mut missed = Vec::new();
+    for (hidden_size, layers) in [("128", "4"), ("256", "6"), ("384", "6")] {
+        let output = Command::new(&binary)
+            .args(["bench", "--writing", "--json", "--device", "cpu"])
+            .args(["--length", "256", "--steps", "3"])
+            .args(["--hidden-size", hidden_size, "--layers", layers])
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "bench failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8(output.stdout)?;
+        let number = |key| {
+            let found = numbers(&text, key).first().copied();
+            found.with_context(|| format!("bench printed no {key}"))
+        };
+        let (speed_up, cost) = (number("ar_speedup")?, number("forwards_per_step")?);
+        println!(
+            "| {hidden_size}, {layers} | {:.0} | {:.0} | {speed_up:.1} | {:.1} | {cost:.2} |",
+            number("ar_seconds")? * 1e3,
+            number("ar_cached_seconds")? * 1e3,
+            number("forward_seconds")? * 1e3,
+        );
+        if speed_up < CACHE_SPEEDS_UP || cost > STEP_COSTS {
+            missed.push(hidden_size);
+        }
+    }
+    ensure!(
+        missed.is_empty(),
+        "missed at hidden size {}: a cache is to be {CACHE_SPEEDS_UP} times as fast, and a denoising step to cost at most \
+         {STEP_COSTS} forward passes",
+        missed.join(", ")
+    );
+    Ok(())
 }
 
 /// A shape both sides train.

@@ -14,6 +14,7 @@ const USAGE: &str =
     "usage: cargo xtask test         checks and tests everything; installs what that needs
        cargo xtask long NAME    what takes too long for CI:
            kill    kills runs at random moments and compares what follows (20 rounds)
+           decode  how much faster a cache writes, and what denoising costs in forward passes
            sampler a hundred million draws, whose rare tokens are counted
            peer    training speed and memory beside the PyTorch peer in ../shared/peers
            pilots [TABLE]
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         ["test"] => test::run(),
         ["long", "kill"] => long::kill(),
+        ["long", "decode"] => long::decode(),
         ["long", "sampler"] => long::sampler(),
         ["long", "peer"] => long::peer(),
         ["long", "pilots"] => pilots::run(None),

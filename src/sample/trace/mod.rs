@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::objective::Objective;
-use crate::sample::{Choice, Parameters, Sample, Schedule};
+use crate::sample::{Caching, Choice, Parameters, Sample, Schedule};
 
 /// One sample's trace: a line for the [`Header`], one for each [`Step`], one for the [`Footer`].
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +92,9 @@ pub struct Settings {
     /// Weight of classifier-free guidance.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cfg: f64,
+    /// What was kept between two readings of the page.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cache: Caching,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -120,6 +123,10 @@ pub struct Step {
     /// The likeliest (id, probability) pairs of each position as predicted last, where they were kept: `[length][k]`. One
     /// pair where the token was given, none where nothing was predicted yet.
     pub top: Option<Vec<Vec<(u32, f32)>>>,
+    /// How far the predictions of an approximate cache were from those without, where that was measured: the mean over the
+    /// block's masked positions of KL(exact ‖ cached), nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<f64>,
 }
 
 /// The last line.
@@ -195,6 +202,7 @@ mod tests {
                 confidence: vec![1.0, 0.25],
                 entropy: vec![0.0, 0.5],
                 top: None,
+                divergence: None,
             }],
             model_calls: 1,
             flops: 12.0,
@@ -215,6 +223,7 @@ mod tests {
                 schedule: Schedule::Linear,
                 block_size: None,
                 cfg: 0.0,
+                cache: Caching::None,
             },
             seed: 7,
         };

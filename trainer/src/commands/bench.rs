@@ -1,8 +1,8 @@
-//! `bench`: training speed on this machine, as a share of its own matrix product.
+//! `bench`: training speed on this machine, as a share of its own matrix product, or writing speed.
 
 use anyhow::Result;
 use crossover::error::Error;
-use crossover::lab::bench::{Speed, matmul_peak, training_speed};
+use crossover::lab::bench::{Speed, WritingSpeed, matmul_peak, training_speed, writing_speed};
 use crossover::objective::Objective;
 use crossover::platform;
 use crossover::train::RunConfig;
@@ -22,10 +22,12 @@ struct Bench {
     length: usize,
     matmul_flops_per_second: f64,
     training: Vec<Speed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writing: Option<WritingSpeed>,
     peak_memory_bytes: Option<u64>,
 }
 
-/// Times both objectives.
+/// Times both objectives in training, or both in writing.
 pub fn run(arguments: &BenchArguments) -> Result<()> {
     if arguments.batch == 0
         || arguments.length == 0
@@ -47,20 +49,17 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
     let shape = config.model.resolve(arguments.vocab_size)?;
     let measured = pollster::block_on(async {
         let peak = matmul_peak(&device.device).await?;
-        let mut training = Vec::new();
-        for objective in [Objective::Autoregressive, Objective::Masked] {
-            training.push(
-                training_speed(
-                    objective,
-                    &config,
-                    &shape,
-                    arguments.length,
-                    arguments.steps,
-                    peak,
-                    &device,
-                )
-                .await?,
-            );
+        let (length, steps) = (arguments.length, arguments.steps);
+        let (mut training, mut writing) = (Vec::new(), None);
+        if arguments.writing {
+            writing = Some(writing_speed(&config, &shape, length, steps, &device).await?);
+        } else {
+            for objective in [Objective::Autoregressive, Objective::Masked] {
+                training.push(
+                    training_speed(objective, &config, &shape, length, steps, peak, &device)
+                        .await?,
+                );
+            }
         }
         Ok::<_, Error>(Bench {
             event: "result",
@@ -71,6 +70,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
             length: arguments.length,
             matmul_flops_per_second: peak,
             training,
+            writing,
             peak_memory_bytes: platform::peak_memory_bytes(),
         })
     })?;
@@ -98,6 +98,20 @@ fn text(bench: &Bench) -> String {
             speed.step_seconds * 1e3,
             numbers::flops(speed.flops_per_second),
             speed.share_of_peak * 100.0,
+        );
+    }
+    if let Some(writing) = &bench.writing {
+        let milliseconds = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
+        text += &format!(
+            "forward pass     {}\nAR writing       {}, with a cache {} ({:.1} times as fast)\n\
+             denoising        {} in {} steps ({:.2} forward passes a step)\n",
+            milliseconds(writing.forward_seconds),
+            milliseconds(writing.ar_seconds),
+            milliseconds(writing.ar_cached_seconds),
+            writing.ar_speedup,
+            milliseconds(writing.denoising_seconds),
+            writing.denoising_steps,
+            writing.forwards_per_step,
         );
     }
     if let Some(bytes) = bench.peak_memory_bytes {

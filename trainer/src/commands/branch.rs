@@ -43,7 +43,7 @@ pub fn run(arguments: &BranchTraceArguments, parent: &Trace) -> Result<()> {
     let edits = edits(arguments, tokenizer)?;
     let template = parent.branch(arguments.step, &edits)?;
     let seed = settings::seed(&arguments.common);
-    let writing = Writing::new(&arguments.writing, &loaded, template.clone(), seed)?;
+    let writing = Writing::new(&arguments.writing, &loaded, template.clone(), seed)?.traced();
     if matches!(writing, Writing::LeftToRight(_)) {
         check_prefix(&template)?;
     }

@@ -9,7 +9,7 @@ use crossover::device::Selected;
 use crossover::error::Error;
 use crossover::lab::generation::{Judge, Page, Row, Way, Writer, ladder, ways};
 use crossover::lab::{Loaded, load_checkpoint};
-use crossover::laws::flops;
+use crossover::laws::flops::ReadCost;
 use crossover::objective::{Factorization, Likelihood, Objective};
 use crossover::sample::{Parameters, Sampler};
 use serde::Serialize;
@@ -61,7 +61,7 @@ pub fn run(arguments: &EvaluateArguments, samples: u64) -> Result<()> {
     let page = Page {
         length: loaded.checkpoint.length,
         seed: settings::seed(&arguments.common),
-        flops_per_call: flops::forward(loaded.model.shape(), loaded.checkpoint.length),
+        cost: ReadCost::of(loaded.model.shape()),
     };
     let ways = every_way(arguments, &loaded, page)?;
     let twin = twin(arguments, &loaded, &device)?;
@@ -101,7 +101,7 @@ pub fn run(arguments: &EvaluateArguments, samples: u64) -> Result<()> {
     if let Some(twin) = twin.as_ref().filter(|twin| !twin.is_the_model) {
         eprintln!("letting the AR twin write");
         let way = Way::left_to_right(Page {
-            flops_per_call: flops::forward(twin.loaded.model.shape(), page.length),
+            cost: ReadCost::of(twin.loaded.model.shape()),
             ..page
         });
         let row = judge.row(&twin.loaded.model, Writer::Twin, &way, samples);

@@ -53,14 +53,16 @@ pub fn run(arguments: &SampleArguments) -> Result<()> {
     }
     let asked = asked(arguments, &loaded)?;
     let seed = settings::seed(&arguments.common);
+    let writing = |template| {
+        let writing = Writing::new(&arguments.writing, &loaded, template, seed)?;
+        Ok(match &arguments.trace {
+            Some(_) => writing.traced(),
+            None => writing,
+        })
+    };
     let writings: Vec<Vec<Writing>> = asked
         .into_iter()
-        .map(|templates| {
-            let writings = templates
-                .into_iter()
-                .map(|template| Writing::new(&arguments.writing, &loaded, template, seed));
-            writings.collect()
-        })
+        .map(|templates| templates.into_iter().map(writing).collect())
         .collect::<Result<_, Error>>()?;
     let files = trace_files(arguments, writings.len() as u64 * arguments.samples)?;
     let mut number = 0;
