@@ -410,7 +410,7 @@ mod tests {
     use super::*;
     use crate::error::Kind;
     use crate::sample::trace::{Edit, Parent, Settings};
-    use crate::sample::{Choice, Parameters, Schedule};
+    use crate::sample::{Caching, Choice, Parameters, Schedule};
 
     /// Four positions, the first one given; the second step hides again what the first one wrote.
     fn remasking() -> Trace {
@@ -423,6 +423,7 @@ mod tests {
             confidence: Vec::from(sure),
             entropy: vec![0.0, 0.5, 0.25, 1.0],
             top: None,
+            divergence: None,
         };
         Trace {
             header: Header {
@@ -441,6 +442,7 @@ mod tests {
                     schedule: Schedule::Linear,
                     block_size: None,
                     cfg: 0.0,
+                    cache: Caching::None,
                 },
                 seed: 1,
             },
@@ -479,7 +481,7 @@ mod tests {
     fn unknown_fields_are_passed_over() {
         let lines = remasking().to_json_lines().unwrap();
         let more = lines
-            .replace(r#""top":null"#, r#""top":null,"divergence":0.125"#)
+            .replace(r#""top":null"#, r#""top":null,"heat":0.125"#)
             .replace(r#""seed":1"#, r#""seed":1,"note":"kept""#);
         assert_ne!(lines, more);
         assert!(read(&more).is_ok());
@@ -656,6 +658,7 @@ mod tests {
         });
         branch.header.vocab = None;
         branch.steps[0].top = Some(vec![vec![(0, 0.5)], vec![], vec![], vec![]]);
+        branch.steps[0].divergence = Some(0.125);
         for trace in [remasking(), branch] {
             let text = trace.to_json_lines().unwrap();
             let lines: Vec<Value> = text
@@ -670,12 +673,13 @@ mod tests {
                 };
                 assert_eq!(mismatch(&schema["$defs"][kind], line, kind), None);
                 assert!(mismatch(&schema["$defs"][kind], &json!([]), kind).is_some());
-                // Whatever the format promises, the schema asks for and says the type of.
+                // Whatever the format promises, the schema says the type of, and asks for unless it may be absent.
                 for (field, value) in line.as_object().unwrap() {
                     let mut less = line.clone();
                     less.as_object_mut().unwrap().remove(field);
                     assert!(
-                        mismatch(&schema["$defs"][kind], &less, kind).is_some(),
+                        field == "divergence"
+                            || mismatch(&schema["$defs"][kind], &less, kind).is_some(),
                         "{field}"
                     );
                     let mut wrong = line.clone();
@@ -875,6 +879,7 @@ mod tests {
                 entropy: confidence.iter().map(|sure| 2.0 * (1.0 - sure)).collect(),
                 confidence: confidence.clone(),
                 top: None,
+                divergence: None,
             });
         }
         let mut trace = remasking();
