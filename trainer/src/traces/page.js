@@ -181,20 +181,18 @@
 
     const paint = () => {
       if (last === 0) return;
-      const empty = getComputedStyle(section).getPropertyValue('--line').trim();
       canvas.width = trace.length;
       canvas.height = last;
       const context = canvas.getContext('2d');
-      context.fillStyle = empty;
-      context.fillRect(0, 0, trace.length, last);
+      // What nothing is known of stays transparent.
+      const image = context.createImageData(trace.length, last);
       for (let at = 1; at <= last; at += 1) {
         for (let position = 0; position < trace.length; position += 1) {
           const sure = certainty(at, position);
-          if (sure === null) continue;
-          context.fillStyle = `rgb(${colour(sure)})`;
-          context.fillRect(position, at - 1, 1, 1);
+          if (sure !== null) image.data.set([...colour(sure), 255], 4 * ((at - 1) * trace.length + position));
         }
       }
+      context.putImageData(image, 0, 0);
       canvas.style.height = Math.min(Math.max(last * 14, 60), 360) + 'px';
       const range = measure === 'confidence' ? ['confidence 0', '1'] : [`entropy ${(most / 1000).toFixed(2)}`, '0 nats'];
       find('low').textContent = range[0];
@@ -307,7 +305,6 @@
     canvas.addEventListener('pointermove', (event) => {
       if (event.buttons) scrub(event);
     });
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', paint);
 
     const press = (event) => {
       const inCells = event.target.dataset && event.target.dataset.position !== undefined;

@@ -44,7 +44,7 @@ const PLAY: usize = 700;
 const STAY: u16 = 300;
 
 /// The palette, by what each colour is for.
-const COLOURS: [[u8; 3]; 12] = [
+const COLOURS: [[u8; 3]; 13] = [
     [0x13, 0x15, 0x19],
     [0x2C, 0x31, 0x3A],
     [0xE8, 0xEA, 0xED],
@@ -57,6 +57,7 @@ const COLOURS: [[u8; 3]; 12] = [
     STOPS[3],
     STOPS[4],
     [0x00, 0x00, 0x00],
+    [0xFF, 0x00, 0xFF],
 ];
 const GROUND: u8 = 0;
 const PANEL: u8 = 1;
@@ -66,6 +67,8 @@ const HATCH: u8 = 4;
 const PINK: u8 = 5;
 const BANDS: u8 = 6;
 const BLACK: u8 = 11;
+/// Never seen: what is as it was in the frame before.
+const SAME: u8 = 12;
 
 /// The trace as a GIF that repeats for ever, every pixel `scale` wide and high.
 ///
@@ -108,7 +111,8 @@ pub fn gif(film: &Film, scale: usize) -> anyhow::Result<Vec<u8>> {
             top: (rows.start * scale) as u16,
             width: (columns.len() * scale) as u16,
             height: (rows.len() * scale) as u16,
-            buffer: Cow::Owned(canvas.scaled(columns, rows, scale)),
+            transparent: Some(SAME),
+            buffer: Cow::Owned(canvas.scaled(shown.as_ref(), columns, rows, scale)),
             ..Frame::default()
         })?;
         shown = Some(canvas);
@@ -359,16 +363,29 @@ impl Canvas {
         }
     }
 
-    fn scaled(&self, columns: Range<usize>, rows: Range<usize>, scale: usize) -> Vec<u8> {
+    /// The pixels of a rectangle, each `scale` times as wide and high; those that are as in `before` are left out.
+    fn scaled(
+        &self,
+        before: Option<&Self>,
+        columns: Range<usize>,
+        rows: Range<usize>,
+        scale: usize,
+    ) -> Vec<u8> {
         let mut pixels = Vec::with_capacity(columns.len() * rows.len() * scale * scale);
         for y in rows {
-            let line = &self.pixels[y * self.width..][columns.clone()];
-            let wide: Vec<u8> = line
-                .iter()
-                .flat_map(|&pixel| std::iter::repeat_n(pixel, scale))
-                .collect();
-            for _ in 0..scale {
-                pixels.extend_from_slice(&wide);
+            let line = y * self.width + columns.start..y * self.width + columns.end;
+            let start = pixels.len();
+            for index in line {
+                let pixel = self.pixels[index];
+                let is_same = before.is_some_and(|before| before.pixels[index] == pixel);
+                pixels.extend(std::iter::repeat_n(
+                    if is_same { SAME } else { pixel },
+                    scale,
+                ));
+            }
+            let end = pixels.len();
+            for _ in 1..scale {
+                pixels.extend_from_within(start..end);
             }
         }
         pixels
@@ -412,7 +429,11 @@ mod tests {
             let wide = usize::from(frame.width);
             for (down, line) in frame.buffer.chunks_exact(wide).enumerate() {
                 let at = (usize::from(frame.top) + down) * width + usize::from(frame.left);
-                picture[at..at + wide].copy_from_slice(line);
+                for (pixel, &new) in picture[at..at + wide].iter_mut().zip(line) {
+                    if Some(new) != frame.transparent {
+                        *pixel = new;
+                    }
+                }
             }
             frames.push((frame.delay, picture.clone()));
         }
