@@ -43,6 +43,9 @@ pub enum Command {
         after_help = "Example: crossover sample --checkpoint runs/x/checkpoints/best-masked.safetensors --infill \"To be[MASK:8]not to be\""
     )]
     Sample(SampleArguments),
+    /// Check, watch or convert the trace of a sample
+    #[command(after_help = "Example: crossover trace play trace.jsonl")]
+    Trace(TraceArguments),
     /// Measure a trained model on a text, or what it writes
     #[command(
         after_help = "Example: crossover evaluate --checkpoint runs/x/checkpoints/best-ar.safetensors --text book.txt\n\
@@ -305,6 +308,9 @@ pub struct SampleArguments {
     /// Write every step as JSON lines: FILE, FILE.2, … one for each sample
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    /// Show how each text was written: a player in a terminal, plain lines elsewhere
+    #[arg(long)]
+    pub watch: bool,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,
@@ -380,6 +386,88 @@ pub struct WritingArguments {
     /// The likeliest K tokens of each position that a trace keeps
     #[arg(long, value_name = "K", default_value_t = 0)]
     pub trace_top: usize,
+}
+
+/// `trace`.
+#[derive(Debug, Clone, Args)]
+pub struct TraceArguments {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: TraceCommand,
+}
+
+/// What to do with a trace.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TraceCommand {
+    /// Say whether traces keep their format's promises
+    #[command(after_help = "Example: crossover trace check trace.jsonl trace.jsonl.2")]
+    Check(CheckTraceArguments),
+    /// Show how a text was written, step by step: a player in a terminal, plain lines elsewhere
+    #[command(
+        after_help = "Keys: space plays and pauses, arrows step, Home and End jump, + and - change the speed,\n\
+                      h shows a heat map of positions and steps, e colours by entropy or confidence, q leaves.\n\n\
+                      Example: crossover trace play trace.jsonl"
+    )]
+    Play(PlayTraceArguments),
+    /// Write a page that plays traces in any browser and needs nothing else
+    #[command(after_help = "Example: crossover trace html ar.jsonl masked.jsonl --out both.html")]
+    Html(HtmlTraceArguments),
+    /// Write a moving picture
+    #[command(after_help = "Example: crossover trace gif trace.jsonl --scale 1")]
+    Gif(GifTraceArguments),
+}
+
+/// `trace check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckTraceArguments {
+    /// Traces, as `sample --trace` writes them
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `trace play`.
+#[derive(Debug, Clone, Args)]
+pub struct PlayTraceArguments {
+    /// Trace, as `sample --trace` writes it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `trace html`.
+#[derive(Debug, Clone, Args)]
+pub struct HtmlTraceArguments {
+    /// Traces, as `sample --trace` writes them; several go on one page
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Page to write [default: the first trace with the extension html]
+    #[arg(long, value_name = "FILE.html")]
+    pub out: Option<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `trace gif`.
+#[derive(Debug, Clone, Args)]
+pub struct GifTraceArguments {
+    /// Trace, as `sample --trace` writes it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Picture to write [default: the trace with the extension gif]
+    #[arg(long, value_name = "FILE.gif")]
+    pub out: Option<PathBuf>,
+    /// Width and height of a pixel
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub scale: u16,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
 }
 
 /// Reads a value that the library knows by name.

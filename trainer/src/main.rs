@@ -1,7 +1,8 @@
 //! The `crossover` command: races, training, sampling, evaluation and reports.
 //!
 //! [`arguments`] is what can be typed, [`settings`] what it means, [`commands`] what is done about it; [`terminal`] and
-//! [`report`] show a run's events. Standard output is for data; everything else goes to standard error.
+//! [`report`] show a run's events, [`traces`] how a text was written. Standard output is for data; everything else goes
+//! to standard error.
 
 mod allocator;
 mod arguments;
@@ -14,6 +15,7 @@ mod seeds;
 mod settings;
 mod template;
 mod terminal;
+mod traces;
 mod writing;
 
 use std::process::ExitCode;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Race(race)) => commands::run::race(&race),
         Some(Command::Train(train)) => commands::run::train(&train),
         Some(Command::Sample(sample)) => commands::sample::run(&sample),
+        Some(Command::Trace(trace)) => commands::trace::run(&trace.command),
         Some(Command::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
         Some(Command::Corpus(corpus)) => commands::corpus::run(&corpus.command),
         Some(Command::Flops(flops)) => commands::flops::run(&flops),

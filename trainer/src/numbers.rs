@@ -48,6 +48,11 @@ pub fn count(value: f64) -> String {
     }
 }
 
+/// So many of something: 1 step, 2 steps.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// One decimal below 100, where it says something; none above.
 pub fn short(value: f64) -> String {
     let text = if value.abs() < 99.95 {

@@ -11,6 +11,7 @@ pub mod run;
 pub mod sample;
 pub mod seeds;
 pub mod tokenizer;
+pub mod trace;
 
 use std::io::Write;
 use std::path::Path;

@@ -16,7 +16,7 @@ use crate::arguments::SampleArguments;
 use crate::commands::{print_json, print_text};
 use crate::template::templates;
 use crate::writing::{Writing, factorization};
-use crate::{devices, settings};
+use crate::{devices, settings, traces};
 
 /// Samples written at once.
 const BATCH: u64 = 64;
@@ -64,7 +64,7 @@ pub fn run(arguments: &SampleArguments) -> Result<()> {
         .into_iter()
         .map(|templates| templates.into_iter().map(writing).collect())
         .collect::<Result<_, Error>>()?;
-    let traces = trace_files(arguments, writings.len() as u64 * arguments.samples)?;
+    let files = trace_files(arguments, writings.len() as u64 * arguments.samples)?;
     let mut number = 0;
     for alternatives in &writings {
         for start in (0..arguments.samples).step_by(BATCH as usize) {
@@ -76,9 +76,7 @@ pub fn run(arguments: &SampleArguments) -> Result<()> {
                     &finished.sample,
                     &loaded.checkpoint.tokenizer,
                 )?;
-                if let Some(path) = traces.get(number) {
-                    save(finished, path, &loaded.checkpoint.tokenizer)?;
-                }
+                show(arguments, finished, files.get(number), &loaded)?;
                 number += 1;
             }
         }
@@ -188,12 +186,28 @@ fn bounds(loaded: &Loaded, samples: &[Sample], seed: u64) -> Result<Vec<f64>, Er
     pollster::block_on(nats(&loaded.model, whole, &windows, LEVELS, seed))
 }
 
-fn save(finished: Finished<'_>, path: &Path, tokenizer: &Tokenizer) -> Result<()> {
+/// Saves and plays the sample's trace, where asked.
+fn show(
+    arguments: &SampleArguments,
+    finished: Finished<'_>,
+    path: Option<&PathBuf>,
+    loaded: &Loaded,
+) -> Result<()> {
+    if path.is_none() && !arguments.watch {
+        return Ok(());
+    }
+    let tokenizer = &loaded.checkpoint.tokenizer;
     let header = finished.writing.header(finished.index, tokenizer);
     let text = tokenizer.decode(finished.sample.text());
     let trace = Trace::new(header, finished.sample, text, finished.seconds);
-    std::fs::write(path, trace.to_json_lines()?)
-        .with_context(|| format!("can't write the trace `{}`", path.display()))
+    if let Some(path) = path {
+        std::fs::write(path, trace.to_json_lines()?)
+            .with_context(|| format!("can't write the trace `{}`", path.display()))?;
+    }
+    if arguments.watch {
+        traces::watch(&trace, arguments.common.json)?;
+    }
+    Ok(())
 }
 
 /// FILE, FILE.2, … for each sample; refuses what can't be written before any work starts.

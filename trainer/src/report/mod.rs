@@ -211,7 +211,7 @@ fn put(path: &Path, html: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// Text made safe for HTML, in elements and in quoted attributes.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

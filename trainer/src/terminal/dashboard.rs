@@ -32,11 +32,19 @@ pub struct Palette {
 }
 
 impl Palette {
+    /// Colours or none.
+    pub const fn new(colour: bool) -> Self {
+        Self { colour }
+    }
+
     /// Colours unless `NO_COLOR` is set.
     pub fn detect() -> Self {
-        Self {
-            colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        }
+        Self::new(std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+    }
+
+    /// Whether there are colours.
+    pub const fn is_coloured(self) -> bool {
+        self.colour
     }
 
     fn indexed(self, index: u8) -> Color {
@@ -51,7 +59,8 @@ impl Palette {
         self.indexed(racer(objective).terminal)
     }
 
-    fn faint(self) -> Color {
+    /// For what stands back.
+    pub fn faint(self) -> Color {
         if self.colour {
             Color::DarkGray
         } else {
@@ -560,7 +569,7 @@ mod tests {
 
     fn screen(state: &State, columns: u16, rows: u16) -> String {
         let mut terminal = Terminal::new(TestBackend::new(columns, rows)).expect("memory");
-        let palette = Palette { colour: false };
+        let palette = Palette::new(false);
         terminal
             .draw(|frame| render(state, palette, frame.area(), frame.buffer_mut()))
             .expect("memory");

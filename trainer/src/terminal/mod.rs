@@ -19,7 +19,7 @@ use ratatui::buffer::Buffer;
 use ratatui::crossterm::terminal;
 use ratatui::layout::Rect;
 
-use dashboard::Palette;
+pub use dashboard::Palette;
 use painter::Painter;
 use state::State;
 pub use state::Turn;

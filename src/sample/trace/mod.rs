@@ -1,4 +1,9 @@
 //! The denoising trace: everything that happened while a text was written, as JSON lines. Format version 1.
+//!
+//! Writing is here; `read` is the way back, and checks what the types can't say. `docs/formats.md` describes the format,
+//! `docs/trace.schema.json` states it for programs.
+
+mod read;
 
 use serde::{Deserialize, Serialize};
 
