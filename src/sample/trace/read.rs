@@ -184,6 +184,9 @@ impl Step {
                 }
             }
         }
+        if let Some(nats) = self.divergence.filter(|nats| *nats < 0.0) {
+            return Err(format!("`divergence` is {nats}, and it is never negative"));
+        }
         check_positions("committed", &self.committed, length)?;
         check_positions("remasked", &self.remasked, length)
     }
@@ -410,7 +413,7 @@ mod tests {
     use super::*;
     use crate::error::Kind;
     use crate::sample::trace::{Edit, Parent, Settings};
-    use crate::sample::{Choice, Parameters, Schedule};
+    use crate::sample::{Caching, Choice, Parameters, Schedule};
 
     /// Four positions, the first one given; the second step hides again what the first one wrote.
     fn remasking() -> Trace {
@@ -423,6 +426,7 @@ mod tests {
             confidence: Vec::from(sure),
             entropy: vec![0.0, 0.5, 0.25, 1.0],
             top: None,
+            divergence: None,
         };
         Trace {
             header: Header {
@@ -441,6 +445,7 @@ mod tests {
                     schedule: Schedule::Linear,
                     block_size: None,
                     cfg: 0.0,
+                    cache: Caching::None,
                 },
                 seed: 1,
             },
@@ -479,7 +484,7 @@ mod tests {
     fn unknown_fields_are_passed_over() {
         let lines = remasking().to_json_lines().unwrap();
         let more = lines
-            .replace(r#""top":null"#, r#""top":null,"divergence":0.125"#)
+            .replace(r#""top":null"#, r#""top":null,"surprise":0.125"#)
             .replace(r#""seed":1"#, r#""seed":1,"note":"kept""#);
         assert_ne!(lines, more);
         assert!(read(&more).is_ok());
@@ -524,7 +529,7 @@ mod tests {
     #[test]
     fn a_broken_promise_is_named_with_its_line() {
         type Break = fn(&mut Trace);
-        let cases: [(Break, usize, &str); 32] = [
+        let cases: [(Break, usize, &str); 33] = [
             (|t| t.header.kind = Objective::Dual, 1, "`dual`"),
             (|t| t.header.length = 0, 1, "`length`"),
             (|t| t.header.length = usize::MAX, 1, "`prompt` has 4"),
@@ -561,6 +566,7 @@ mod tests {
             (|t| t.steps[2].confidence.clear(), 4, "`confidence` has 0"),
             (|t| t.steps[2].entropy.push(0.0), 4, "`entropy` has 5"),
             (|t| t.steps[2].entropy[1] = -0.5, 4, "entropy"),
+            (|t| t.steps[2].divergence = Some(-0.5), 4, "`divergence`"),
             (|t| t.steps[0].tokens[0] = 1, 2, "given"),
             (|t| t.steps[0].tokens[0] = -1, 2, "given"),
             (|t| t.steps[0].confidence[0] = 0.5, 2, "given tokens have 1"),
@@ -875,6 +881,7 @@ mod tests {
                 entropy: confidence.iter().map(|sure| 2.0 * (1.0 - sure)).collect(),
                 confidence: confidence.clone(),
                 top: None,
+                divergence: None,
             });
         }
         let mut trace = remasking();
