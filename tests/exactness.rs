@@ -12,7 +12,7 @@ use crossover::corpus::{Corpus, CorpusConfig};
 use crossover::evaluate::{
     Mean, autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound,
 };
-use crossover::lab::generation::{Judge, Page, Quality, Way, Writer};
+use crossover::lab::generation::{Judge, Page, Quality, Writer};
 use crossover::laws::flops::ReadCost;
 use crossover::sample::Sampler;
 use pollster::block_on;
@@ -307,13 +307,10 @@ fn what_a_perfect_model_writes_one_token_at_a_time_has_the_source_s_entropy() {
     let reference = block_on(judge.reference(&windows)).unwrap().quality;
     // Positions read: each once; each twice but the last, since what is written is read again; all in every step.
     for (way, positions) in [
-        (Way::left_to_right(page), 6.0),
-        (Way::denoising(page, 1, Sampler::Ancestral, length), 11.0),
-        (Way::denoising(page, length, Sampler::Random, length), 36.0),
-        (
-            Way::denoising(page, length, Sampler::FirstHitting, length),
-            36.0,
-        ),
+        (page.left_to_right(), 6.0),
+        (page.denoising(1, Sampler::Ancestral, length), 11.0),
+        (page.denoising(length, Sampler::Random, length), 36.0),
+        (page.denoising(length, Sampler::FirstHitting, length), 36.0),
     ] {
         let row = block_on(judge.row(&table, Writer::Model, &way, 3_000)).unwrap();
         assert_eq!(row.model_calls.unwrap().mean, length as f64);
@@ -344,7 +341,7 @@ fn what_a_perfect_model_writes_one_token_at_a_time_has_the_source_s_entropy() {
     );
 
     // All at once, neighbours don't know of each other: the source finds that unlikely, and it is more varied.
-    let at_once = Way::denoising(page, length, Sampler::Ancestral, 1);
+    let at_once = page.denoising(length, Sampler::Ancestral, 1);
     let row = block_on(judge.row(&table, Writer::Model, &at_once, 3_000)).unwrap();
     assert_eq!(row.model_calls.unwrap().mean, 1.0);
     let truth = row.quality.true_nats.unwrap();

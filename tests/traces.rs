@@ -9,9 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use program::{Ran, crossover};
+use program::{Ran, crossover, json_lines};
 
 /// A race of two tiny models on 20 Latin squares, run once, and a trace of each: only to be read.
 static WRITTEN: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -66,6 +67,7 @@ fn every_command_has_help_with_an_example() {
         "trace play",
         "trace html",
         "trace gif",
+        "trace branch",
     ] {
         let ran = run(Path::new("."), &format!("{command} --help")).ended(0);
         assert!(ran.out.contains("Example: crossover trace"), "{command}");
@@ -92,7 +94,7 @@ fn what_sample_wrote_is_sound() {
         .lines();
     assert_eq!(
         lines,
-        [serde_json::json!({
+        [json!({
             "event": "trace", "file": "ar.jsonl", "ok": true, "kind": "ar", "sampler": "autoregressive",
             "length": 25, "steps": 23, "model_calls": 23
         })]
@@ -323,10 +325,7 @@ fn pages_and_pictures_lie_beside_their_traces_and_replace_older_ones() {
         };
         assert!(bytes.starts_with(start), "{command}");
         let ran = run(path, &format!("{command} --json")).ended(0);
-        assert_eq!(
-            ran.result(),
-            serde_json::json!({"event": "written", "file": written})
-        );
+        assert_eq!(ran.result(), json!({"event": "written", "file": written}));
         assert_eq!(fs::read(path.join(written)).unwrap(), bytes, "{command}");
     }
     let page = fs::read_to_string(path.join("both.html")).unwrap();
@@ -345,7 +344,7 @@ fn what_can_t_be_shown_is_refused_before_anything_is_written() {
         ("trace play missing.jsonl", "`missing.jsonl`"),
         ("trace html story.jsonl cut.jsonl", "`cut.jsonl` is cut off"),
         ("trace gif cut.jsonl", "`cut.jsonl` is cut off"),
-        ("trace html story.jsonl --out .", "`.`: it is a folder"),
+        ("trace html story.jsonl --out .", "`.` is a folder"),
         ("trace gif story.jsonl --out none/x.gif", "no folder `none`"),
         (
             "trace gif story.jsonl --out story.jsonl",
@@ -360,4 +359,123 @@ fn what_can_t_be_shown_is_refused_before_anything_is_written() {
     }
     run(path, "trace gif story.jsonl --scale 0").ended(2);
     assert_eq!(names(path), before);
+}
+
+/// `trace branch masked.jsonl` with the checkpoint that wrote it.
+fn branch(folder: &Path, model: &str, flags: &str) -> Ran {
+    let checkpoint = WRITTEN.join(format!("run/checkpoints/best-{model}.safetensors"));
+    let words = format!(
+        "trace branch {model}.jsonl --device cpu --checkpoint {} {flags}",
+        checkpoint.display()
+    );
+    run(folder, &words)
+}
+
+fn header(folder: &Path, name: &str) -> Value {
+    let trace = fs::read_to_string(folder.join(name)).unwrap();
+    json_lines(&trace)[0].clone()
+}
+
+#[test]
+fn a_branch_keeps_the_state_and_the_edits_and_names_its_parent() {
+    let folder = folder();
+    let folder = folder.path();
+    let parent = fs::read_to_string(folder.join("masked.jsonl")).unwrap();
+    let state = json_lines(&parent)[3]["tokens"].clone();
+    let flags =
+        "--step 3 --set 4=5 --set 5=#0 --mask 0 --mask 7-9 --sampler entropy --seed 9 --json";
+    let result = branch(folder, "masked", flags).ended(0).result();
+    assert_eq!(
+        (&result["event"], &result["trace"]),
+        (&json!("branch"), &json!("masked.branch.jsonl"))
+    );
+    run(folder, "trace check masked.branch.jsonl").ended(0);
+    let header = header(folder, "masked.branch.jsonl");
+    let edits = [(0, -1), (4, 4), (5, 0), (7, -1), (8, -1), (9, -1)];
+    let edits = edits.map(|(position, token)| json!({"position": position, "token": token}));
+    assert_eq!(
+        header["parent"],
+        json!({"trace": "masked.jsonl", "step": 3, "edits": edits})
+    );
+    assert_eq!(
+        (&header["sampler"]["name"], &header["seed"]),
+        (&json!("entropy"), &json!(9))
+    );
+    // Of "12" only the second is given now, and the two that were set.
+    assert_eq!(header["prompt"][0], -1);
+    let given = [1, 4, 5].map(|position| header["prompt"][position].clone());
+    assert_eq!(given, [json!(1), json!(4), json!(0)]);
+    let branch = fs::read_to_string(folder.join("masked.branch.jsonl")).unwrap();
+    let lines = json_lines(&branch);
+    let last = &lines[lines.len() - 2]["tokens"];
+    for position in (10..25).filter(|&position| state[position] != -1) {
+        assert_eq!(last[position], state[position], "what was written stays");
+    }
+    assert_eq!((&last[4], &last[5]), (&json!(4), &json!(0)));
+}
+
+#[test]
+fn a_branch_of_a_text_written_left_to_right_goes_on_behind_its_prompt() {
+    let folder = folder();
+    let ran = branch(
+        folder.path(),
+        "ar",
+        "--step 3 --set 4=1 --out other.jsonl --seed 4",
+    );
+    assert!(ran.ended(0).out.starts_with("12"));
+    run(folder.path(), "trace check other.jsonl").ended(0);
+    let ran = branch(folder.path(), "ar", "--step 9 --mask 4").ended(2);
+    assert_eq!(
+        ran.err,
+        "error: position 4 is free and position 5 is not: this model writes left to right\n\
+         hint: mask everything from there on, such as `--mask 4-24`\n"
+    );
+}
+
+#[test]
+fn a_branch_that_makes_no_sense_is_refused_and_writes_nothing() {
+    let folder = folder();
+    for (flags, error) in [
+        ("--step 9", "there is no step 9: the trace has 8"),
+        ("--step 3 --set 4", "`--set 4` is not POSITION=TOKEN"),
+        ("--step 3 --set 4=x", "there is no token `x`"),
+        ("--step 3 --set 4=#5", "there is no token `#5`"),
+        (
+            "--step 3 --set 25=1",
+            "position 25 is outside the text of 25",
+        ),
+        ("--step 3 --mask a", "`--mask a` is no position"),
+        ("--step 3 --mask 5-4", "`--mask 5-4` is no position"),
+        ("--step 3 --set 4=1 --mask 4", "position 4 is changed twice"),
+        (
+            "--step 8",
+            "nothing is left to write after step 8: every token stands",
+        ),
+        ("--step 3 --steps 0", "`0` steps write nothing"),
+        (
+            "--step 3 --out masked.jsonl",
+            "`masked.jsonl` is the trace that is read",
+        ),
+    ] {
+        let ran = branch(folder.path(), "masked", flags).ended(2);
+        let first = ran.err.lines().next().unwrap_or_default();
+        assert_eq!(first, format!("error: {error}"), "{flags}");
+    }
+    let checkpoint = WRITTEN.join("run/checkpoints/best-masked.safetensors");
+    let words = format!(
+        "trace branch story.jsonl --step 1 --checkpoint {}",
+        checkpoint.display()
+    );
+    let ran = run(folder.path(), &words).ended(2);
+    assert!(
+        ran.err
+            .contains("`story.jsonl` was written with other tokens"),
+        "{}",
+        ran.err
+    );
+    let names = names(folder.path());
+    assert!(
+        names.iter().all(|name| !name.contains("branch")),
+        "{names:?}"
+    );
 }

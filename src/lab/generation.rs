@@ -4,8 +4,6 @@
 //! are; variety is the higher the wilder they are. Samples are good where *all* figures are those of real text, which
 //! is why [`Judge::quality`] measures held-out windows and samples in the same way.
 
-use std::ops::Range;
-
 use serde::Serialize;
 
 use crate::corpus::{Corpus, Grid, Judged};
@@ -16,16 +14,7 @@ use crate::laws::flops::ReadCost;
 use crate::model::{Predictor, Visibility};
 use crate::objective::Factorization;
 use crate::platform;
-use crate::sample::{Caching, Cell, Decoding, Denoising, Sample, Sampler, decode, denoise};
-
-/// A way of writing whole windows from nothing.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Way {
-    /// One token after the other.
-    LeftToRight(Decoding),
-    /// All positions at once, in steps.
-    Denoising(Denoising),
-}
+use crate::sample::{Caching, Cell, Decoding, Denoising, Sampler, Way};
 
 /// What is the same in all ways of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,92 +27,34 @@ pub struct Page {
     pub cost: ReadCost,
 }
 
-impl Way {
+impl Page {
     /// Token after token.
-    pub fn left_to_right(page: Page) -> Self {
-        Self::LeftToRight(Decoding {
+    pub fn left_to_right(self) -> Way {
+        Way::LeftToRight(Decoding {
             cache: Caching::Exact,
-            cost: page.cost,
-            ..Decoding::new(Vec::new(), page.length, page.seed)
+            cost: self.cost,
+            ..Decoding::new(Vec::new(), self.length, self.seed)
         })
     }
 
     /// In blocks of `block_size` tokens, which is the page's length for a model that knows no blocks. `steps` are nothing
     /// to a sampler that chooses its own.
-    pub fn denoising(page: Page, block_size: usize, sampler: Sampler, steps: usize) -> Self {
-        let visibility = Visibility::of_blocks(block_size, page.length);
-        Self::Denoising(Denoising {
+    pub fn denoising(self, block_size: usize, sampler: Sampler, steps: usize) -> Way {
+        let visibility = Visibility::of_blocks(block_size, self.length);
+        Way::Denoising(Denoising {
             sampler,
             steps,
             cache: Caching::suiting(visibility),
-            cost: page.cost,
-            ..Denoising::new(vec![Cell::Free; page.length], visibility, page.seed)
+            cost: self.cost,
+            ..Denoising::new(vec![Cell::Free; self.length], visibility, self.seed)
         })
     }
 
     /// The plain way of a model: left to right, or ancestral with a step for each token.
-    pub(super) fn of(factorization: Factorization, page: Page) -> Self {
+    pub(super) fn plain(self, factorization: Factorization) -> Way {
         match factorization {
-            Factorization::LeftToRight => Self::left_to_right(page),
-            Factorization::Blocks { size } => {
-                Self::denoising(page, size, Sampler::Ancestral, page.length)
-            }
-        }
-    }
-
-    /// Its name in tables and files.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::LeftToRight(_) => "autoregressive",
-            Self::Denoising(denoising) => denoising.sampler.name(),
-        }
-    }
-
-    /// Tokens of a sample.
-    fn length(&self) -> usize {
-        match self {
-            Self::LeftToRight(decoding) => decoding.length,
-            Self::Denoising(denoising) => denoising.template.len(),
-        }
-    }
-
-    /// The order of its denoising.
-    pub fn sampler(&self) -> Option<Sampler> {
-        match self {
-            Self::LeftToRight(_) => None,
-            Self::Denoising(denoising) => Some(denoising.sampler),
-        }
-    }
-
-    /// The number of steps it was asked for, where that is anybody's choice but its own.
-    pub fn asked_steps(&self) -> Option<usize> {
-        match self {
-            Self::Denoising(denoising) if !denoising.sampler.chooses_its_steps() => {
-                Some(denoising.steps)
-            }
-            _ => None,
-        }
-    }
-
-    /// Refuses what a model whose MASK is `mask_id` can't write.
-    ///
-    /// # Errors
-    /// As [`Decoding::check`] and [`Denoising::check`].
-    pub fn check(&self, mask_id: u32) -> Result<()> {
-        match self {
-            Self::LeftToRight(decoding) => decoding.check(mask_id),
-            Self::Denoising(denoising) => denoising.check(mask_id),
-        }
-    }
-
-    /// Writes the samples with these indices.
-    ///
-    /// # Errors
-    /// When [`Way::check`] refuses, or the model fails.
-    pub async fn write<P: Predictor>(&self, model: &P, samples: Range<u64>) -> Result<Vec<Sample>> {
-        match self {
-            Self::LeftToRight(decoding) => decode(model, decoding, samples).await,
-            Self::Denoising(denoising) => denoise(model, denoising, samples).await,
+            Factorization::LeftToRight => self.left_to_right(),
+            Factorization::Blocks { size } => self.denoising(size, Sampler::Ancestral, self.length),
         }
     }
 }
@@ -148,7 +79,7 @@ pub fn ways(
     ladder: &[usize],
 ) -> Vec<Way> {
     let Factorization::Blocks { size } = factorization else {
-        return vec![Way::left_to_right(page)];
+        return vec![page.left_to_right()];
     };
     let own = [page.length];
     let of_sampler = |&sampler: &Sampler| {
@@ -156,7 +87,7 @@ pub fn ways(
             true => own.as_slice(),
             false => ladder,
         };
-        let way = move |&steps: &usize| Way::denoising(page, size, sampler, steps);
+        let way = move |&steps: &usize| page.denoising(size, sampler, steps);
         steps.iter().map(way)
     };
     samplers.iter().flat_map(of_sampler).collect()
@@ -435,6 +366,6 @@ mod tests {
             }
         }
         let only = ways(page, Factorization::LeftToRight, &Sampler::ALL, &[1, 2]);
-        assert_eq!(only, [Way::left_to_right(page)]);
+        assert_eq!(only, [page.left_to_right()]);
     }
 }

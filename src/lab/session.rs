@@ -8,7 +8,7 @@ use crate::device::Selected;
 use crate::error::{Error, Kind, Result};
 use crate::evaluate::{Mean, nats};
 use crate::lab::crossover::Evaluation;
-use crate::lab::generation::{Page, Way};
+use crate::lab::generation::Page;
 use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
 use crate::lab::{Control, finale};
 use crate::laws::flops::{self, ReadCost};
@@ -629,7 +629,7 @@ pub(super) async fn write(
         seed,
         cost: ReadCost::of(model.shape()),
     };
-    Way::of(factorization, page).write(model, 0..count).await
+    page.plain(factorization).write(model, 0..count).await
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String> {

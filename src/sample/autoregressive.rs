@@ -36,6 +36,9 @@ pub struct Decoding {
 }
 
 impl Decoding {
+    /// Its name where samplers have theirs.
+    pub const NAME: &str = "autoregressive";
+
     /// Continues a prompt up to `length` tokens, from the model's own distribution.
     pub fn new(prompt: Vec<u32>, length: usize, seed: u64) -> Self {
         Self {
@@ -82,7 +85,7 @@ impl Decoding {
             prompt: self.template().into_iter().map(Cell::prompt).collect(),
             parent: None,
             sampler: Settings {
-                name: "autoregressive".to_owned(),
+                name: Self::NAME.to_owned(),
                 steps: self.length - self.prompt.len(),
                 sample,
                 choice: self.choice,

@@ -9,13 +9,13 @@
 //! files and views are not known here: a [`Trace`] is the whole story, for whoever shows it.
 
 mod autoregressive;
-mod branch;
 mod canvas;
 mod denoise;
 mod draw;
 mod order;
 mod reading;
 mod trace;
+mod way;
 
 pub use autoregressive::{Decoding, decode};
 pub use canvas::{Cell, Sample};
@@ -24,3 +24,4 @@ pub use draw::{Choice, Drawn, Precision};
 pub use order::{Decision, Order, Parameters, Remasking, Sampler, Schedule, Score, StepView};
 pub use reading::Caching;
 pub use trace::{Edit, Footer, Header, Parent, Settings, Step, Trace};
+pub use way::Way;

@@ -415,6 +415,12 @@ pub enum TraceCommand {
     /// Write a moving picture
     #[command(after_help = "Example: crossover trace gif trace.jsonl --scale 1")]
     Gif(GifTraceArguments),
+    /// Go back to a step, change tokens, and let a model write on from there
+    #[command(
+        after_help = "Example: crossover trace branch trace.jsonl --checkpoint runs/x/checkpoints/best-masked.safetensors \
+                      --step 3 --set 5=a --mask 8-12 --sampler entropy"
+    )]
+    Branch(Box<BranchTraceArguments>),
 }
 
 /// `trace check`.
@@ -465,6 +471,38 @@ pub struct GifTraceArguments {
     /// Width and height of a pixel
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub scale: u16,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `trace branch`.
+#[derive(Debug, Clone, Args)]
+pub struct BranchTraceArguments {
+    /// Trace, as `sample --trace` writes it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Checkpoint that writes on
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// Step whose state is taken over; 0 is before the first
+    #[arg(long, value_name = "N")]
+    pub step: usize,
+    /// Put a token there, by its text or as #id; may be given several times
+    #[arg(long, value_name = "POSITION=TOKEN")]
+    pub set: Vec<String>,
+    /// Hide what is there, also several positions as 8-12; may be given several times
+    #[arg(long, value_name = "POSITION")]
+    pub mask: Vec<String>,
+    /// How it writes on.
+    #[command(flatten)]
+    pub writing: WritingArguments,
+    /// Trace to write [default: the trace with the extension branch.jsonl]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Play the branch once it is written
+    #[arg(long)]
+    pub watch: bool,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

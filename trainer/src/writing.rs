@@ -1,115 +1,95 @@
 //! From flags to what a model is asked to write, for every command that lets one write.
 
-use std::ops::Range;
-
 use crossover::corpus::Tokenizer;
 use crossover::error::Error;
 use crossover::lab::Loaded;
 use crossover::laws::flops::ReadCost;
 use crossover::model::Visibility;
 use crossover::objective::{Factorization, Likelihood, Objective};
-use crossover::sample::{
-    Caching, Cell, Choice, Decoding, Denoising, Header, Parameters, Sample, Sampler, decode,
-    denoise,
-};
+use crossover::sample::{Caching, Cell, Choice, Decoding, Denoising, Parameters, Sampler, Way};
 
 use crate::arguments::WritingArguments;
 
-/// How a model writes one template.
-pub enum Writing {
-    /// Token after token.
-    LeftToRight(Decoding),
-    /// All at once.
-    Denoising(Denoising),
+/// What these flags mean for this model and template.
+///
+/// # Errors
+/// When a flag is for another kind of model, or can't be carried out.
+pub fn way(
+    arguments: &WritingArguments,
+    loaded: &Loaded,
+    template: Vec<Cell>,
+    seed: u64,
+) -> Result<Way, Error> {
+    let checkpoint = &loaded.checkpoint;
+    let tokenizer = &checkpoint.tokenizer;
+    let choice = Choice {
+        temperature: arguments.temperature,
+        top_k: arguments.top_k,
+        top_p: arguments.top_p,
+        precision: arguments.sampler_precision.unwrap_or_default(),
+    };
+    let stop = stop(arguments, tokenizer)?;
+    let cost = ReadCost::of(loaded.model.shape());
+    let way = match factorization(arguments, loaded)? {
+        Factorization::LeftToRight => {
+            refuse_diffusion(arguments)?;
+            Way::LeftToRight(Decoding {
+                choice,
+                stop,
+                top: arguments.trace_top,
+                cache: cache(arguments, Visibility::Causal)?,
+                cost,
+                ..Decoding::new(prompt(&template)?, template.len(), seed)
+            })
+        }
+        Factorization::Blocks { size } => {
+            let visibility = Visibility::of_blocks(size, checkpoint.length);
+            let of_its_own = Denoising::new(template, visibility, seed);
+            let sampler = sampler(arguments)?;
+            Way::Denoising(Denoising {
+                sampler,
+                steps: steps(arguments, sampler, of_its_own.steps)?,
+                schedule: arguments.schedule.unwrap_or_default(),
+                block_size: block_size(arguments, visibility, of_its_own.block_size)?,
+                choice,
+                guidance: arguments.cfg.unwrap_or(0.0),
+                stop,
+                top: arguments.trace_top,
+                cache: cache(arguments, visibility)?,
+                cost,
+                ..of_its_own
+            })
+        }
+    };
+    way.check(tokenizer.mask_id())?;
+    Ok(way)
 }
 
-impl Writing {
-    /// What these flags mean for this model and template.
-    ///
-    /// # Errors
-    /// When a flag is for another kind of model, or can't be carried out.
-    pub fn new(
-        arguments: &WritingArguments,
-        loaded: &Loaded,
-        template: Vec<Cell>,
-        seed: u64,
-    ) -> Result<Self, Error> {
-        let checkpoint = &loaded.checkpoint;
-        let tokenizer = &checkpoint.tokenizer;
-        let choice = Choice {
-            temperature: arguments.temperature,
-            top_k: arguments.top_k,
-            top_p: arguments.top_p,
-            precision: arguments.sampler_precision.unwrap_or_default(),
-        };
-        let stop = stop(arguments, tokenizer)?;
-        let cost = ReadCost::of(loaded.model.shape());
-        match factorization(arguments, loaded)? {
-            Factorization::LeftToRight => {
-                refuse_diffusion(arguments)?;
-                let prompt = template.iter().map_while(|cell| cell.token()).collect();
-                let decoding = Decoding {
-                    choice,
-                    stop,
-                    top: arguments.trace_top,
-                    cache: cache(arguments, Visibility::Causal)?,
-                    cost,
-                    ..Decoding::new(prompt, template.len(), seed)
-                };
-                decoding.check(tokenizer.mask_id())?;
-                Ok(Self::LeftToRight(decoding))
-            }
-            Factorization::Blocks { size } => {
-                let visibility = Visibility::of_blocks(size, checkpoint.length);
-                let of_its_own = Denoising::new(template, visibility, seed);
-                let sampler = sampler(arguments)?;
-                let denoising = Denoising {
-                    sampler,
-                    steps: steps(arguments, sampler, of_its_own.steps)?,
-                    schedule: arguments.schedule.unwrap_or_default(),
-                    block_size: block_size(arguments, visibility, of_its_own.block_size)?,
-                    choice,
-                    guidance: arguments.cfg.unwrap_or(0.0),
-                    stop,
-                    top: arguments.trace_top,
-                    cache: cache(arguments, visibility)?,
-                    cost,
-                    ..of_its_own
-                };
-                denoising.check(tokenizer.mask_id())?;
-                Ok(Self::Denoising(denoising))
-            }
-        }
+/// The same for a trace: in it, each step of an approximate cache says how far it is off.
+pub fn traced(way: Way) -> Way {
+    match way {
+        Way::Denoising(denoising) => Way::Denoising(Denoising {
+            divergence: true,
+            ..denoising
+        }),
+        Way::LeftToRight(decoding) => Way::LeftToRight(decoding),
     }
+}
 
-    /// The same for a trace: in it, each step of an approximate cache says how far it is off.
-    pub fn traced(mut self) -> Self {
-        if let Self::Denoising(denoising) = &mut self {
-            denoising.divergence = true;
-        }
-        self
-    }
-
-    /// Writes the samples with these indices.
-    ///
-    /// # Errors
-    /// When the model fails.
-    pub fn write(&self, loaded: &Loaded, samples: Range<u64>) -> Result<Vec<Sample>, Error> {
-        pollster::block_on(async {
-            match self {
-                Self::LeftToRight(decoding) => decode(&loaded.model, decoding, samples).await,
-                Self::Denoising(denoising) => denoise(&loaded.model, denoising, samples).await,
-            }
-        })
-    }
-
-    /// The first line of a sample's trace.
-    pub fn header(&self, sample: u64, tokenizer: &Tokenizer) -> Header {
-        let vocab = Some(tokenizer.vocab());
-        match self {
-            Self::LeftToRight(decoding) => decoding.header(sample, vocab),
-            Self::Denoising(denoising) => denoising.header(sample, vocab),
-        }
+/// The tokens that a text begins with. A model that writes left to right goes on behind them, and can't fill gaps.
+fn prompt(template: &[Cell]) -> Result<Vec<u32>, Error> {
+    let prompt: Vec<u32> = template.iter().map_while(|cell| cell.token()).collect();
+    let end = prompt.len();
+    match template[end..].iter().position(|cell| *cell != Cell::Free) {
+        None => Ok(prompt),
+        Some(behind) => Err(Error::input(format!(
+            "position {end} is free and position {} is not: this model writes left to right",
+            end + behind
+        ))
+        .with_hint(format!(
+            "mask everything from there on, such as `--mask {end}-{}`",
+            template.len() - 1
+        ))),
     }
 }
 

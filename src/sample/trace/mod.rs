@@ -3,6 +3,7 @@
 //! Writing is here; `read` is the way back, and checks what the types can't say. `docs/formats.md` describes the format,
 //! `docs/trace.schema.json` states it for programs.
 
+mod branch;
 mod read;
 
 use serde::{Deserialize, Serialize};

@@ -1,20 +1,20 @@
 //! `trace branch`: goes back into a trace, changes something, and writes on from there.
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use crossover::corpus::Tokenizer;
 use crossover::error::Error;
 use crossover::lab::load_checkpoint;
-use crossover::sample::{Cell, Edit, Parent, Trace};
+use crossover::sample::{Edit, Parent, Trace};
 use serde::Serialize;
 
 use crate::arguments::BranchTraceArguments;
 use crate::commands::{print_json, print_text};
-use crate::writing::Writing;
-use crate::{devices, settings};
+use crate::writing::{traced, way};
+use crate::{devices, settings, traces};
 
 #[derive(Serialize)]
 struct Branched {
@@ -26,8 +26,8 @@ struct Branched {
     flops: f64,
 }
 
-/// Continues a trace that was read from a file.
-pub fn run(arguments: &BranchTraceArguments, parent: &Trace) -> Result<()> {
+/// Continues a trace that was read from a file, and writes its branch to `out`.
+pub fn run(arguments: &BranchTraceArguments, parent: &Trace, out: &Path) -> Result<()> {
     let device = devices::choose(&arguments.common)?;
     let loaded = load_checkpoint(&arguments.checkpoint.display().to_string(), &device)?;
     let tokenizer = &loaded.checkpoint.tokenizer;
@@ -43,47 +43,37 @@ pub fn run(arguments: &BranchTraceArguments, parent: &Trace) -> Result<()> {
     let edits = edits(arguments, tokenizer)?;
     let template = parent.branch(arguments.step, &edits)?;
     let seed = settings::seed(&arguments.common);
-    let writing = Writing::new(&arguments.writing, &loaded, template.clone(), seed)?.traced();
-    if matches!(writing, Writing::LeftToRight(_)) {
-        check_prefix(&template)?;
-    }
-    let place = arguments.out.clone().unwrap_or_else(|| beside(&arguments.file));
-    if place.is_dir() {
-        return Err(Error::input(format!(
-            "the trace can't be written to `{}`: it is a folder",
-            place.display()
-        ))
-        .with_hint("give a file")
-        .into());
-    }
+    let way = traced(way(&arguments.writing, &loaded, template, seed)?);
 
     let began = Instant::now();
-    let sample = writing
-        .write(&loaded, 0..1)?
+    let sample = pollster::block_on(way.write(&loaded.model, 0..1))?
         .pop()
         .context("one sample was asked for")?;
     let seconds = began.elapsed().as_secs_f64();
     let text = tokenizer.decode(sample.text());
-    let mut header = writing.header(0, tokenizer);
+    let mut header = way.header(0, Some(tokenizer.vocab()));
     header.parent = Some(Parent {
         trace: name,
         step: arguments.step,
         edits,
     });
     let trace = Trace::new(header, sample, text.clone(), seconds);
-    std::fs::write(&place, trace.to_json_lines()?)
-        .with_context(|| format!("can't write the trace `{}`", place.display()))?;
+    std::fs::write(out, trace.to_json_lines()?)
+        .with_context(|| format!("can't write the trace `{}`", out.display()))?;
+    if arguments.watch {
+        return traces::watch(&trace, arguments.common.json);
+    }
     if arguments.common.json {
         return print_json(&Branched {
             event: "branch",
-            trace: place.display().to_string(),
+            trace: out.display().to_string(),
             text,
             steps: trace.footer.steps,
             model_calls: trace.footer.model_calls,
             flops: trace.footer.flops,
         });
     }
-    eprintln!("Wrote the trace `{}`", place.display());
+    eprintln!("Wrote the trace `{}`", out.display());
     print_text(&format!("{text}\n"))
 }
 
@@ -143,22 +133,4 @@ fn positions(text: &str) -> Result<RangeInclusive<usize>, Error> {
             Error::input(format!("`--mask {text}` is no position"))
                 .with_hint("write `--mask 3`, or `--mask 3-8` for six of them")
         })
-}
-
-/// A model that writes left to right can only go on behind the last token.
-fn check_prefix(template: &[Cell]) -> Result<(), Error> {
-    let end = template.iter().take_while(|cell| **cell != Cell::Free).count();
-    match template[end..].iter().position(|cell| *cell != Cell::Free) {
-        None => Ok(()),
-        Some(behind) => Err(Error::input(format!(
-            "position {end} is free and position {} is not: this model writes left to right",
-            end + behind
-        ))
-        .with_hint("mask everything behind the first change, such as `--mask 3-63`")),
-    }
-}
-
-/// `x.jsonl` -> `x.branch.jsonl`.
-fn beside(file: &Path) -> PathBuf {
-    file.with_extension("branch.jsonl")
 }

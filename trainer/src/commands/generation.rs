@@ -7,11 +7,11 @@ use anyhow::Result;
 use crossover::corpus::{Corpus, Windows};
 use crossover::device::Selected;
 use crossover::error::Error;
-use crossover::lab::generation::{Judge, Page, Row, Way, Writer, ladder, ways};
+use crossover::lab::generation::{Judge, Page, Row, Writer, ladder, ways};
 use crossover::lab::{Loaded, load_checkpoint};
 use crossover::laws::flops::ReadCost;
 use crossover::objective::{Factorization, Likelihood, Objective};
-use crossover::sample::{Parameters, Sampler};
+use crossover::sample::{Parameters, Sampler, Way};
 use serde::Serialize;
 
 use super::{check_place, evaluate, print_json, print_text};
@@ -100,10 +100,11 @@ pub fn run(arguments: &EvaluateArguments, samples: u64) -> Result<()> {
     }
     if let Some(twin) = twin.as_ref().filter(|twin| !twin.is_the_model) {
         eprintln!("letting the AR twin write");
-        let way = Way::left_to_right(Page {
+        let way = Page {
             cost: ReadCost::of(twin.loaded.model.shape()),
             ..page
-        });
+        }
+        .left_to_right();
         let row = judge.row(&twin.loaded.model, Writer::Twin, &way, samples);
         tell(pollster::block_on(row)?)?;
     }
@@ -187,7 +188,7 @@ fn every_way(
     }
     let mut all = Vec::new();
     if checkpoint.objective == Objective::Dual {
-        all.push(Way::left_to_right(page));
+        all.push(page.left_to_right());
     }
     all.extend(ways(page, factorization, &samplers, &rungs));
     for way in &all {

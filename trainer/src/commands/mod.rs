@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 pub mod bench;
+mod branch;
 pub mod corpus;
 pub mod doctor;
 pub mod evaluate;
@@ -40,8 +41,9 @@ pub fn print_text(text: &str) -> Result<()> {
 /// Refuses a place where no file can be written, before any work is done for it.
 fn check_place(file: &Path) -> Result<(), Error> {
     if file.is_dir() {
-        return Err(Error::input(format!("`{}` is a folder", file.display()))
-            .with_hint("choose another `--out`"));
+        return Err(
+            Error::input(format!("`{}` is a folder", file.display())).with_hint("give a file")
+        );
     }
     let folder = file
         .parent()
@@ -49,7 +51,7 @@ fn check_place(file: &Path) -> Result<(), Error> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(
             Error::input(format!("there is no folder `{}`", folder.display()))
-                .with_hint("make the folder first, or choose another `--out`"),
+                .with_hint("make it first, or write elsewhere"),
         );
     }
     Ok(())

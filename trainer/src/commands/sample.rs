@@ -9,13 +9,13 @@ use crossover::error::Error;
 use crossover::evaluate::nats;
 use crossover::lab::{Loaded, load_checkpoint};
 use crossover::objective::Factorization;
-use crossover::sample::{Cell, Sample, Trace};
+use crossover::sample::{Cell, Sample, Trace, Way};
 use serde::Serialize;
 
 use crate::arguments::SampleArguments;
-use crate::commands::{print_json, print_text};
+use crate::commands::{check_place, print_json, print_text};
 use crate::template::templates;
-use crate::writing::{Writing, factorization};
+use crate::writing::{factorization, traced, way};
 use crate::{devices, settings, traces};
 
 /// Samples written at once.
@@ -34,7 +34,7 @@ struct Written {
 
 /// A finished sample, and what was asked for.
 struct Finished<'a> {
-    writing: &'a Writing,
+    way: &'a Way,
     /// Which of the seed's samples it is.
     index: u64,
     sample: Sample,
@@ -53,20 +53,20 @@ pub fn run(arguments: &SampleArguments) -> Result<()> {
     }
     let asked = asked(arguments, &loaded)?;
     let seed = settings::seed(&arguments.common);
-    let writing = |template| {
-        let writing = Writing::new(&arguments.writing, &loaded, template, seed)?;
+    let way = |template| {
+        let way = way(&arguments.writing, &loaded, template, seed)?;
         Ok(match &arguments.trace {
-            Some(_) => writing.traced(),
-            None => writing,
+            Some(_) => traced(way),
+            None => way,
         })
     };
-    let writings: Vec<Vec<Writing>> = asked
+    let ways: Vec<Vec<Way>> = asked
         .into_iter()
-        .map(|templates| templates.into_iter().map(writing).collect())
+        .map(|templates| templates.into_iter().map(way).collect())
         .collect::<Result<_, Error>>()?;
-    let files = trace_files(arguments, writings.len() as u64 * arguments.samples)?;
+    let files = trace_files(arguments, ways.len() as u64 * arguments.samples)?;
     let mut number = 0;
-    for alternatives in &writings {
+    for alternatives in &ways {
         for start in (0..arguments.samples).step_by(BATCH as usize) {
             let end = (start + BATCH).min(arguments.samples);
             for finished in best(alternatives, &loaded, start..end, seed)? {
@@ -142,15 +142,15 @@ fn asked(arguments: &SampleArguments, loaded: &Loaded) -> Result<Vec<Vec<Vec<Cel
 /// Writes these samples by each of the alternatives, and keeps of each sample the one that the model finds likeliest: by
 /// the lowest bound per token, the same masks for all.
 fn best<'a>(
-    alternatives: &'a [Writing],
+    alternatives: &'a [Way],
     loaded: &Loaded,
     samples: std::ops::Range<u64>,
     seed: u64,
 ) -> Result<Vec<Finished<'a>>> {
     let mut kept: Vec<(f64, Finished<'a>)> = Vec::new();
-    for writing in alternatives {
+    for way in alternatives {
         let began = Instant::now();
-        let written = writing.write(loaded, samples.clone())?;
+        let written = pollster::block_on(way.write(&loaded.model, samples.clone()))?;
         let seconds = began.elapsed().as_secs_f64() / written.len() as f64;
         let losses = match alternatives {
             [_] => vec![0.0; written.len()],
@@ -160,7 +160,7 @@ fn best<'a>(
             .clone()
             .zip(written)
             .map(|(index, sample)| Finished {
-                writing,
+                way,
                 index,
                 sample,
                 seconds,
@@ -197,7 +197,7 @@ fn show(
         return Ok(());
     }
     let tokenizer = &loaded.checkpoint.tokenizer;
-    let header = finished.writing.header(finished.index, tokenizer);
+    let header = finished.way.header(finished.index, Some(tokenizer.vocab()));
     let text = tokenizer.decode(finished.sample.text());
     let trace = Trace::new(header, finished.sample, text, finished.seconds);
     if let Some(path) = path {
@@ -215,22 +215,7 @@ fn trace_files(arguments: &SampleArguments, count: u64) -> Result<Vec<PathBuf>, 
     let Some(first) = &arguments.trace else {
         return Ok(Vec::new());
     };
-    if first.is_dir() {
-        return Err(Error::input(format!(
-            "the trace can't be written to `{}`: it is a folder",
-            first.display()
-        ))
-        .with_hint("give a file"));
-    }
-    let parent = first
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
-        return Err(
-            Error::input(format!("there is no folder `{}`", parent.display()))
-                .with_hint("make it first, or write the trace elsewhere"),
-        );
-    }
+    check_place(first)?;
     Ok((1..=count)
         .map(|number| match number {
             1 => first.clone(),

@@ -10,7 +10,7 @@ use crossover::sample::Trace;
 use serde::Serialize;
 
 use crate::arguments::{CheckTraceArguments, GifTraceArguments, HtmlTraceArguments, TraceCommand};
-use crate::commands::{print_json, print_text};
+use crate::commands::{branch, check_place, print_json, print_text};
 use crate::numbers::counted;
 use crate::traces::{self, Film};
 
@@ -24,6 +24,12 @@ pub fn run(command: &TraceCommand) -> Result<()> {
         }
         TraceCommand::Html(arguments) => html(arguments),
         TraceCommand::Gif(arguments) => gif(arguments),
+        TraceCommand::Branch(arguments) => {
+            let parent = read(&arguments.file)?;
+            let files = std::slice::from_ref(&arguments.file);
+            let out = output(arguments.out.as_deref(), files, "branch.jsonl")?;
+            branch::run(arguments, &parent, &out)
+        }
     }
 }
 
@@ -79,29 +85,16 @@ fn output(asked: Option<&Path>, traces: &[PathBuf], extension: &str) -> Result<P
         },
         (None, []) => return Err(Error::input("no trace is given")),
     };
-    let shown = path.display();
-    if path.is_dir() {
-        return Err(
-            Error::input(format!("can't write `{shown}`: it is a folder"))
-                .with_hint("give a file with `--out`"),
-        );
-    }
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
-        return Err(
-            Error::input(format!("there is no folder `{}`", parent.display()))
-                .with_hint("make it first, or write elsewhere with `--out`"),
-        );
-    }
+    check_place(&path)?;
     let is_trace = |trace: &PathBuf| match (trace.canonicalize(), path.canonicalize()) {
         (Ok(trace), Ok(path)) => trace == path,
         _ => false,
     };
     if traces.iter().any(is_trace) {
-        return Err(Error::input(format!("`{shown}` is the trace that is read"))
-            .with_hint("give another file with `--out`"));
+        return Err(
+            Error::input(format!("`{}` is the trace that is read", path.display()))
+                .with_hint("give another file with `--out`"),
+        );
     }
     Ok(path)
 }

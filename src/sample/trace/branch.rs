@@ -1,8 +1,8 @@
 //! Going back into a trace: from one of its states, changed by hand, to a new beginning.
 
+use super::{Edit, Trace};
 use crate::error::{Error, Result};
 use crate::sample::canvas::Cell;
-use crate::sample::trace::{Edit, Trace};
 
 /// A hidden position, among a trace's tokens.
 const MASK: i64 = -1;
