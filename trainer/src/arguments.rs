@@ -839,7 +839,7 @@ pub struct BenchArguments {
     /// Token ids, MASK included
     #[arg(long, value_name = "N", default_value_t = 66)]
     pub vocab_size: usize,
-    /// Steps to time, after three to warm up; with `--writing` windows, after one
+    /// Steps to time, after three to warm up; with `--writing` rounds, after one
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub steps: u64,
     /// Time writing a window instead of training: left to right with and without a cache, and by denoising

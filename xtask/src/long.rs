@@ -161,10 +161,10 @@ pub fn decode() -> Result<()> {
     );
     println!("|---|---|---|---|---|---|");
     let mut missed = Vec::new();
-    for (hidden_size, layers) in [("128", "4"), ("256", "6"), ("384", "6")] {
+    for (hidden_size, layers) in [("128", "4"), ("256", "6")] {
         let output = Command::new(&binary)
             .args(["bench", "--writing", "--json", "--device", "cpu"])
-            .args(["--length", "256", "--steps", "3"])
+            .args(["--length", "256", "--steps", "5"])
             .args(["--hidden-size", hidden_size, "--layers", layers])
             .output()?;
         ensure!(

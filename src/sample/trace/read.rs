@@ -184,6 +184,9 @@ impl Step {
                 }
             }
         }
+        if let Some(nats) = self.divergence.filter(|nats| *nats < 0.0) {
+            return Err(format!("`divergence` is {nats}, and it is never negative"));
+        }
         check_positions("committed", &self.committed, length)?;
         check_positions("remasked", &self.remasked, length)
     }
@@ -526,7 +529,7 @@ mod tests {
     #[test]
     fn a_broken_promise_is_named_with_its_line() {
         type Break = fn(&mut Trace);
-        let cases: [(Break, usize, &str); 32] = [
+        let cases: [(Break, usize, &str); 33] = [
             (|t| t.header.kind = Objective::Dual, 1, "`dual`"),
             (|t| t.header.length = 0, 1, "`length`"),
             (|t| t.header.length = usize::MAX, 1, "`prompt` has 4"),
@@ -563,6 +566,7 @@ mod tests {
             (|t| t.steps[2].confidence.clear(), 4, "`confidence` has 0"),
             (|t| t.steps[2].entropy.push(0.0), 4, "`entropy` has 5"),
             (|t| t.steps[2].entropy[1] = -0.5, 4, "entropy"),
+            (|t| t.steps[2].divergence = Some(-0.5), 4, "`divergence`"),
             (|t| t.steps[0].tokens[0] = 1, 2, "given"),
             (|t| t.steps[0].tokens[0] = -1, 2, "given"),
             (|t| t.steps[0].confidence[0] = 0.5, 2, "given tokens have 1"),
