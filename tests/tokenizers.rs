@@ -411,7 +411,7 @@ fn bad_input_is_refused_with_a_hint() {
                 "no/a.json",
             ],
             "`no`",
-            "make the folder",
+            "make it first",
         ),
     ];
     let files = || fs::read_dir(folder.path()).unwrap().count();

@@ -20,7 +20,7 @@ pub struct Denoising {
     pub template: Vec<Cell>,
     /// Which positions a step commits.
     pub sampler: Sampler,
-    /// Number of steps, spread evenly over the blocks. A sampler that chooses its own doesn't look at it.
+    /// Number of steps, shared out by how much is free in each block. A sampler that chooses its own doesn't look at it.
     pub steps: usize,
     /// How much is masked as the steps go by.
     pub schedule: Schedule,
@@ -136,8 +136,9 @@ impl Denoising {
             .map(|span| (span.clone(), free(&self.template[span])))
             .filter(|(_, free)| *free > 0)
             .collect();
-        let count = spans.len();
-        let mut later = free(&self.template);
+        let (count, all) = (spans.len(), free(&self.template));
+        let mut later = all;
+        let mut begun = 0;
         spans
             .into_iter()
             .enumerate()
@@ -155,7 +156,12 @@ impl Denoising {
                     steps: if self.sampler.chooses_its_steps() {
                         free
                     } else {
-                        self.steps * (number + 1) / count - self.steps * number / count
+                        // In proportion to what is free up to here, one at least, and one left for each later block.
+                        let share = self.steps * (all - later) / all;
+                        let end = share
+                            .max(begun + 1)
+                            .min(self.steps.saturating_sub(count - 1 - number));
+                        end - std::mem::replace(&mut begun, end)
                     },
                 }
             })
@@ -548,9 +554,22 @@ mod tests {
         let shape = |block: &Block| (block.span.start, block.free, block.later, block.steps);
         assert_eq!(
             blocks.iter().map(shape).collect::<Vec<_>>(),
-            [(0, 3, 3, 2), (6, 2, 1, 2), (9, 1, 0, 3)]
+            [(0, 3, 3, 3), (6, 2, 1, 2), (9, 1, 0, 2)]
         );
         assert_eq!(blocks[1].masked, 2.0 / 3.0);
+        for (steps, shares) in [
+            (6, [3, 2, 1]),
+            (5, [2, 2, 1]),
+            (3, [1, 1, 1]),
+            (30, [15, 10, 5]),
+        ] {
+            denoising.steps = steps;
+            let blocks = denoising.blocks();
+            assert_eq!(
+                blocks.iter().map(|block| block.steps).collect::<Vec<_>>(),
+                shares
+            );
+        }
         assert!(denoising.check(2).is_ok());
         denoising.steps = 2;
         let error = denoising.check(2).unwrap_err();
