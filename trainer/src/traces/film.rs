@@ -102,6 +102,14 @@ impl Film {
         self.step(state).map_or(1.0, |step| step.t)
     }
 
+    /// How far the predictions behind a state were off, where an approximate cache made them: ` · off 0.005 nats`.
+    pub fn divergence(&self, state: usize) -> String {
+        match self.step(state).and_then(|step| step.divergence) {
+            Some(nats) => format!(" · off {nats:.3} nats"),
+            None => String::new(),
+        }
+    }
+
     /// The step that led to a state; none for the first.
     pub fn step(&self, state: usize) -> Option<&Step> {
         self.trace.steps.get(state.checked_sub(1)?)

@@ -41,7 +41,7 @@
       if (step.top.length) top = top.slice();
       for (const [position, pairs] of step.top) top[position] = pairs;
       const written = new Set(step.written.map(([position]) => position));
-      states.push({ tokens, sure, top, entropy: step.entropy, t: step.t, written, hidden: new Set(step.hidden) });
+      states.push({ tokens, sure, top, entropy: step.entropy, t: step.t, divergence: step.divergence, written, hidden: new Set(step.hidden) });
     });
     const most = states.reduce((most, state) => (state.entropy || []).reduce((a, b) => Math.max(a, b), most), 0);
     return { given, states, histories, most };
@@ -142,7 +142,8 @@
       });
       slider.value = state;
       slider.setAttribute('aria-valuetext', `step ${state} of ${last}`);
-      find('place').textContent = `step ${state} of ${last} · t ${now.t.toFixed(3)}`;
+      const off = now.divergence === undefined ? '' : ` · off ${now.divergence.toFixed(3)} nats`;
+      find('place').textContent = `step ${state} of ${last} · t ${now.t.toFixed(3)}${off}`;
       if (trace.side) {
         find('note').textContent = clashes.size
           ? `✗ ${clashes.size} cells share their number with another of their row or column`

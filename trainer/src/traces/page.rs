@@ -32,6 +32,8 @@ struct Story<'a> {
 #[derive(Serialize)]
 struct Move {
     t: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    divergence: Option<f64>,
     /// Position, token, confidence in thousandths.
     written: Vec<(usize, i64, u32)>,
     hidden: Vec<usize>,
@@ -84,6 +86,7 @@ impl Move {
         });
         Self {
             t: step.t,
+            divergence: step.divergence,
             written: written.collect(),
             hidden: step.remasked.clone(),
             entropy: step.entropy.iter().copied().map(thousandths).collect(),

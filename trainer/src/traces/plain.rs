@@ -23,9 +23,10 @@ pub fn print(film: &Film, json: bool) -> Result<()> {
 /// A state: what changed, then the text.
 fn lines(film: &Film, state: usize) -> String {
     let mut text = format!(
-        "\nstep {state} of {}, t {:.3}",
+        "\nstep {state} of {}, t {:.3}{}",
         film.last(),
-        film.time(state)
+        film.time(state),
+        film.divergence(state)
     );
     if let Some(step) = film.step(state) {
         text.push_str(&format!(", {} written", step.committed.len()));
@@ -79,6 +80,17 @@ mod tests {
         ░ 3 ░
         ░ ░ 2
         ");
+    }
+
+    #[test]
+    fn an_approximate_cache_says_how_far_it_was_off() {
+        let mut film = story();
+        film.trace.steps[1].divergence = Some(0.0123);
+        let line = lines(&film, 2);
+        assert!(
+            line.contains("t 0.667 · off 0.012 nats, 6 written"),
+            "{line}"
+        );
     }
 
     #[test]

@@ -87,7 +87,12 @@ fn slider_line(film: &Film, player: &Player, palette: Palette, area: Rect, buffe
         "{sign} step {state:>width$}/{last}",
         width = last.to_string().len()
     );
-    let mut right = format!("t {:.3}  {}/s", film.time(state), player.speed());
+    let mut right = format!(
+        "t {:.3}{}  {}/s",
+        film.time(state),
+        film.divergence(state),
+        player.speed()
+    );
     // Where the player is goes before how fast it goes.
     if usize::from(area.width) < width(&left) + 2 + width(&right) {
         right.clear();
