@@ -69,3 +69,39 @@ fn a_gpu_trains_like_the_processor() {
         );
     }
 }
+
+/// What the model of a run writes, with a cache where one is named.
+fn write(folder: &Path, objective: &str, cache: &str, device: &str) -> String {
+    let checkpoint = format!("{objective}-cpu/checkpoints/last-{objective}.safetensors");
+    let output = Command::new(env!("CARGO_BIN_EXE_crossover"))
+        .args(["sample", "--checkpoint", &checkpoint, "--device", device])
+        .args(["--cache", cache, "--samples", "3", "--json"])
+        .env("VK_ICD_FILENAMES", SOFTWARE_VULKAN)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{objective} on {device}: {err}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Tokens are drawn on the processor from the device's log-probabilities: they could differ only where the two first of a
+/// race are as close as the devices' rounding.
+#[test]
+fn a_gpu_writes_like_the_processor_with_and_without_caches() {
+    if std::env::var_os("CROSSOVER_TEST_WGPU").is_none_or(|value| value != "1") {
+        eprintln!("skipped: set CROSSOVER_TEST_WGPU=1 where there is a Vulkan driver");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("chain.toml"), CHAIN).unwrap();
+    fs::write(folder.path().join("config.toml"), CONFIG).unwrap();
+    for (objective, caches) in [("ar", ["none", "exact"]), ("masked", ["none", "dkv"])] {
+        train(folder.path(), objective, "cpu");
+        for cache in caches {
+            let expected = write(folder.path(), objective, cache, "cpu");
+            let found = write(folder.path(), objective, cache, "wgpu");
+            assert_eq!(found, expected, "{objective} with the cache `{cache}`");
+        }
+    }
+}
