@@ -37,6 +37,7 @@
 //!         let floor = race.floor_nats.unwrap();
 //!         assert!(race.ar_best_nats > floor - 3.0 * race.ar_best_se);
 //!         assert!(race.ar_best_nats < floor + 0.1);
+//!         break;
 //!     }
 //! }
 //! ```

@@ -73,6 +73,9 @@ fn run(config: RunConfig, folder: &Path) -> Vec<Event> {
     let mut events = Vec::new();
     while let Ok(event) = lab.events().recv_blocking() {
         events.push(event);
+        if events.last().is_some_and(Event::ends_run) {
+            break;
+        }
     }
     events
 }
@@ -139,6 +142,9 @@ fn a_race_starts_both_models_from_the_same_weights() {
     });
     let mut started = None;
     while let Ok(event) = lab.events().recv_blocking() {
+        if event.ends_run() {
+            break;
+        }
         if let Event::Started(told) = event {
             started = Some(told);
         }

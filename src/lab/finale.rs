@@ -32,7 +32,7 @@ pub(super) async fn measure(session: &Session<'_>) -> Result<Outcome> {
     let mut measured = Vec::new();
     for objective in &session.config.objectives {
         measured.push(best(session, *objective).await?);
-        session.check()?;
+        session.check().await?;
     }
     let grids = grid_shares(session, &measured).await?;
     match measured.as_slice() {
@@ -66,7 +66,7 @@ async fn best(session: &Session<'_>, objective: Objective) -> Result<Measured> {
             session.config.seed,
         )
         .await?;
-        session.check()?;
+        session.check().await?;
         Ok::<_, Error>(nats)
     };
     let dual_ar = match objective {
@@ -136,7 +136,7 @@ async fn grid_shares(
                 novel: novel.into(),
             });
         }
-        session.check()?;
+        session.check().await?;
     }
     Ok((!shares.is_empty()).then_some(shares))
 }
@@ -272,7 +272,7 @@ async fn chains(
         })?;
         let nats = left_to_right_nats(model, windows, block_size, batch).await?;
         left_to_right = Some(Mean::of(&nats)?);
-        session.check()?;
+        session.check().await?;
     }
     let mut k_order = None;
     if let Some(windows) = affordable(block_size * orders.max(1)).filter(|_| orders > 0) {
@@ -286,7 +286,7 @@ async fn chains(
         )
         .await?;
         k_order = Some(Mean::of(&nats)?);
-        session.check()?;
+        session.check().await?;
     }
     Ok((left_to_right, k_order))
 }

@@ -1,31 +1,42 @@
 //! The lab: the one door to runs. The command line, the app and the browser's worker all send a [`Command`] and show the
 //! [`Event`]s that come back; none of them touches a tensor.
 //!
-//! A run lives on one task: natively a pinned thread, in the browser the worker. [`protocol`] is the language, `session`
-//! the run itself, `finale` the measurement at its end, [`crossover`] the verdict. [`generation`] compares ways of writing.
+//! A lab lives on one task: natively a pinned thread, in the browser the worker. It takes one command after the other, and
+//! during a run looks for new ones between two steps. [`protocol`] is the language, `session` the run itself, `finale` the
+//! measurement at its end, [`crossover`] the verdict; `requests` answers what is asked beside runs. [`generation`]
+//! compares ways of writing.
 
 pub mod bench;
+mod control;
 pub mod crossover;
 mod finale;
 pub mod generation;
 mod load;
 pub mod protocol;
+mod requests;
 mod session;
+mod template;
+mod writing;
 
 use async_channel::{Receiver, Sender};
 
 use crate::device::Selected;
-use crate::error::{Error, Kind, Result};
+use crate::error::Kind;
 use crate::platform;
+
+use control::Control;
 
 pub use load::{Loaded, load_checkpoint};
 pub use protocol::{
-    CheckpointKind, Command, DualAr, Estimate, Event, GridShare, Outcome, RaceResult, SampleText,
-    Started, TrainResult,
+    Answer, Attention, Benchmark, Bin, CheckpointKind, Command, DualAr, Estimate, Event, GridShare,
+    Measured, ModelMeasured, Outcome, Plan, Preview, RaceResult, Request, RunSummary, SampleText,
+    Started, Template, TrainResult, Writing,
 };
 pub use session::prepare;
+pub use template::templates;
+pub use writing::traced;
 
-/// A lab at work: where commands go and events come from. It ends when a run has ended.
+/// A lab at work: where commands go and events come from. It closes with the last copy of this.
 #[derive(Debug, Clone)]
 pub struct Lab {
     commands: Sender<Command>,
@@ -44,63 +55,40 @@ impl Lab {
         }
     }
 
-    /// Sends a command. One that comes after the end is dropped: there is nothing left to stop.
+    /// Sends a command.
     pub fn send(&self, command: Command) {
+        // A lab that is gone has nothing left to do.
         let _ = self.commands.try_send(command);
     }
 
-    /// The events, in order; the channel closes after the last.
+    /// The events, in order. Those of a run end with one that says so ([`Event::ends_run`]).
     pub fn events(&self) -> &Receiver<Event> {
         &self.events
     }
 }
 
-/// What a run reads from its front end and tells it.
-struct Control {
-    commands: Receiver<Command>,
-    events: Sender<Event>,
-}
-
-impl Control {
-    fn emit(&self, event: Event) {
-        // A front end that went away is no reason to lose the run.
-        let _ = self.events.try_send(event);
-    }
-
-    /// Whether somebody asked to stop since the last look.
-    ///
-    /// # Errors
-    /// That it was asked.
-    fn check(&self) -> Result<()> {
-        match self.commands.try_recv() {
-            Ok(Command::Stop) => Err(Error::interrupted("stopped as asked")),
-            _ => Ok(()),
-        }
-    }
-}
-
 async fn work(device: Selected, commands: Receiver<Command>, events: Sender<Event>) {
-    let Ok(command) = commands.recv().await else {
-        return;
-    };
-    let control = Control { commands, events };
-    let result = match command {
-        Command::Start {
-            config,
-            folder,
-            force,
-        } => session::start(*config, &folder, force, &device, &control).await,
-        Command::Resume { folder } => session::resume(&folder, &device, &control).await,
-        Command::Stop => Ok(()),
-    };
-    match result {
-        Ok(()) => {}
-        // The session has said that it stopped, and where.
-        Err(error) if error.kind() == Kind::Interrupted => {}
-        Err(error) => control.emit(Event::Failed {
+    let control = Control::new(commands, events);
+    while let Some(command) = control.next().await {
+        control.begin();
+        let ended = match command {
+            Command::Start {
+                config,
+                folder,
+                force,
+            } => session::start(*config, &folder, force, &device, &control).await,
+            Command::Resume { folder } => session::resume(&folder, &device, &control).await,
+            Command::Ask { request, what } => {
+                requests::answer(request, what, &device, &control).await;
+                continue;
+            }
+            // There is no run.
+            Command::Pause | Command::Continue | Command::Stop => continue,
+        };
+        control.emit(ended.unwrap_or_else(|error| Event::Failed {
             message: error.to_string(),
             hint: error.hint().map(str::to_owned),
             input: error.kind() == Kind::Input,
-        }),
+        }));
     }
 }

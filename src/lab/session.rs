@@ -2,16 +2,19 @@
 //! needed again is on disk before the run goes on.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::corpus::{Corpus, EpochOrder};
 use crate::device::Selected;
 use crate::error::{Error, Kind, Result};
 use crate::evaluate::{Mean, nats};
+use crate::lab::control::Control;
 use crate::lab::crossover::Evaluation;
+use crate::lab::finale;
 use crate::lab::generation::Page;
 use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
-use crate::lab::{Control, finale};
-use crate::laws::flops::{self, ReadCost};
+use crate::laws::flops::ReadCost;
+use crate::laws::memory;
 use crate::model::{Decoder, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform::{self, Folder, Instant};
@@ -23,9 +26,13 @@ use crate::train::{Checkpoint, Metrics, Provenance, RunConfig, Trainer};
 /// Steps whose losses may be unread on a device that works ahead of us.
 const READ_BEHIND: usize = 8;
 
+/// A crash loses about as much of a run as this, or as keeps saving below one part in [`AUTOSAVE_COSTS`] of the time.
+const AUTOSAVE: Duration = Duration::from_secs(8);
+const AUTOSAVE_COSTS: u32 = 50;
+
 pub(super) const CONFIG: &str = "config.toml";
-const METRICS: &str = "metrics.jsonl";
-const EVENTS: &str = "events.jsonl";
+pub(super) const METRICS: &str = "metrics.jsonl";
+pub(super) const EVENTS: &str = "events.jsonl";
 const EVALUATIONS: &str = "evaluations.jsonl";
 
 /// A run in progress.
@@ -42,6 +49,9 @@ pub(super) struct Session<'a> {
     steps: u64,
     began: Instant,
     last_read: Instant,
+    /// When all states were kept last on the run's own account, and how long that took.
+    saved: Instant,
+    saving: Duration,
 }
 
 /// Loads a run's text and fits its model to it.
@@ -69,14 +79,14 @@ pub fn prepare(config: &RunConfig) -> Result<(Corpus, Shape)> {
     Ok((corpus, shape))
 }
 
-/// Starts a new run in a folder of its own.
+/// Carries out a new run in a folder of its own, and gives its last event.
 pub(super) async fn start(
     config: RunConfig,
     folder: &str,
     force: bool,
     device: &Selected,
     control: &Control,
-) -> Result<()> {
+) -> Result<Event> {
     let (corpus, shape) = prepare(&config)?;
     let config = resolve(config, &corpus, &shape, device)?;
     let weights = Weights::initial(&shape, config.model.initializer_range, config.seed);
@@ -89,19 +99,17 @@ pub(super) async fn start(
     // Everything that could be refused has been; only now is anything written.
     let folder = Folder::create(folder, force)?;
     folder.write(CONFIG, config.to_toml()?.as_bytes())?;
-    let session = Session::new(config, folder, corpus, shape, trainers, device, control);
+    let mut session = Session::new(config, folder, corpus, shape, trainers, device, control);
     session.announce(weights.hash())?;
     for message in session.corpus.notices.clone() {
         session.emit(Event::Notice { message })?;
     }
-    for index in 0..session.trainers.len() {
-        session.save(index, CheckpointKind::Last).await?;
-    }
+    session.save_all().await?;
     session.run().await
 }
 
-/// Continues a run from its last checkpoints.
-pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -> Result<()> {
+/// Carries on a run from its last checkpoints, and gives its last event.
+pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -> Result<Event> {
     let folder = Folder::open(folder)?;
     let name = folder.name();
     let text = folder.read(CONFIG)?.ok_or_else(|| {
@@ -115,8 +123,7 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
         control.emit(Event::Notice {
             message: format!("`{name}` is a finished run"),
         });
-        control.emit(Event::Result(Box::new(result)));
-        return Ok(());
+        return Ok(Event::Result(Box::new(result)));
     }
     let corpus = Corpus::load(&config.corpus, config.seed)?;
     let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
@@ -161,7 +168,7 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
 
 /// Refuses a model whose training state alone is larger than this machine's memory.
 fn fits(shape: &Shape, models: usize) -> Result<()> {
-    let needed = flops::training_state_bytes(shape).saturating_mul(models as u64);
+    let needed = memory::training_state_bytes(shape).saturating_mul(models as u64);
     match platform::memory_bytes() {
         Some(memory) if needed > memory => Err(Error::input(format!(
             "training needs {:.1} GB for weights, gradients and moments alone, and this machine has {:.1} GB",
@@ -174,7 +181,7 @@ fn fits(shape: &Shape, models: usize) -> Result<()> {
 }
 
 /// Fills in what was left automatic, and where the run comes from.
-fn resolve(
+pub(super) fn resolve(
     mut config: RunConfig,
     corpus: &Corpus,
     shape: &Shape,
@@ -254,6 +261,8 @@ impl<'a> Session<'a> {
             history: Vec::new(),
             began: platform::now(),
             last_read: platform::now(),
+            saved: platform::now(),
+            saving: Duration::ZERO,
             config,
             folder,
             corpus,
@@ -311,10 +320,14 @@ impl<'a> Session<'a> {
     /// Records an event and tells it.
     pub fn emit(&self, event: Event) -> Result<()> {
         if !matches!(event, Event::Metrics(_)) {
-            self.folder.append_line(EVENTS, &json(&event)?)?;
+            self.keep(&event)?;
         }
         self.control.emit(event);
         Ok(())
+    }
+
+    fn keep(&self, event: &Event) -> Result<()> {
+        self.folder.append_line(EVENTS, &json(event)?)
     }
 
     fn announce(&self, initial_hash: String) -> Result<()> {
@@ -334,32 +347,38 @@ impl<'a> Session<'a> {
         })))
     }
 
-    async fn run(mut self) -> Result<()> {
-        let ended = self.train_and_measure().await;
-        if ended
-            .as_ref()
-            .is_err_and(|error| error.kind() == Kind::Interrupted)
-        {
-            self.emit(Event::Stopped {
+    /// Trains and measures. The last event is recorded, and left to be told once the folder is free again.
+    async fn run(mut self) -> Result<Event> {
+        let last = match self.train_and_measure().await {
+            Ok(outcome) => Event::Result(Box::new(outcome)),
+            Err(error) if error.kind() == Kind::Interrupted => Event::Stopped {
                 step: self.step(),
                 folder: self.folder.name(),
-            })?;
-        }
-        ended
+            },
+            Err(error) => return Err(error),
+        };
+        self.keep(&last)?;
+        Ok(last)
     }
 
-    async fn train_and_measure(&mut self) -> Result<()> {
+    async fn train_and_measure(&mut self) -> Result<Outcome> {
         self.train().await?;
         self.emit(Event::Progress {
             doing: "measuring the best checkpoints on the test part".to_owned(),
         })?;
-        let outcome = finale::measure(self).await?;
-        self.emit(Event::Result(Box::new(outcome)))
+        self.while_working(finale::measure(self)).await
     }
 
-    /// Stops the run here if somebody asked to.
-    pub fn check(&self) -> Result<()> {
-        self.control.check()
+    /// Stops or holds the run here if somebody asked to, and answers what was asked meanwhile.
+    pub async fn check(&self) -> Result<bool> {
+        self.control.check(self.step(), self.device).await
+    }
+
+    /// Lets long work go on, holding it and answering as [`Session::check`] does.
+    async fn while_working<Work: Future>(&self, work: Work) -> Work::Output {
+        self.control
+            .while_working(work, self.step(), self.device)
+            .await
     }
 
     pub fn device(&self) -> &Selected {
@@ -389,12 +408,20 @@ impl<'a> Session<'a> {
         let mut unread: VecDeque<(usize, Pending)> = VecDeque::new();
         self.last_read = platform::now();
         loop {
-            if let Err(asked) = self.check() {
-                self.read_all(&mut unread).await?;
-                for index in 0..self.trainers.len() {
-                    self.save(index, CheckpointKind::Last).await?;
+            match self.check().await {
+                Ok(false) => {}
+                // Time that went by is none of the models'.
+                Ok(true) => self.last_read = platform::now(),
+                Err(asked) => {
+                    self.read_all(&mut unread).await?;
+                    self.save_all().await?;
+                    return Err(asked);
                 }
-                return Err(asked);
+            }
+            if self.is_time_to_save() {
+                self.read_all(&mut unread).await?;
+                self.save_all().await?;
+                self.last_read = platform::now();
             }
             let next = (0..self.trainers.len())
                 .min_by_key(|index| self.trainers[*index].state.step)
@@ -519,14 +546,14 @@ impl<'a> Session<'a> {
         let windows: Vec<&[u32]> = windows.iter().take(count).collect();
         let mut measured = Vec::new();
         for metrics in &mut lines {
-            let nats = nats(
+            let measuring = nats(
                 &model,
                 self.factorization(metrics.likelihood),
                 &windows,
                 self.config.evaluate.levels,
                 self.config.seed,
-            )
-            .await?;
+            );
+            let nats = self.while_working(measuring).await?;
             let mean = Mean::of(&nats)?;
             if !mean.mean.is_finite() {
                 return Err(Error::work(format!(
@@ -563,7 +590,8 @@ impl<'a> Session<'a> {
         }
         self.save(index, CheckpointKind::Last).await?;
         let length = self.corpus.length();
-        let sample = write(&model, self.writes(objective), length, step, 1).await?;
+        let writing = write(&model, self.writes(objective), length, step, 1);
+        let sample = self.while_working(writing).await?;
         self.tell_sample(objective, step, &sample)
     }
 
@@ -586,6 +614,22 @@ impl<'a> Session<'a> {
                 .as_ref()
                 .map(|grid| grid.is_valid(&sample.tokens)),
         }))
+    }
+
+    /// Whether a crash now would lose more than it should.
+    fn is_time_to_save(&self) -> bool {
+        self.saved.elapsed() > AUTOSAVE.max(AUTOSAVE_COSTS * self.saving)
+    }
+
+    /// Keeps every model's state.
+    async fn save_all(&mut self) -> Result<()> {
+        let began = platform::now();
+        for index in 0..self.trainers.len() {
+            self.save(index, CheckpointKind::Last).await?;
+        }
+        self.saved = platform::now();
+        self.saving = self.saved - began;
+        Ok(())
     }
 
     async fn save(&self, index: usize, kind: CheckpointKind) -> Result<()> {

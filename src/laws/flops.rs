@@ -102,11 +102,6 @@ pub fn generation(shape: &Shape) -> Vec<Generation> {
         .collect()
 }
 
-/// Bytes that parameters, gradients and both moments take in f32.
-pub fn training_state_bytes(shape: &Shape) -> u64 {
-    shape.parameters() * 4 * 4
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

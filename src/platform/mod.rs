@@ -1,16 +1,19 @@
 //! The machine underneath: clock, files, threads and tasks, the same functions natively and in a browser.
 //!
 //! Every `cfg(target_…)` of the library is in this folder. [`Folder`] is where a run keeps its files: a directory
-//! natively, a map in memory in the browser.
+//! natively; in the browser all files are in memory, and the worker that owns it sees to it that they last.
 
 #[cfg_attr(target_family = "wasm", path = "wasm.rs")]
 #[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
 mod system;
 
 pub use system::{
-    FileBytes, FileWriter, Folder, Listing, SourceFile, in_parallel, list_files, make_folder,
-    memory_bytes, peak_memory_bytes, processor, read_file, spawn, threads, write_file,
+    FileBytes, FileWriter, Folder, Listing, SourceFile, folder_files, folders, in_parallel,
+    list_files, make_folder, memory_bytes, peak_memory_bytes, processor, read_file, remove_folder,
+    rename_folder, spawn, threads, write_file,
 };
+#[cfg(target_family = "wasm")]
+pub use system::{restore_file, schedule_by, take_changes};
 pub use web_time::Instant;
 
 use std::future::poll_fn;
@@ -36,7 +39,7 @@ pub fn unix_seconds() -> u64 {
         .map_or(0, |elapsed| elapsed.as_secs())
 }
 
-/// Lets other tasks of this thread run before going on: the browser's event loop, or nobody natively.
+/// Lets others run before going on: the browser's event loop, or nobody natively.
 pub async fn yield_now() {
     let mut yielded = false;
     poll_fn(|context| {
@@ -44,7 +47,7 @@ pub async fn yield_now() {
             return Poll::Ready(());
         }
         yielded = true;
-        context.waker().wake_by_ref();
+        system::wake_soon(context.waker().clone());
         Poll::Pending
     })
     .await;

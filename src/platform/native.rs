@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::task::Waker;
 
 use ignore::{DirEntry, WalkBuilder};
 use memmap2::Mmap;
@@ -308,6 +309,11 @@ where
         .expect("the operating system starts a thread");
 }
 
+/// Wakes a task that let others run: here nobody waits.
+pub(super) fn wake_soon(waker: Waker) {
+    waker.wake();
+}
+
 /// Runs a task on each part, at the same time as far as there are threads; results come in the order of the parts.
 pub fn in_parallel<Part: Send, Output: Send>(
     parts: Vec<Part>,
@@ -541,6 +547,78 @@ impl Folder {
             .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
             .map_err(|error| failed("write", &path, error))
     }
+}
+
+/// The folders in a folder, newest first by when they were changed; none where there is no such folder.
+///
+/// # Errors
+/// When it can't be read.
+pub fn folders(path: &str) -> Result<Vec<String>> {
+    let unreadable = |error| unreadable(path, error);
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(unreadable)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(unreadable)?;
+        let facts = entry.metadata().map_err(unreadable)?;
+        if facts.is_dir() {
+            found.push((facts.modified().ok(), entry.path().display().to_string()));
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().rev().map(|(_, name)| name).collect())
+}
+
+/// The files in a folder and in the folders in it, by their paths inside it, with their sizes in bytes; sorted.
+///
+/// # Errors
+/// When it can't be read.
+pub fn folder_files(path: &str) -> Result<Vec<(String, u64)>> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(path)];
+    while let Some(folder) = folders.pop() {
+        let unreadable = |error| unreadable(path, error);
+        for entry in fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let facts = entry.metadata().map_err(unreadable)?;
+            let place = entry.path();
+            if facts.is_dir() {
+                folders.push(place);
+            } else if entry.file_name() != LOCK
+                && let Ok(inside) = place.strip_prefix(path)
+            {
+                found.push((inside.display().to_string(), facts.len()));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Gives a run's folder another path.
+///
+/// # Errors
+/// When it is in use or isn't there, or the new path is taken.
+pub fn rename_folder(from: &str, to: &str) -> Result<()> {
+    let _in_nobodys_use = Folder::open(from)?;
+    if Path::new(to).exists() {
+        return Err(
+            Error::input(format!("there is a `{to}` already")).with_hint("choose another name")
+        );
+    }
+    fs::rename(from, to).map_err(|error| failed("rename", Path::new(from), error))
+}
+
+/// Removes a run's folder.
+///
+/// # Errors
+/// When it is in use, isn't there, or holds files that no run wrote.
+pub fn remove_folder(path: &str) -> Result<()> {
+    let folder = Folder::open(path)?;
+    folder.clear()?;
+    folder.remove_if_empty()
 }
 
 /// The file whose lock says that a process uses the folder; its presence says that the folder is a run's.

@@ -1,27 +1,100 @@
-//! The browser's half of the platform: one thread, no files of its own.
+//! The browser's half of the platform: one thread, and files in memory.
+//!
+//! Whoever owns the worker puts files there that should be found ([`restore_file`]), and learns which changed
+//! ([`take_changes`]), so that they can be kept where the browser keeps things.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
-use std::io;
+use std::io::{self, Cursor};
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::task::Waker;
 
 use crate::error::{Error, Result};
 
-/// A page has no file system: its corpora arrive as text.
+#[derive(Default)]
+struct Files {
+    contents: BTreeMap<String, Vec<u8>>,
+    changed: BTreeSet<String>,
+}
+
+impl Files {
+    fn put(&mut self, path: &str, content: Vec<u8>) {
+        self.contents.insert(path.to_owned(), content);
+        self.changed.insert(path.to_owned());
+    }
+
+    fn remove(&mut self, path: &str) -> Option<Vec<u8>> {
+        let content = self.contents.remove(path)?;
+        self.changed.insert(path.to_owned());
+        Some(content)
+    }
+
+    /// The paths in a folder, as they are inside it, with the size of each.
+    fn inside(&self, folder: &str) -> Vec<(String, u64)> {
+        let beginning = format!("{folder}/");
+        let behind = self.contents.range(beginning.clone()..);
+        behind
+            .map_while(|(path, content)| {
+                let inside = path.strip_prefix(&beginning)?;
+                Some((inside.to_owned(), content.len() as u64))
+            })
+            .collect()
+    }
+}
+
+thread_local! {
+    static FILES: RefCell<Files> = RefCell::default();
+    static SCHEDULE: Cell<fn(Waker)> = const { Cell::new(Waker::wake) };
+}
+
+/// Puts a file there as it was kept before.
+pub fn restore_file(path: &str, content: Vec<u8>) {
+    FILES.with_borrow_mut(|files| files.contents.insert(path.to_owned(), content));
+}
+
+/// Each file that changed since the last call, with what is in it now; nothing where it was removed.
+pub fn take_changes() -> Vec<(String, Option<Vec<u8>>)> {
+    FILES.with_borrow_mut(|files| {
+        let changed = std::mem::take(&mut files.changed);
+        let with_content = |path: String| {
+            let content = files.contents.get(&path).cloned();
+            (path, content)
+        };
+        changed.into_iter().map(with_content).collect()
+    })
+}
+
+/// Says how a task that let others run is woken again; until then it is at once.
+pub fn schedule_by(schedule: fn(Waker)) {
+    SCHEDULE.set(schedule);
+}
+
+/// Wakes a task that let others run.
+pub(super) fn wake_soon(waker: Waker) {
+    SCHEDULE.get()(waker);
+}
+
+/// Reads a whole file.
 ///
 /// # Errors
-/// Always.
+/// Names the path when it is missing.
 pub fn read_file(path: &str) -> Result<Vec<u8>> {
-    Err(no_files(path))
+    FILES.with_borrow(|files| {
+        files
+            .contents
+            .get(path)
+            .cloned()
+            .ok_or_else(|| missing(path))
+    })
 }
 
-fn no_files(path: &str) -> Error {
-    Error::input(format!("a browser can't open `{path}`")).with_hint("drop or paste the text")
+fn missing(path: &str) -> Error {
+    Error::input(format!("there is no file `{path}`")).with_hint("drop or paste the text")
 }
 
-/// A file of a source: a page finds none.
+/// A file that a source names, or that lies in a folder that it names.
 #[derive(Debug, Clone)]
 pub struct SourceFile {
     /// The path as a person would type it.
@@ -34,16 +107,18 @@ impl SourceFile {
     /// Opens the file to read it.
     ///
     /// # Errors
-    /// Always.
-    pub fn open(&self) -> io::Result<io::Empty> {
-        Err(io::ErrorKind::Unsupported.into())
+    /// When it is gone.
+    pub fn open(&self) -> io::Result<Cursor<Vec<u8>>> {
+        read_file(&self.name)
+            .map(Cursor::new)
+            .map_err(io::Error::other)
     }
 }
 
-/// What [`list_files`] would find.
+/// What [`list_files`] finds.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The files.
+    /// The files, in order.
     pub files: Vec<SourceFile>,
     /// What can't be looked at, each with the reason.
     pub unreadable: Vec<(String, String)>,
@@ -51,25 +126,47 @@ pub struct Listing {
     pub again: usize,
 }
 
-/// A page has no folders.
+/// The file that a path names, or those of a folder, sorted by path. What is in `seen` is left out, and what is found is
+/// added to it.
 ///
 /// # Errors
-/// Always.
-pub fn list_files(source: &str, _finished: &str, _seen: &mut HashSet<PathBuf>) -> Result<Listing> {
-    Err(no_files(source))
+/// Names the path that is neither.
+pub fn list_files(source: &str, _finished: &str, seen: &mut HashSet<PathBuf>) -> Result<Listing> {
+    let mut listing = Listing::default();
+    let inside = FILES.with_borrow(|files| match files.contents.contains_key(source) {
+        true => vec![source.to_owned()],
+        false => {
+            let inside = files.inside(source).into_iter();
+            inside.map(|(path, _)| format!("{source}/{path}")).collect()
+        }
+    });
+    if inside.is_empty() {
+        return Err(missing(source));
+    }
+    for name in inside {
+        if seen.insert(PathBuf::from(&name)) {
+            listing.files.push(SourceFile {
+                in_folder: name != source,
+                name,
+            });
+        } else {
+            listing.again += 1;
+        }
+    }
+    Ok(listing)
 }
 
-/// The content of a file: in memory.
+/// The content of a file.
 #[derive(Debug)]
 pub struct FileBytes(Vec<u8>);
 
 impl FileBytes {
-    /// A page has no files.
+    /// Opens a file.
     ///
     /// # Errors
-    /// Always.
+    /// When it is missing.
     pub fn open(path: &str) -> Result<Self> {
-        Err(no_files(path))
+        read_file(path).map(Self)
     }
 }
 
@@ -87,24 +184,31 @@ impl From<Vec<u8>> for FileBytes {
     }
 }
 
-/// A file that is written from its beginning to its end: a page can't.
+/// A file that is written from its beginning to its end.
 #[derive(Debug)]
-pub struct FileWriter;
+pub struct FileWriter {
+    path: String,
+    content: Vec<u8>,
+}
 
 impl FileWriter {
     /// Begins a file.
     ///
     /// # Errors
-    /// Always.
+    /// Never; natively it can fail.
     pub fn create(path: &str) -> Result<Self> {
-        Err(no_files(path))
+        Ok(Self {
+            path: path.to_owned(),
+            content: Vec::new(),
+        })
     }
 
     /// Adds bytes.
     ///
     /// # Errors
     /// Never; natively it can fail.
-    pub fn write(&mut self, _bytes: &[u8]) -> Result<()> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.content.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -113,24 +217,95 @@ impl FileWriter {
     /// # Errors
     /// Never; natively it can fail.
     pub fn finish(self) -> Result<()> {
+        FILES.with_borrow_mut(|files| files.put(&self.path, self.content));
         Ok(())
     }
 }
 
-/// A page has no files.
+/// Writes a file as a whole.
 ///
 /// # Errors
-/// Always.
-pub fn write_file(path: &str, _bytes: &[u8]) -> Result<()> {
-    Err(no_files(path))
+/// Never; natively it can fail.
+pub fn write_file(path: &str, bytes: &[u8]) -> Result<()> {
+    FILES.with_borrow_mut(|files| files.put(path, bytes.to_owned()));
+    Ok(())
 }
 
-/// A page has no folders.
+/// Folders are there as soon as something is in them.
 ///
 /// # Errors
-/// Always.
-pub fn make_folder(path: &str, _leftover: impl Fn(&str) -> bool) -> Result<()> {
-    Err(no_files(path))
+/// When something is in the way.
+pub fn make_folder(path: &str, leftover: impl Fn(&str) -> bool) -> Result<()> {
+    FILES.with_borrow_mut(|files| {
+        let inside = files.inside(path);
+        if inside.iter().any(|(name, _)| !leftover(name)) {
+            return Err(Error::input(format!("`{path}` already holds files")));
+        }
+        for (name, _) in inside {
+            files.remove(&format!("{path}/{name}"));
+        }
+        Ok(())
+    })
+}
+
+/// The folders in a folder, last in order first.
+///
+/// # Errors
+/// Never; natively it can fail.
+pub fn folders(path: &str) -> Result<Vec<String>> {
+    let inside = FILES.with_borrow(|files| files.inside(path));
+    let names = inside.iter().filter_map(|(name, _)| name.split_once('/'));
+    let found: BTreeSet<String> = names.map(|(name, _)| format!("{path}/{name}")).collect();
+    Ok(found.into_iter().rev().collect())
+}
+
+/// The files in a folder and in the folders in it, by their paths inside it, with their sizes in bytes; sorted.
+///
+/// # Errors
+/// Never; natively it can fail.
+pub fn folder_files(path: &str) -> Result<Vec<(String, u64)>> {
+    Ok(FILES.with_borrow(|files| files.inside(path)))
+}
+
+/// Gives a run's folder another path.
+///
+/// # Errors
+/// When it isn't there, or the new path is taken.
+pub fn rename_folder(from: &str, to: &str) -> Result<()> {
+    FILES.with_borrow_mut(|files| {
+        let inside = files.inside(from);
+        if inside.is_empty() {
+            return Err(Error::input(format!("there is no run directory `{from}`")));
+        }
+        if !files.inside(to).is_empty() {
+            return Err(
+                Error::input(format!("there is a `{to}` already")).with_hint("choose another name")
+            );
+        }
+        for (name, _) in inside {
+            if let Some(content) = files.remove(&format!("{from}/{name}")) {
+                files.put(&format!("{to}/{name}"), content);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Removes a run's folder.
+///
+/// # Errors
+/// When it isn't there.
+pub fn remove_folder(path: &str) -> Result<()> {
+    FILES.with_borrow_mut(|files| {
+        let inside = files.inside(path);
+        if inside.is_empty() {
+            return Err(Error::input(format!("there is no run directory `{path}`")));
+        }
+        for (name, _) in inside {
+            files.remove(&format!("{path}/{name}"));
+        }
+        Ok(())
+    })
 }
 
 /// Runs a task on this worker's event loop.
@@ -167,37 +342,53 @@ pub fn peak_memory_bytes() -> Option<u64> {
     None
 }
 
-/// Where a run keeps its files: a map in this worker's memory.
-#[derive(Debug, Default)]
+/// Where a run keeps its files.
+#[derive(Debug)]
 pub struct Folder {
-    name: String,
-    files: RefCell<BTreeMap<String, Vec<u8>>>,
+    path: String,
 }
 
 impl Folder {
-    /// An empty folder.
+    /// Makes a new folder, or takes over an existing one when `force` is set: what is in it is removed.
     ///
     /// # Errors
-    /// Never; natively it can fail.
-    pub fn create(name: &str, _force: bool) -> Result<Self> {
+    /// When it already holds something and `force` is not set.
+    pub fn create(path: &str, force: bool) -> Result<Self> {
+        let folder = Self {
+            path: path.to_owned(),
+        };
+        if FILES.with_borrow(|files| files.inside(path).is_empty()) {
+            return Ok(folder);
+        }
+        if !force {
+            return Err(Error::input(format!("`{path}` already holds files"))
+                .with_hint("give the run another name"));
+        }
+        remove_folder(path)?;
+        Ok(folder)
+    }
+
+    /// Opens the folder of an earlier run.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn open(path: &str) -> Result<Self> {
+        if FILES.with_borrow(|files| files.inside(path).is_empty()) {
+            return Err(Error::input(format!("there is no run directory `{path}`"))
+                .with_hint("import its checkpoint"));
+        }
         Ok(Self {
-            name: name.to_owned(),
-            files: RefCell::default(),
+            path: path.to_owned(),
         })
     }
 
-    /// Nothing outlives the page's worker, so there is no earlier folder.
-    ///
-    /// # Errors
-    /// Always.
-    pub fn open(name: &str) -> Result<Self> {
-        Err(Error::input(format!("there is no saved run `{name}`"))
-            .with_hint("import its checkpoint"))
+    /// The folder's path.
+    pub fn name(&self) -> String {
+        self.path.clone()
     }
 
-    /// The folder's name.
-    pub fn name(&self) -> String {
-        self.name.clone()
+    fn place(&self, name: &str) -> String {
+        format!("{}/{name}", self.path)
     }
 
     /// Reads a file, `None` if it isn't there.
@@ -205,7 +396,8 @@ impl Folder {
     /// # Errors
     /// Never; natively it can fail.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.files.borrow().get(name).cloned())
+        let path = self.place(name);
+        Ok(FILES.with_borrow(|files| files.contents.get(&path).cloned()))
     }
 
     /// Writes a file as a whole.
@@ -213,10 +405,7 @@ impl Folder {
     /// # Errors
     /// Never; natively it can fail.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.files
-            .borrow_mut()
-            .insert(name.to_owned(), bytes.to_owned());
-        Ok(())
+        write_file(&self.place(name), bytes)
     }
 
     /// Adds one line to a file.
@@ -224,10 +413,13 @@ impl Folder {
     /// # Errors
     /// Never; natively it can fail.
     pub fn append_line(&self, name: &str, line: &str) -> Result<()> {
-        let mut files = self.files.borrow_mut();
-        let file = files.entry(name.to_owned()).or_default();
-        file.extend_from_slice(line.as_bytes());
-        file.push(b'\n');
+        let path = self.place(name);
+        FILES.with_borrow_mut(|files| {
+            let file = files.contents.entry(path.clone()).or_default();
+            file.extend_from_slice(line.as_bytes());
+            file.push(b'\n');
+            files.changed.insert(path);
+        });
         Ok(())
     }
 }

@@ -13,7 +13,6 @@ mod presets;
 mod report;
 mod seeds;
 mod settings;
-mod template;
 mod terminal;
 mod traces;
 mod writing;

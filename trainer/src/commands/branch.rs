@@ -7,13 +7,13 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use crossover::corpus::Tokenizer;
 use crossover::error::Error;
-use crossover::lab::load_checkpoint;
+use crossover::lab::{load_checkpoint, traced};
 use crossover::sample::{Edit, Parent, Trace};
 use serde::Serialize;
 
 use crate::arguments::BranchTraceArguments;
 use crate::commands::{print_json, print_text};
-use crate::writing::{traced, way};
+use crate::writing::way;
 use crate::{devices, settings, traces};
 
 #[derive(Serialize)]

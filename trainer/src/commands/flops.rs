@@ -87,7 +87,7 @@ pub fn run(arguments: &FlopsArguments) -> Result<()> {
         matmul_parameters: shape.matmul_parameters(),
         length,
         training_flops_per_token: flops::training_per_token(&shape, length),
-        training_state_bytes: flops::training_state_bytes(&shape),
+        training_state_bytes: crossover::laws::memory::training_state_bytes(&shape),
         generation: flops::generation(&shape),
     };
     if arguments.common.json {

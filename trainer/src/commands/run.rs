@@ -244,6 +244,7 @@ pub(super) fn watch(
         if !matches!(event, Event::Result(_)) {
             tell(&event)?;
         }
+        let is_last = event.ends_run();
         match event {
             Event::Started(started) => folder = Some(started.folder),
             Event::Result(result) => ended = Ok(result),
@@ -264,6 +265,9 @@ pub(super) fn watch(
                 }));
             }
             _ => {}
+        }
+        if is_last {
+            break;
         }
     }
     Ok(Watched { folder, ended })

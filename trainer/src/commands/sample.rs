@@ -7,15 +7,14 @@ use anyhow::{Context, Result};
 use crossover::corpus::Tokenizer;
 use crossover::error::Error;
 use crossover::evaluate::nats;
-use crossover::lab::{Loaded, load_checkpoint};
+use crossover::lab::{Loaded, load_checkpoint, templates, traced};
 use crossover::objective::Factorization;
 use crossover::sample::{Cell, Sample, Trace, Way};
 use serde::Serialize;
 
 use crate::arguments::SampleArguments;
 use crate::commands::{check_place, print_json, print_text};
-use crate::template::templates;
-use crate::writing::{factorization, traced, way};
+use crate::writing::{way, writing};
 use crate::{devices, settings, traces};
 
 /// Samples written at once.
@@ -88,7 +87,7 @@ pub fn run(arguments: &SampleArguments) -> Result<()> {
 fn asked(arguments: &SampleArguments, loaded: &Loaded) -> Result<Vec<Vec<Vec<Cell>>>, Error> {
     let checkpoint = &loaded.checkpoint;
     let tokenizer = &checkpoint.tokenizer;
-    let by = factorization(&arguments.writing, loaded)?;
+    let by = writing(&arguments.writing, 0)?.factorization(loaded)?;
     if let Some(text) = &arguments.infill {
         if by == Factorization::LeftToRight {
             return Err(Error::input(

@@ -1,8 +1,8 @@
 //! Texts with gaps: `"To be[MASK:8]not to be"`.
 
-use crossover::corpus::Tokenizer;
-use crossover::error::Error;
-use crossover::sample::Cell;
+use crate::corpus::Tokenizer;
+use crate::error::{Error, Result};
+use crate::sample::Cell;
 
 /// Templates that the gaps of unknown length may lead to, at most.
 const MOST: usize = 256;
@@ -12,11 +12,7 @@ const MOST: usize = 256;
 ///
 /// # Errors
 /// When a gap makes no sense or is too long, or the text has characters that the model does not know.
-pub fn templates(
-    text: &str,
-    tokenizer: &Tokenizer,
-    longest: usize,
-) -> Result<Vec<Vec<Cell>>, Error> {
+pub fn templates(text: &str, tokenizer: &Tokenizer, longest: usize) -> Result<Vec<Vec<Cell>>> {
     let mut templates = vec![Vec::new()];
     for piece in pieces(text)? {
         match piece {
@@ -67,7 +63,7 @@ enum Piece<'a> {
     Gap { least: usize, most: usize },
 }
 
-fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Error> {
+fn pieces(text: &str) -> Result<Vec<Piece<'_>>> {
     const OPEN: &str = "[MASK:";
     let mut pieces = Vec::new();
     let mut rest = text;

@@ -1,0 +1,77 @@
+//! The frame around the screens.
+
+use crossover::device::DeviceChoice;
+use crossover::lab::Event;
+
+use crate::link::{Desk, Link, Message};
+use crate::screens::{Context, Denoise, Device, Inspect, Race, Runs, Screen};
+use crate::state::State;
+use crate::theme::Palette;
+
+/// The app.
+pub struct App {
+    link: Link,
+    desk: Desk,
+    state: State,
+    screens: Vec<Box<dyn Screen>>,
+    shown: usize,
+}
+
+impl App {
+    /// Opens the app and its lab.
+    pub fn new(context: &egui::Context) -> Self {
+        let repaint = context.clone();
+        Self {
+            link: Link::open(DeviceChoice::Auto, move || repaint.request_repaint()),
+            desk: Desk::default(),
+            state: State::default(),
+            screens: vec![
+                Box::<Race>::default(),
+                Box::<Denoise>::default(),
+                Box::<Inspect>::default(),
+                Box::<Runs>::default(),
+                Box::<Device>::default(),
+            ],
+            shown: 0,
+        }
+    }
+
+    fn hear(&mut self, event: &Event, palette: &Palette) {
+        self.state.fold(event);
+        let mut context = Context {
+            state: &mut self.state,
+            desk: &mut self.desk,
+            palette,
+        };
+        for screen in &mut self.screens {
+            screen.on_event(event, &mut context);
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let palette = Palette::of(ui.visuals().dark_mode);
+        for message in self.link.poll() {
+            if let Message::Lab(event) = message {
+                self.hear(&event, palette);
+            }
+        }
+        egui::CentralPanel::default().show(ui, |ui| {
+            ui.horizontal(|ui| {
+                for (index, screen) in self.screens.iter().enumerate() {
+                    ui.selectable_value(&mut self.shown, index, screen.title());
+                }
+            });
+            let mut context = Context {
+                state: &mut self.state,
+                desk: &mut self.desk,
+                palette,
+            };
+            self.screens[self.shown].ui(ui, &mut context);
+        });
+        for command in self.desk.take() {
+            self.link.send(command);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The playground: one app, in the browser and in a native window, that trains both models and shows how diffusion writes.
+//!
+//! Data flows one way: the [`link`] brings the lab's events, [`state`] folds them into what the app knows, the [`screens`]
+//! show it and send commands back through the link. No tensor is ever touched here; in the browser the lab runs in a
+//! worker, a program of its own (`worker/main.rs`), and this library without any model is the page.
+//!
+//! - [`app`]: the frame around the screens: tabs, keys, notices.
+//! - [`link`]: the way to the lab: a thread natively, a worker in the browser; restarts what fails.
+//! - [`state`]: what is known: runs, curves, verdicts, traces.
+//! - [`screens`]: Race, Denoise, Inspect, Runs, Device.
+//! - [`widgets`]: what screens share: cells, charts, explanations.
+//! - [`theme`]: every colour and size.
+
+pub mod app;
+pub mod link;
+pub mod screens;
+pub mod state;
+pub mod theme;
+pub mod widgets;
