@@ -1,1 +1,6 @@
 //! What screens share.
+
+pub mod button;
+pub mod chart;
+pub mod explain;
+pub mod field;
