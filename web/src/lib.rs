@@ -10,8 +10,10 @@
 //! - [`screens`]: Race, Denoise, Inspect, Runs, Device.
 //! - [`widgets`]: what screens share: cells, charts, explanations.
 //! - [`theme`]: every colour and size.
+//! - [`hook`]: what is on the screen, as tests read it.
 
 pub mod app;
+pub mod hook;
 pub mod link;
 pub mod screens;
 pub mod state;
