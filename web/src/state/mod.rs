@@ -33,8 +33,22 @@ pub struct State {
     pub preferences: Preferences,
     /// Where the app should go next.
     pub route: Option<Route>,
-    /// Events that were folded.
-    pub events: u64,
+    /// What was pressed in the one-line bar, for the screen it belongs to.
+    pub acted: Option<Act>,
+    /// What follows `#` in the page's address, until the Race screen has read it.
+    pub link: Option<String>,
+    /// Whether single keys act now: they don't while a text is edited.
+    pub keys_act: bool,
+    /// Whether the main button was pressed by its key.
+    pub press_primary: bool,
+    /// Whether nothing may move unasked.
+    pub reduced_motion: bool,
+    /// Whether the system asks for that.
+    pub system_reduces_motion: bool,
+    /// Whether the window is a phone's.
+    pub narrow: bool,
+    /// A run that was asked for and has not begun: what it is doing.
+    pub starting: Option<String>,
 }
 
 /// Somewhere to go.
@@ -56,8 +70,13 @@ pub enum Route {
 impl State {
     /// Takes note of an event.
     pub fn fold(&mut self, event: &Event) {
-        self.events += 1;
+        if event.ends_run() || matches!(event, Event::Started(_)) {
+            self.starting = None;
+        }
         match event {
+            Event::Progress { doing } if self.starting.is_some() => {
+                self.starting = Some(notice::first_upper(doing));
+            }
             Event::Started(started) => match &mut self.run {
                 Some(run) if run.folder() == started.folder => run.resume(started),
                 other => *other = Some(Run::new(started.as_ref().clone())),
@@ -83,9 +102,23 @@ impl State {
         self.device.as_ref().is_some_and(|device| device.gpu)
     }
 
-    /// A run is about to be asked for: the old one makes room.
-    pub fn clear_table(&mut self) {
-        self.run = None;
-        self.notice = None;
+    /// Whether a key was pressed that acts by itself, and may.
+    pub fn key(&self, ui: &egui::Ui, key: egui::Key) -> bool {
+        self.keys_act
+            && ui.input(|input| input.modifiers.is_none() && input.key_pressed(key))
+    }
+
+    /// What a person who helps would want to know.
+    pub fn diagnostics(&self) -> String {
+        let mut lines = vec![format!("Crossover {}", env!("CARGO_PKG_VERSION"))];
+        if let Some(device) = &self.device {
+            lines.push(format!("{}: {}", device.badge, device.description));
+            lines.extend(device.details.iter().map(|(name, value)| format!("{name}: {value}")));
+        }
+        if let Some(run) = &self.run {
+            lines.push(format!("run {} at step {} of {}: {:?}", run.folder(), run.step, run.started.steps, run.phase));
+            lines.extend(run.started.config.to_toml().ok());
+        }
+        lines.join("\n")
     }
 }

@@ -109,7 +109,7 @@ impl Scale {
     pub fn of_vocabulary(vocab: &[String]) -> Self {
         let tokens = &vocab[..vocab.len().saturating_sub(1)];
         let single = !tokens.is_empty() && tokens.iter().all(|token| token.chars().count() == 1);
-        let plain = single && tokens.iter().all(String::is_ascii);
+        let plain = single && tokens.iter().all(|token| token.is_ascii());
         Self {
             characters: single.then_some(1.0),
             bytes: plain.then_some(1.0),

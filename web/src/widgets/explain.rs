@@ -31,7 +31,7 @@ pub fn mark(ui: &mut Ui, subject: &str, words: &str) {
     let response = ui.add(button);
     let name = format!("What is {subject}?");
     response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::accesskit::Role::Button, true, &name)
+        egui::WidgetInfo::labeled(egui::Role::Button, true, &name)
     });
     Popup::from_toggle_button_response(&response)
         .accessible_name(name.clone())

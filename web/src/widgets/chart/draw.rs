@@ -12,7 +12,7 @@ use crate::theme::Palette;
 
 /// Draws a chart, `height` high, and lets a person read it.
 pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, height: f32) {
-    let id = Id::new(("chart", &chart.name));
+    let id = Id::unique(("chart", &chart.name));
     let (x, y) = extent(chart);
     let mut plot = Plot::new("plot")
         .id(id)
@@ -37,12 +37,12 @@ pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, heig
         .y_axis_formatter(|mark, _| level(mark));
     if std::mem::take(&mut view.reset) {
         plot = plot.reset();
+        ui.data_mut(|data| data.insert_temp(id.with("zoomed"), false));
     }
     let shown = plot.show(ui, |plot| {
         // Until somebody zooms, the view follows the data.
-        if plot.auto_bounds().any() || !zoomed(plot.ctx(), id) {
+        if !zoomed(plot.ctx(), id) {
             plot.set_plot_bounds(PlotBounds::from_min_max([x.0, y.0], [x.1, y.1]));
-            plot.set_auto_bounds(egui::Vec2b::TRUE);
         }
         for curve in &chart.curves {
             for area in bands(chart, curve) {
@@ -83,7 +83,7 @@ pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, heig
         (None, Some(last)) => format!("{}: {}", chart.name, chart.say(*last)),
         _ => words,
     };
-    response.widget_info(|| WidgetInfo::labeled(egui::accesskit::Role::GraphicsObject, true, &words));
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::GraphicsObject, true, &words));
 }
 
 /// What the view holds when nobody zoomed: everything that was measured, with some air.
