@@ -1,16 +1,17 @@
 //! The frame around the screens.
 
-use crossover::device::DeviceChoice;
+use std::time::Duration;
+
 use crossover::lab::Event;
 
-use crate::link::{Desk, Link, Message};
+use crate::link::{Compute, Desk, Supervisor};
 use crate::screens::{Context, Denoise, Device, Inspect, Race, Runs, Screen};
 use crate::state::State;
 use crate::theme::Palette;
 
 /// The app.
 pub struct App {
-    link: Link,
+    supervisor: Supervisor,
     desk: Desk,
     state: State,
     screens: Vec<Box<dyn Screen>>,
@@ -22,7 +23,7 @@ impl App {
     pub fn new(context: &egui::Context) -> Self {
         let repaint = context.clone();
         Self {
-            link: Link::open(DeviceChoice::Auto, move || repaint.request_repaint()),
+            supervisor: Supervisor::open(Compute::Auto, move || repaint.request_repaint()),
             desk: Desk::default(),
             state: State::default(),
             screens: vec![
@@ -52,12 +53,23 @@ impl App {
 impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         let palette = Palette::of(ui.visuals().dark_mode);
-        for message in self.link.poll() {
-            if let Message::Lab(event) = message {
-                self.hear(&event, palette);
-            }
+        let now = ui.input(|input| input.time);
+        for event in self.supervisor.poll(now) {
+            self.hear(&event, palette);
         }
+        // A worker that fell silent is noticed only by looking.
+        ui.ctx().request_repaint_after(Duration::from_secs(1));
         egui::CentralPanel::default().show(ui, |ui| {
+            if let Some(notice) = self.supervisor.notices().last().cloned() {
+                ui.horizontal(|ui| {
+                    ui.label(&notice.text);
+                    for action in &notice.actions {
+                        if ui.button(action.label()).clicked() {
+                            self.supervisor.act(notice.id, *action);
+                        }
+                    }
+                });
+            }
             ui.horizontal(|ui| {
                 for (index, screen) in self.screens.iter().enumerate() {
                     ui.selectable_value(&mut self.shown, index, screen.title());
@@ -71,7 +83,7 @@ impl eframe::App for App {
             self.screens[self.shown].ui(ui, &mut context);
         });
         for command in self.desk.take() {
-            self.link.send(command);
+            self.supervisor.send(command);
         }
     }
 }
