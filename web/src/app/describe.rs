@@ -9,7 +9,11 @@ impl App {
     pub fn hook(&self) -> Hook {
         let mut hook = Hook {
             screen: self.screens[self.shown].title().to_owned(),
-            badge: self.state.device.as_ref().map_or_else(String::new, |device| device.badge.clone()),
+            badge: self
+                .state
+                .device
+                .as_ref()
+                .map_or_else(String::new, |device| device.badge.clone()),
             status: self.status(),
             run: self.state.run.as_ref().map(|run| hook::Run {
                 id: run.folder().to_owned(),

@@ -41,7 +41,14 @@ const LIST: [(&str, &[(&str, &str)]); 4] = [
             ("P E Delete B", "Pin, edit, mask, branch"),
         ],
     ),
-    ("Inspect, Runs", &[("T", "Chart as a table"), ("F2", "Rename"), ("Delete", "Remove, with ten seconds to undo")]),
+    (
+        "Inspect, Runs",
+        &[
+            ("T", "Chart as a table"),
+            ("F2", "Rename"),
+            ("Delete", "Remove, with ten seconds to undo"),
+        ],
+    ),
 ];
 
 /// Keys of the row of digits, where they are on the keyboard.
@@ -62,18 +69,28 @@ impl App {
                         pressed: true,
                         repeat: false,
                         modifiers,
-                    } if !modifiers.ctrl && !modifiers.command && !modifiers.alt && !modifiers.shift => {
+                    } if !modifiers.ctrl
+                        && !modifiers.command
+                        && !modifiers.alt
+                        && !modifiers.shift =>
+                    {
                         Some(physical_key.unwrap_or(*key))
                     }
                     _ => None,
                 });
                 keys.collect()
             });
-            if let Some(index) = pressed.iter().find_map(|key| DIGITS.iter().position(|digit| digit == key)) {
+            if let Some(index) = pressed
+                .iter()
+                .find_map(|key| DIGITS.iter().position(|digit| digit == key))
+            {
                 self.shown = index;
             }
             let asked = context.input(|input| {
-                input.events.iter().any(|event| matches!(event, Event::Text(text) if text == "?"))
+                input
+                    .events
+                    .iter()
+                    .any(|event| matches!(event, Event::Text(text) if text == "?"))
             });
             if asked {
                 self.keys_listed = !self.keys_listed;
@@ -95,19 +112,24 @@ impl App {
         let shown = Modal::new(Id::unique("keys")).show(context, |ui| {
             ui.set_max_width(460.0);
             ui.heading("Keys");
-            egui::ScrollArea::vertical().max_height(440.0).show(ui, |ui| {
-                for (place, keys) in LIST {
-                    ui.add_space(8.0);
-                    ui.label(RichText::new(place).strong());
-                    egui::Grid::new(place).num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
-                        for (key, does) in keys {
-                            ui.label(RichText::new(*key).monospace().color(palette.text));
-                            ui.label(RichText::new(*does).color(palette.muted));
-                            ui.end_row();
-                        }
-                    });
-                }
-            });
+            egui::ScrollArea::vertical()
+                .max_height(440.0)
+                .show(ui, |ui| {
+                    for (place, keys) in LIST {
+                        ui.add_space(8.0);
+                        ui.label(RichText::new(place).strong());
+                        egui::Grid::new(place)
+                            .num_columns(2)
+                            .spacing([24.0, 4.0])
+                            .show(ui, |ui| {
+                                for (key, does) in keys {
+                                    ui.label(RichText::new(*key).monospace().color(palette.text));
+                                    ui.label(RichText::new(*does).color(palette.muted));
+                                    ui.end_row();
+                                }
+                            });
+                    }
+                });
             ui.add_space(8.0);
             ui.checkbox(&mut self.state.preferences.single_keys, "Single keys act");
             ui.button("Close").clicked()

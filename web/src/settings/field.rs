@@ -145,7 +145,13 @@ impl Field {
                 384.0,
                 "Size of the vector that stands for each token. Both models have the same.",
             ),
-            Self::Layers => of("Layers", "", 1.0, 8.0, "Blocks of attention and feed-forward, one on another."),
+            Self::Layers => of(
+                "Layers",
+                "",
+                1.0,
+                8.0,
+                "Blocks of attention and feed-forward, one on another.",
+            ),
             Self::Heads => of(
                 "Heads",
                 "",
@@ -153,24 +159,60 @@ impl Field {
                 draft.edited.model.hidden_size as f64 / 2.0,
                 "Ways each block looks at the other tokens. They share the width evenly.",
             ),
-            Self::Context => of("Context", "tokens", 16.0, 256.0, "Tokens in a window: what a model sees at once."),
-            Self::Batch => of("Batch", "sequences", 4.0, 128.0, "Windows in one step of the optimizer."),
+            Self::Context => of(
+                "Context",
+                "tokens",
+                16.0,
+                256.0,
+                "Tokens in a window: what a model sees at once.",
+            ),
+            Self::Batch => of(
+                "Batch",
+                "sequences",
+                4.0,
+                128.0,
+                "Windows in one step of the optimizer.",
+            ),
             Self::LearningRate => Spec {
                 log: true,
                 whole: false,
-                ..of("Learning rate", "", 1e-5, 1e-2, "How far each step goes, at its largest.")
+                ..of(
+                    "Learning rate",
+                    "",
+                    1e-5,
+                    1e-2,
+                    "How far each step goes, at its largest.",
+                )
             },
             Self::WeightDecay => Spec {
                 whole: false,
-                ..of("Weight decay", "", 0.0, 1.0, "Pulls weights towards zero at each step, which slows overfitting.")
+                ..of(
+                    "Weight decay",
+                    "",
+                    0.0,
+                    1.0,
+                    "Pulls weights towards zero at each step, which slows overfitting.",
+                )
             },
             Self::Dropout => Spec {
                 whole: false,
-                ..of("Dropout", "", 0.0, 0.5, "Share of signals left out at random in training. AR's best defence against repeats.")
+                ..of(
+                    "Dropout",
+                    "",
+                    0.0,
+                    0.5,
+                    "Share of signals left out at random in training. AR's best defence against repeats.",
+                )
             },
             Self::InputMask => Spec {
                 whole: false,
-                ..of("AR input mask", "", 0.0, 0.9, "Share of AR's inputs hidden in training: gives AR some of diffusion's noise.")
+                ..of(
+                    "AR input mask",
+                    "",
+                    0.0,
+                    0.9,
+                    "Share of AR's inputs hidden in training: gives AR some of diffusion's noise.",
+                )
             },
             Self::BlockSize => of(
                 "Block size",
@@ -179,7 +221,13 @@ impl Field {
                 draft.context() as f64,
                 "Tokens written together, block after block. One is AR; the whole context is masked diffusion.",
             ),
-            Self::Seed => of("Seed", "", 0.0, f64::from(u32::MAX), "The same seed gives the same run, here and on the command line."),
+            Self::Seed => of(
+                "Seed",
+                "",
+                0.0,
+                f64::from(u32::MAX),
+                "The same seed gives the same run, here and on the command line.",
+            ),
         }
     }
 
@@ -202,10 +250,9 @@ impl Field {
             Self::Dropout => model.dropout,
             Self::InputMask => config.objective.input_mask,
             Self::BlockSize => match draft.second() {
-                Objective::Block => config
-                    .objective
-                    .block_size(draft.context())
-                    .unwrap_or(1) as f64,
+                Objective::Block => {
+                    config.objective.block_size(draft.context()).unwrap_or(1) as f64
+                }
                 _ => 0.0,
             },
             Self::Seed => config.seed as f64,
@@ -227,8 +274,10 @@ impl Field {
             Self::Width => {
                 // Even heads of an even width: the nearest multiple of eight, and heads that divide it.
                 config.model.hidden_size = (count.div_ceil(4) / 2).max(4) * 8;
-                config.model.num_attention_heads =
-                    nearest(&heads(config.model.hidden_size), config.model.num_attention_heads);
+                config.model.num_attention_heads = nearest(
+                    &heads(config.model.hidden_size),
+                    config.model.num_attention_heads,
+                );
             }
             Self::Layers => config.model.num_hidden_layers = count,
             Self::Heads => {
@@ -241,8 +290,9 @@ impl Field {
             Self::Dropout => config.model.dropout = value,
             Self::InputMask => config.objective.input_mask = value,
             Self::BlockSize => {
-                let divisors: Vec<usize> =
-                    (1..=context).filter(|size| context.is_multiple_of(*size)).collect();
+                let divisors: Vec<usize> = (1..=context)
+                    .filter(|size| context.is_multiple_of(*size))
+                    .collect();
                 config.objective.block_size = Some(nearest(&divisors, count));
             }
             Self::Seed => config.seed = value as u64,
@@ -298,7 +348,11 @@ impl Field {
 fn trimmed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text.is_empty() { "0".to_owned() } else { text.to_owned() }
+    if text.is_empty() {
+        "0".to_owned()
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Numbers of heads that share a width into even parts.

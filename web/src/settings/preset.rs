@@ -34,7 +34,9 @@ impl Preset {
     /// What to expect of it. Only what three seeds showed is promised.
     pub fn promise(self) -> &'static str {
         match self {
-            Self::Quick => "1,000 Latin squares, 100 passes. Diffusion overtook AR in three seeds of three.",
+            Self::Quick => {
+                "1,000 Latin squares, 100 passes. Diffusion overtook AR in three seeds of three."
+            }
             Self::Markov => "A source whose lowest possible loss is known. May not cross.",
             Self::HalfHour => "Half a million characters of tales, 200 passes. May not cross.",
             Self::Custom => "Your own settings. May not cross.",

@@ -83,15 +83,21 @@ pub fn read(link: &str) -> Result<Draft, String> {
         _ => return Err("This link holds no settings.".to_owned()),
     }
     let mut draft = Draft::of(Preset::Custom);
-    let source = value("corpus").and_then(|wanted| SOURCES.iter().find(|(name, _)| *name == wanted));
+    let source =
+        value("corpus").and_then(|wanted| SOURCES.iter().find(|(name, _)| *name == wanted));
     if let Some((_, source)) = source {
         draft.take_from(*source);
     }
-    let is_name = |name: &str| name.chars().all(|letter| letter.is_ascii_alphanumeric() || ":-".contains(letter));
+    let is_name = |name: &str| {
+        name.chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || ":-".contains(letter))
+    };
     if let Some(tokenizer) = value("tokenizer").filter(|name| is_name(name)) {
         draft.edited.corpus.tokenizer = Some(tokenizer.to_owned());
     }
-    draft.wanted = value("hash").filter(|hash| is_name(hash)).map(str::to_owned);
+    draft.wanted = value("hash")
+        .filter(|hash| is_name(hash))
+        .map(str::to_owned);
     if value("second") == Some(Objective::Block.name()) {
         draft.race_against(Objective::Block);
     }
@@ -146,7 +152,10 @@ mod tests {
 
     #[test]
     fn foreign_links_are_refused_in_words() {
-        assert_eq!(read("#v=3&x=1").unwrap_err(), "Made by a newer Crossover (3; this reads 1).");
+        assert_eq!(
+            read("#v=3&x=1").unwrap_err(),
+            "Made by a newer Crossover (3; this reads 1)."
+        );
         assert_eq!(read("#about").unwrap_err(), "This link holds no settings.");
         // Nonsense in a field leaves its default.
         let draft = read("#v=1&epochs=many&batch=NaN&width=1e9").unwrap();

@@ -112,9 +112,8 @@ impl Run {
     /// A line of the record.
     pub fn measured(&mut self, metrics: &Metrics) {
         let (objective, likelihood) = (metrics.objective, metrics.likelihood);
-        let known = |series: &Series| {
-            series.objective == objective && series.likelihood == likelihood
-        };
+        let known =
+            |series: &Series| series.objective == objective && series.likelihood == likelihood;
         let index = match self.series.iter().position(known) {
             Some(index) => index,
             None => {
@@ -136,7 +135,13 @@ impl Run {
                 .max()
                 .unwrap_or(0)
         };
-        self.step = self.started.objectives.iter().map(newest).min().unwrap_or(0);
+        self.step = self
+            .started
+            .objectives
+            .iter()
+            .map(newest)
+            .min()
+            .unwrap_or(0);
     }
 
     /// Whether it is under way, held or not.

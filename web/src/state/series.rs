@@ -62,7 +62,11 @@ impl Series {
 
     /// Takes note of a line. Lines come in order; one that was seen already changes nothing.
     pub fn push(&mut self, metrics: &Metrics) {
-        if self.last.as_ref().is_some_and(|last| metrics.step <= last.step) {
+        if self
+            .last
+            .as_ref()
+            .is_some_and(|last| metrics.step <= last.step)
+        {
             return;
         }
         self.bound = metrics.bound;
@@ -88,7 +92,8 @@ impl Series {
             self.stride *= 2;
         }
         if metrics.val_nats.is_some() {
-            self.validation.push(point(metrics.val_nats, metrics.val_se));
+            self.validation
+                .push(point(metrics.val_nats, metrics.val_se));
         }
         self.last = Some(metrics.clone());
     }
@@ -153,7 +158,12 @@ pub(super) mod tests {
             epoch: step as f64 / 10.0,
             tokens: step * 100,
             flops: step as f64 * 1e9,
-            seconds: step as f64 * if objective == Objective::Autoregressive { 0.5 } else { 0.6 },
+            seconds: step as f64
+                * if objective == Objective::Autoregressive {
+                    0.5
+                } else {
+                    0.6
+                },
             train_nats: Some(2.0 - step as f64 / 1_000.0),
             val_nats: val.map(|(nats, _)| nats),
             val_se: val.map(|(_, se)| se),

@@ -156,7 +156,10 @@ mod tests {
 
     #[test]
     fn each_axis_reads_its_own_figure() {
-        assert_eq!(Axis::ALL.map(|axis| axis.of(&POINT)), [5_000.0, 2.0, 3e12, 42.0]);
+        assert_eq!(
+            Axis::ALL.map(|axis| axis.of(&POINT)),
+            [5_000.0, 2.0, 3e12, 42.0]
+        );
         assert_eq!(
             Axis::ALL.map(|axis| axis.say(axis.of(&POINT))),
             ["5k tokens", "epoch 2", "3.0e12 FLOPs", "42 s"]
@@ -183,12 +186,21 @@ mod tests {
             tokens.iter().map(|token| (*token).to_owned()).collect()
         };
         let of = |tokens: &[&str]| Scale::of_vocabulary(&vocab(tokens));
-        assert_eq!(of(&["a", "b", "[MASK]"]).factor(Unit::BitsPerByte), Some(1.0 / 2f64.ln()));
+        assert_eq!(
+            of(&["a", "b", "[MASK]"]).factor(Unit::BitsPerByte),
+            Some(1.0 / 2f64.ln())
+        );
         assert_eq!(of(&["a", "ö", "[MASK]"]).bytes, None);
         assert_eq!(of(&["a", "ö", "[MASK]"]).characters, Some(1.0));
         assert_eq!(of(&["ab", "c", "[MASK]"]), Scale::default());
         // A unit that can't be told is passed over.
-        assert_eq!(Unit::Nats.next(&of(&["a", "ö", "[MASK]"])), Unit::BitsPerCharacter);
-        assert_eq!(Unit::BitsPerCharacter.next(&of(&["a", "ö", "[MASK]"])), Unit::Nats);
+        assert_eq!(
+            Unit::Nats.next(&of(&["a", "ö", "[MASK]"])),
+            Unit::BitsPerCharacter
+        );
+        assert_eq!(
+            Unit::BitsPerCharacter.next(&of(&["a", "ö", "[MASK]"])),
+            Unit::Nats
+        );
     }
 }

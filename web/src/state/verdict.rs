@@ -134,9 +134,7 @@ impl Crossovers {
             second
                 .validation
                 .iter()
-                .find(|point| {
-                    point.nats - lowest.nats < -SIGNIFICANT * joint(point, lowest)
-                })
+                .find(|point| point.nats - lowest.nats < -SIGNIFICANT * joint(point, lowest))
                 .map(|point| point.epoch)
         });
         Self { curve, envelope }

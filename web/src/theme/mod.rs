@@ -128,7 +128,11 @@ impl Palette {
 
     /// The same under the pointer.
     pub fn hovered(&self) -> Color32 {
-        mix(self.raised(), self.text, if self.dark { 0.09 } else { 0.05 })
+        mix(
+            self.raised(),
+            self.text,
+            if self.dark { 0.09 } else { 0.05 },
+        )
     }
 
     /// A surface in a colour's spirit, for text in `text`.

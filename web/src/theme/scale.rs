@@ -50,7 +50,9 @@ mod tests {
         assert_eq!(cividis(0.0), CIVIDIS[0]);
         assert_eq!(cividis(1.0), CIVIDIS[4]);
         assert_eq!(cividis(f32::NAN.max(0.0)), CIVIDIS[0]);
-        let lightness: Vec<f32> = (0..=20).map(|at| luminance(cividis(at as f32 / 20.0))).collect();
+        let lightness: Vec<f32> = (0..=20)
+            .map(|at| luminance(cividis(at as f32 / 20.0)))
+            .collect();
         assert!(lightness.windows(2).all(|pair| pair[0] < pair[1]));
         for at in 0..=20 {
             let fill = cividis(at as f32 / 20.0);

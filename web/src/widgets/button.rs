@@ -38,7 +38,11 @@ pub fn segment(ui: &mut Ui, palette: &Palette, chosen: bool, label: &str) -> Res
         .frame_when_inactive(true)
         .stroke(Stroke::new(
             1.0,
-            if chosen { palette.edge } else { palette.hairline() },
+            if chosen {
+                palette.edge
+            } else {
+                palette.hairline()
+            },
         ))
         .fill(if chosen {
             palette.tint(palette.masked)

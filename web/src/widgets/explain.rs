@@ -19,8 +19,7 @@ pub mod text {
     pub const ONSET: &str =
         "Where diffusion is predicted to overfit, by the Quokka fit. Extrapolated: a rough guide.";
     /// The predicted crossover.
-    pub const PREDICTION: &str =
-        "Critical compute of the data-constrained law over this model's, extrapolated from far larger runs: ×3 either way.";
+    pub const PREDICTION: &str = "Critical compute of the data-constrained law over this model's, extrapolated from far larger runs: ×3 either way.";
 }
 
 /// A small `?` that explains `subject`.
@@ -30,9 +29,7 @@ pub fn mark(ui: &mut Ui, subject: &str, words: &str) {
         .min_size(vec2(24.0, 24.0));
     let response = ui.add(button);
     let name = format!("What is {subject}?");
-    response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Button, true, &name)
-    });
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
     Popup::from_toggle_button_response(&response)
         .accessible_name(name.clone())
         .show(|ui| {

@@ -93,8 +93,21 @@ pub fn marker(
 }
 
 /// A short piece of a line with its marker, for legends.
-pub fn sample_of(ui: &mut Ui, color: Color32, dash: Dash, shape: Option<Marker>, hollow: Option<Color32>) {
-    let size = vec2(if shape == Some(Marker::Diamond) { 14.0 } else { 30.0 }, 16.0);
+pub fn sample_of(
+    ui: &mut Ui,
+    color: Color32,
+    dash: Dash,
+    shape: Option<Marker>,
+    hollow: Option<Color32>,
+) {
+    let size = vec2(
+        if shape == Some(Marker::Diamond) {
+            14.0
+        } else {
+            30.0
+        },
+        16.0,
+    );
     let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
     paint_sample(ui.painter(), rect, color, dash, shape, hollow);
 }

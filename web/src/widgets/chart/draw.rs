@@ -1,6 +1,6 @@
 //! The chart on the screen: axes and zoom by `egui_plot`, lines and cursor by us.
 
-use egui::{EventFilter, Id, Key, Pos2, Rect, RichText, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{EventFilter, Id, Key, Pos2, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 use egui_plot::{FilledArea, GridMark, Plot, PlotBounds, PlotTransform};
 
 use super::curve::{self, Dash, Marker};
@@ -88,7 +88,10 @@ pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, heig
 
 /// What the view holds when nobody zoomed: everything that was measured, with some air.
 fn extent(chart: &Chart) -> ((f64, f64), (f64, f64)) {
-    let (mut x, mut y) = ((f64::INFINITY, f64::NEG_INFINITY), (f64::INFINITY, f64::NEG_INFINITY));
+    let (mut x, mut y) = (
+        (f64::INFINITY, f64::NEG_INFINITY),
+        (f64::INFINITY, f64::NEG_INFINITY),
+    );
     let widen = |range: &mut (f64, f64), value: f64| {
         if value.is_finite() {
             *range = (range.0.min(value), range.1.max(value));
@@ -130,7 +133,8 @@ fn remember_zoom(
     back: bool,
 ) {
     let bounds = transform.bounds();
-    let is = |value: f64, whole: f64, size: f64| (value - whole).abs() < 1e-6 * size.abs().max(1e-9);
+    let is =
+        |value: f64, whole: f64, size: f64| (value - whole).abs() < 1e-6 * size.abs().max(1e-9);
     let whole = is(bounds.min()[0], x.0, x.1 - x.0)
         && is(bounds.max()[0], x.1, x.1 - x.0)
         && is(bounds.min()[1], y.0, y.1 - y.0)
@@ -228,7 +232,10 @@ fn read(
             .cursor
             .map(|x| places.partition_point(|place| *place < x));
         let (left, right) = ui.input(|input| {
-            (input.key_pressed(Key::ArrowLeft), input.key_pressed(Key::ArrowRight))
+            (
+                input.key_pressed(Key::ArrowLeft),
+                input.key_pressed(Key::ArrowRight),
+            )
         });
         let last = places.len().saturating_sub(1);
         if left || right {
@@ -242,10 +249,11 @@ fn read(
     }
     let hovered = response.hover_pos().and_then(|pointer| {
         let x = transform.value_from_position(pointer).x;
-        places
-            .iter()
-            .copied()
-            .min_by(|a, b| (chart.place(*a) - x).abs().total_cmp(&(chart.place(*b) - x).abs()))
+        places.iter().copied().min_by(|a, b| {
+            (chart.place(*a) - x)
+                .abs()
+                .total_cmp(&(chart.place(*b) - x).abs())
+        })
     });
     if let Some(x) = hovered {
         view.cursor = Some(x);
@@ -266,7 +274,14 @@ fn draw_cursor(ui: &Ui, palette: &Palette, chart: &Chart, x: f64, transform: &Pl
     for reading in &readings {
         let place = position(transform, chart, reading.at);
         if frame.contains(place) {
-            curve::marker(painter, place, Marker::Disc, 4.5, reading.color, Some(palette.background));
+            curve::marker(
+                painter,
+                place,
+                Marker::Disc,
+                4.5,
+                reading.color,
+                Some(palette.background),
+            );
         }
     }
     let mut lines = vec![(chart.axis.say(x), palette.muted)];
@@ -285,13 +300,24 @@ fn draw_cursor(ui: &Ui, palette: &Palette, chart: &Chart, x: f64, transform: &Pl
             painter.layout_no_wrap(text, egui::TextStyle::Small.resolve(ui.style()), color)
         })
         .collect();
-    let width = galleys.iter().map(|galley| galley.size().x).fold(0.0, f32::max) + 16.0;
-    let height = galleys.iter().map(|galley| galley.size().y + 2.0).sum::<f32>() + 12.0;
+    let width = galleys
+        .iter()
+        .map(|galley| galley.size().x)
+        .fold(0.0, f32::max)
+        + 16.0;
+    let height = galleys
+        .iter()
+        .map(|galley| galley.size().y + 2.0)
+        .sum::<f32>()
+        + 12.0;
     let left = match at + 12.0 + width > frame.right() {
         true => at - 12.0 - width,
         false => at + 12.0,
     };
-    let rect = Rect::from_min_size(pos2(left.max(frame.left()), frame.top() + 8.0), vec2(width, height));
+    let rect = Rect::from_min_size(
+        pos2(left.max(frame.left()), frame.top() + 8.0),
+        vec2(width, height),
+    );
     painter.rect(
         rect,
         6.0,
@@ -333,9 +359,4 @@ fn level(mark: GridMark) -> String {
         middle if middle >= 0.00999 => format!("{:.2}", mark.value),
         _ => format!("{:.3}", mark.value),
     }
-}
-
-/// The words under a chart that has nothing to show yet.
-pub fn hint(ui: &mut Ui, words: &str) {
-    ui.label(RichText::new(words).weak());
 }

@@ -142,7 +142,10 @@ impl Chart {
                     name: curve.name.clone(),
                     color: curve.color,
                     at: *point,
-                    se: curve.band.as_ref().and_then(|band| band.get(index).copied()),
+                    se: curve
+                        .band
+                        .as_ref()
+                        .and_then(|band| band.get(index).copied()),
                 })
             })
             .collect()

@@ -3,7 +3,9 @@
 /// The points worth drawing in `columns` columns of the view from `least` to `most`. Gaps (NaN) stay gaps, and one point on
 /// each side of the view is kept, so that lines leave it where they should.
 pub fn thin(points: &[[f64; 2]], columns: usize, least: f64, most: f64) -> Vec<[f64; 2]> {
-    let from = points.partition_point(|point| point[0] < least).saturating_sub(1);
+    let from = points
+        .partition_point(|point| point[0] < least)
+        .saturating_sub(1);
     let to = (points.partition_point(|point| point[0] <= most) + 1).min(points.len());
     let visible = points.get(from..to).unwrap_or_default();
     if visible.len() <= 2 * columns || most <= least {
@@ -14,7 +16,9 @@ pub fn thin(points: &[[f64; 2]], columns: usize, least: f64, most: f64) -> Vec<[
     let mut rest = visible;
     while let Some(first) = rest.first() {
         let here = column(first[0]);
-        let count = rest.partition_point(|point| column(point[0]) <= here).max(1);
+        let count = rest
+            .partition_point(|point| column(point[0]) <= here)
+            .max(1);
         let (bucket, after) = rest.split_at(count);
         rest = after;
         if bucket.iter().any(|point| point[1].is_nan()) {
@@ -65,14 +69,20 @@ mod tests {
         let points = [[0.0, 1.0], [1.0, f64::NAN], [2.0, 3.0], [3.0, 4.0]];
         let thinned = thin(&points, 100, 0.0, 3.0);
         assert_eq!(thinned.len(), 4);
-        assert_eq!(stretches(&thinned).map(<[_]>::len).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            stretches(&thinned).map(<[_]>::len).collect::<Vec<_>>(),
+            [1, 2]
+        );
         assert!(thin(&[], 10, 0.0, 1.0).is_empty());
     }
 
     #[test]
     fn lines_leave_the_view_towards_their_next_point() {
         let points: Vec<[f64; 2]> = (0..10).map(|index| [f64::from(index), 0.0]).collect();
-        let seen: Vec<f64> = thin(&points, 100, 3.5, 5.5).iter().map(|point| point[0]).collect();
+        let seen: Vec<f64> = thin(&points, 100, 3.5, 5.5)
+            .iter()
+            .map(|point| point[0])
+            .collect();
         assert_eq!(seen, [3.0, 4.0, 5.0, 6.0]);
     }
 }
