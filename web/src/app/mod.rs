@@ -174,11 +174,16 @@ impl App {
                 true => palette.text,
                 false => palette.muted,
             });
-            let button = egui::Button::selectable(chosen, text).min_size(egui::vec2(
-                width.unwrap_or(0.0),
-                ui.spacing().interact_size.y,
-            ));
+            let button = egui::Button::new(text)
+                .frame_when_inactive(false)
+                .min_size(egui::vec2(
+                    width.unwrap_or(0.0),
+                    ui.spacing().interact_size.y,
+                ));
             let response = ui.add(button).on_hover_text(format!("Key {}", index + 1));
+            response.widget_info(|| {
+                egui::WidgetInfo::selected(egui::Role::Tab, true, chosen, screen.title())
+            });
             if chosen {
                 let line = response.rect.x_range();
                 let stroke = egui::Stroke::new(2.0, palette.masked);
@@ -195,30 +200,33 @@ impl App {
         let frame = egui::Frame::new()
             .fill(palette.background)
             .inner_margin(egui::Margin::symmetric(16, 8));
-        egui::Panel::top("top").frame(frame).show(ui, |ui| {
-            ui.horizontal(|ui| {
-                let name = egui::RichText::new("Crossover")
-                    .heading()
-                    .color(palette.text);
-                ui.label(name);
-                if !narrow {
-                    ui.add_space(16.0);
-                    self.tabs(ui, palette, None);
-                }
-                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    let keys = ui.add(egui::Button::new("?").frame_when_inactive(false));
-                    keys.widget_info(|| {
-                        egui::WidgetInfo::labeled(egui::Role::Button, true, "List the keys")
+        egui::Panel::top("top")
+            .frame(frame)
+            .show_separator_line(false)
+            .show(ui, |ui| {
+                ui.horizontal(|ui| {
+                    let name = egui::RichText::new("Crossover")
+                        .heading()
+                        .color(palette.text);
+                    ui.label(name);
+                    if !narrow {
+                        ui.add_space(16.0);
+                        self.tabs(ui, palette, None);
+                    }
+                    ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                        let keys = ui.add(egui::Button::new("?").frame_when_inactive(false));
+                        keys.widget_info(|| {
+                            egui::WidgetInfo::labeled(egui::Role::Button, true, "List the keys")
+                        });
+                        if keys.clicked() {
+                            self.keys_listed = !self.keys_listed;
+                        }
+                        if bar::badge(ui, palette, &self.state) {
+                            self.shown = DEVICE;
+                        }
                     });
-                    if keys.clicked() {
-                        self.keys_listed = !self.keys_listed;
-                    }
-                    if bar::badge(ui, palette, &self.state) {
-                        self.shown = DEVICE;
-                    }
                 });
             });
-        });
     }
 
     /// The share of its steps that a run has done, as a thin line under everything else on top.

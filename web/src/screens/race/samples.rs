@@ -63,8 +63,8 @@ fn card(
             );
             if let Some(valid) = sample.valid {
                 let (words, color) = match valid {
-                    true => ("✔ every rule holds", palette.ok),
-                    false => ("✘ breaks a rule", palette.muted),
+                    true => ("every rule holds", palette.ok),
+                    false => ("breaks a rule", palette.muted),
                 };
                 ui.label(RichText::new(words).small().color(color));
             }

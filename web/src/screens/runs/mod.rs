@@ -94,7 +94,7 @@ impl Runs {
                 if let Some(run) = &one {
                     self.export(ui, context, run);
                 } else {
-                    let _ = ui.button("Export ▾");
+                    let _ = ui.button("Export…");
                 }
             });
             if ui
