@@ -413,7 +413,9 @@ fn models_are_measured_in_parts_and_attention_is_read() {
         request: 9,
         what: measure(models.clone()),
     });
-    let events = until(&lab, |event| matches!(event, Event::Answer { last: true, .. }));
+    let events = until(&lab, |event| {
+        matches!(event, Event::Answer { last: true, .. })
+    });
     let sequences: Vec<usize> = events
         .iter()
         .filter_map(|event| match event {
