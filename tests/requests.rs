@@ -393,3 +393,65 @@ fn a_plan_is_what_the_run_takes() {
         plan.flops
     );
 }
+
+#[test]
+fn models_are_measured_in_parts_and_attention_is_read() {
+    let lab = lab();
+    let run = finished(&lab, "runs/measured");
+    let best = |name: &str| {
+        let found = run.checkpoints.iter().find(|path| path.contains(name));
+        found.unwrap().clone()
+    };
+    let models = vec![best("best-ar"), best("best-masked")];
+    let measure = |models: Vec<String>| Request::Measure {
+        models,
+        run: run.run.clone(),
+        sequences: 20,
+        draws: 1,
+    };
+    lab.send(Command::Ask {
+        request: 9,
+        what: measure(models.clone()),
+    });
+    let events = until(&lab, |event| {
+        matches!(event, Event::Answer { last: true, .. })
+    });
+    let sequences: Vec<usize> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Answer { answer, .. } => match answer.as_ref() {
+                Answer::Measured(measured) => Some(measured.sequences),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sequences, [8, 16, 20]);
+    let Answer::Measured(measured) = ask(&lab, measure(models.clone())).unwrap() else {
+        panic!("a measurement");
+    };
+    let [ar, masked] = &measured.models[..] else {
+        panic!("two models");
+    };
+    assert!(ar.by_mask_ratio.is_empty());
+    assert_eq!(masked.by_mask_ratio.len(), 16);
+    assert_eq!((ar.by_position.len(), masked.by_position.len()), (16, 16));
+    assert!(ask(&lab, measure(Vec::new())).is_err());
+
+    let attention = |model: &str, layer| Request::Attention {
+        model: model.to_owned(),
+        tokens: vec![0, 1, -1, 2],
+        layer,
+    };
+    for (model, is_causal) in [(&models[0], true), (&models[1], false)] {
+        let Answer::Attention(read) = ask(&lab, attention(model, 0)).unwrap() else {
+            panic!("attention");
+        };
+        assert_eq!((read.layers, read.heads.len()), (1, 2));
+        for head in &read.heads {
+            assert_eq!(head[0][3] == 0.0, is_causal);
+            assert!((head[3].iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+    }
+    assert!(ask(&lab, attention(&models[0], 1)).is_err());
+}

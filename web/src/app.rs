@@ -3,6 +3,7 @@
 use crossover::device::DeviceChoice;
 use crossover::lab::Event;
 
+use crate::hook::Hook;
 use crate::link::{Desk, Link, Message};
 use crate::screens::{Context, Denoise, Device, Inspect, Race, Runs, Screen};
 use crate::state::State;
@@ -34,6 +35,18 @@ impl App {
             ],
             shown: 0,
         }
+    }
+
+    /// What is on the screen.
+    pub fn hook(&self) -> Hook {
+        let mut hook = Hook {
+            screen: self.screens[self.shown].title().to_owned(),
+            ..Hook::default()
+        };
+        for screen in &self.screens {
+            screen.describe(&mut hook);
+        }
+        hook
     }
 
     fn hear(&mut self, event: &Event, palette: &Palette) {

@@ -8,12 +8,17 @@
 //! - [`link`]: the way to the lab: a thread natively, a worker in the browser; restarts what fails.
 //! - [`state`]: what is known: runs, curves, verdicts, traces.
 //! - [`screens`]: Race, Denoise, Inspect, Runs, Device.
+//! - [`theatre`]: what the Denoise screen plays.
 //! - [`widgets`]: what screens share: cells, charts, explanations.
 //! - [`theme`]: every colour and size.
+//! - [`hook`]: what is on the screen, as tests read it.
 
 pub mod app;
+pub mod hook;
 pub mod link;
+pub mod numbers;
 pub mod screens;
 pub mod state;
+pub mod theatre;
 pub mod theme;
 pub mod widgets;
