@@ -8,6 +8,7 @@ mod alignment;
 mod corruption;
 mod edits;
 mod film;
+pub mod models;
 mod player;
 mod spelling;
 mod square;
