@@ -4,7 +4,10 @@ use crossover::lab::Event;
 
 /// Everything that is known.
 #[derive(Debug, Default)]
-pub struct State {}
+pub struct State {
+    /// The text in the theatre.
+    pub theatre: Option<crate::theatre::Onstage>,
+}
 
 impl State {
     /// Takes note of an event.

@@ -23,5 +23,14 @@ pub use spelling::{Spelling, bytes_of, spelled};
 pub use square::{Broken, side};
 pub use take::{Source, Take, Takes};
 
+/// The text that the theatre shows, for other screens.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Onstage {
+    /// Its tokens, [`MASK`] where nothing stands.
+    pub tokens: Vec<i64>,
+    /// How they are spelled.
+    pub texts: Vec<String>,
+}
+
 #[cfg(test)]
 pub mod tests;
