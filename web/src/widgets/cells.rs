@@ -16,7 +16,7 @@ const GAP: f32 = 3.0;
 /// Beside a token.
 const MARGIN: f32 = 14.0;
 /// Sizes of tokens that are tried, the largest that fits is taken.
-const SIZES: [f32; 5] = [22.0, 20.0, 18.0, 16.0, 14.0];
+const SIZES: [f32; 6] = [26.0, 22.0, 20.0, 18.0, 16.0, 14.0];
 
 /// Cells to show.
 pub struct Cells<'a> {

@@ -8,6 +8,7 @@ use super::settings::{Settings, sampler_menu, sampler_title};
 use crate::numbers;
 use crate::theatre::{Alignment, Cost, Film, differing, models};
 use crate::theme::Palette;
+use crate::widgets::button::segments;
 use crate::widgets::sparks::sparks;
 
 /// With what.
@@ -172,35 +173,35 @@ impl Compare {
         palette: &Palette,
     ) {
         let Some(wish) = self.wish() else { return };
-        ui.horizontal_wrapped(|ui| {
-            match self.kind {
-                Kind::Other => sampler_menu(ui, "Other sampler", &mut self.sampler),
-                Kind::Cached => {
-                    ui.label("Cache");
-                    ui.name_inputs("Cache", |ui| {
-                        ComboBox::from_id_salt("cache")
-                            .selected_text(CACHES[self.cache].0)
-                            .show_ui(ui, |ui| {
-                                for (index, (name, _)) in CACHES.iter().enumerate() {
-                                    ui.selectable_value(&mut self.cache, index, *name);
-                                }
-                            });
-                    });
-                    ui.label(RichText::new("Measuring it doubles the work.").color(palette.muted));
-                }
-                Kind::Off | Kind::Ar => {}
+        ui.separator();
+        ui.horizontal_wrapped(|ui| match self.kind {
+            Kind::Other => sampler_menu(ui, "Other sampler", &mut self.sampler),
+            Kind::Cached => {
+                ui.label("Cache");
+                ui.name_inputs("Cache", |ui| {
+                    ComboBox::from_id_salt("cache")
+                        .selected_text(CACHES[self.cache].0)
+                        .show_ui(ui, |ui| {
+                            for (index, (name, _)) in CACHES.iter().enumerate() {
+                                ui.selectable_value(&mut self.cache, index, *name);
+                            }
+                        });
+                });
+                ui.label(RichText::new("Measuring it doubles the work.").color(palette.muted));
             }
-            ui.label(RichText::new("Aligned by").color(palette.muted));
-            for (alignment, name) in [
-                (Alignment::ModelCalls, "model calls"),
-                (Alignment::Seconds, "seconds"),
-            ] {
-                ui.selectable_value(&mut self.alignment, alignment, name);
-            }
+            Kind::Off | Kind::Ar => {}
         });
         let written = self.written.as_ref();
         let other = written.filter(|(of, granted, _)| (*of, granted) == (beside, &wish));
         if let Some((.., other)) = other {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new("Aligned by").color(palette.muted));
+                let choices = [
+                    (Alignment::ModelCalls, "model calls"),
+                    (Alignment::Seconds, "seconds"),
+                ];
+                segments(ui, palette, &mut self.alignment, &choices);
+            });
             let at = self.alignment.state(film, state, other);
             text(ui, &wish, other, at, palette);
             costs(ui, film, other, &wish, palette);

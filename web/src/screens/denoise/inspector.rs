@@ -2,9 +2,9 @@
 
 use egui::{RichText, Ui, vec2};
 
-use crate::theatre::{Film, MASK, Standing, bytes_of, spelled};
+use crate::theatre::{Film, Standing, bytes_of, spelled};
 use crate::theme::Palette;
-use crate::widgets::cell::is_drawable;
+use crate::widgets::cell::{CellView, is_drawable, paint};
 use crate::widgets::sparks::{share_bar, sparks};
 
 /// What to say where no alternatives were kept.
@@ -28,36 +28,48 @@ pub enum Wanted {
     Clear,
 }
 
-/// Shows a position of a state. `edits` is how many changes wait for a branch.
-pub fn inspector(
-    ui: &mut Ui,
-    film: &Film,
-    state: usize,
-    position: usize,
-    standing: &Standing,
-    edits: usize,
-    palette: &Palette,
-) -> Option<Wanted> {
+/// A position of a state.
+pub struct Shown<'a> {
+    /// The film.
+    pub film: &'a Film,
+    /// The state.
+    pub state: usize,
+    /// The position.
+    pub position: usize,
+    /// What stands there, changes made.
+    pub standing: &'a Standing,
+    /// The same as it is drawn.
+    pub view: &'a CellView,
+    /// How many changes wait for a branch.
+    pub edits: usize,
+}
+
+/// Shows a position of a state.
+pub fn inspector(ui: &mut Ui, shown: &Shown<'_>, palette: &Palette) -> Option<Wanted> {
+    let Shown {
+        film,
+        state,
+        position,
+        standing,
+        view,
+        edits,
+    } = *shown;
     let mut wanted = None;
     let muted = |text: &str| RichText::new(text).color(palette.muted);
-    ui.horizontal(|ui| {
-        ui.label(RichText::new(format!("Position {position}")).strong());
-        ui.label(muted(&format!("· step {state} of {}", film.last())));
-    });
     let token = standing.token;
-    let text = film.token(token);
     ui.horizontal(|ui| {
-        let (shown, size) = match token {
-            MASK => ("░".to_owned(), 30.0),
-            _ => (spell(ui, &text), 30.0),
-        };
-        ui.label(RichText::new(shown).monospace().size(size));
+        let (place, _) = ui.allocate_exact_size(vec2(48.0, 52.0), egui::Sense::hover());
+        paint(ui.painter(), place, view, 26.0, palette);
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
-            ui.label(standing.look.told());
-            if token >= 0 {
-                ui.label(muted(&format!("bytes {}", bytes_of(&text))).small());
-            }
+            ui.label(RichText::new(format!("Position {position}")).strong());
+            ui.label(muted(&format!("step {state} of {}", film.last())).small());
+            let told = standing.look.told();
+            let line = match token >= 0 {
+                true => format!("{told} · bytes {}", bytes_of(&film.token(token))),
+                false => told.to_owned(),
+            };
+            ui.label(muted(&line).small());
         });
     });
     let before = standing.old.map(|old| spell(ui, &film.token(old)));

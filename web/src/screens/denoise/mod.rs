@@ -17,7 +17,7 @@ mod writing;
 
 use crossover::lab::{Event, RunSummary};
 use crossover::sample::Trace;
-use egui::{Button, ComboBox, RichText, ScrollArea, Ui, vec2};
+use egui::{ComboBox, RichText, ScrollArea, Ui, vec2};
 
 use compare::Compare;
 use inspector::Wanted;
@@ -28,14 +28,20 @@ use writing::Waiting;
 use crate::hook::{self, Hook};
 use crate::screens::{Context, Screen};
 use crate::theatre::models::{self, Chosen};
-use crate::theatre::{Colour, Corruption, Edits, Film, Player, Source, Takes, token_of};
+use crate::theatre::{
+    Colour, Corruption, Edits, Film, MASK, Onstage, Player, Source, Takes, spelled, token_of,
+};
 use crate::theme::Palette;
+use crate::widgets::button::primary;
+use crate::widgets::cell::is_drawable;
 use crate::widgets::heat_map::HeatMap;
 
 /// The trace that came with the app.
 const RECORDED: &str = include_str!("../../../bundled/trace.jsonl");
 /// Narrower than this, there is one column.
 const NARROW: f32 = 720.0;
+/// Tokens of a text, at most.
+const LONGEST: usize = 256;
 /// Width of the inspector beside the stage.
 const INSPECTOR: f32 = 316.0;
 
@@ -66,6 +72,8 @@ pub struct Denoise {
     message: Option<String>,
     heat_map: HeatMap,
     in_cells: bool,
+    /// The film and state that other screens were told of.
+    published: Option<(u64, usize)>,
     /// Where the recording starts; until it has been shown first.
     start: Option<Option<usize>>,
     /// The side of the square that a window of the present run is.
@@ -121,6 +129,7 @@ impl Denoise {
             message: None,
             heat_map: HeatMap::default(),
             in_cells: false,
+            published: None,
             start: Some(step),
             side: None,
         };
@@ -221,7 +230,7 @@ impl Denoise {
             .tokens(self.player.state())
             .get(position)
             .copied()
-            .unwrap_or(crate::theatre::MASK);
+            .unwrap_or(MASK);
         // What is changed is a state that stands still.
         let state = self.player.state();
         self.player.go(state);
@@ -238,7 +247,7 @@ impl Denoise {
                 });
             }
             Wanted::Take(token) => self.edits.set(position, token),
-            Wanted::Mask => self.edits.toggle(position, crate::theatre::MASK),
+            Wanted::Mask => self.edits.toggle(position, MASK),
             Wanted::Branch => self.branch(context),
             Wanted::Clear => self.edits.clear(),
         }
@@ -265,42 +274,42 @@ impl Denoise {
 
     fn controls(&mut self, ui: &mut Ui, context: &mut Context<'_>, narrow: bool) {
         let palette = context.palette;
-        let mut go = false;
-        ui.horizontal_wrapped(|ui| {
-            let width = match narrow {
-                true => ui.available_width() - 8.0,
-                false => (ui.available_width() - 620.0).clamp(160.0, 420.0),
-            };
-            go |= self.settings.prompt_field(ui, width);
-            self.model_menu(ui);
-            self.settings.sampler_menu(ui);
-            self.settings.steps_field(ui, self.longest());
-            let changes = self.settings.changes();
-            let more = match (self.more, changes) {
-                (true, _) => "Fewer settings".to_owned(),
-                (false, 0) => "More settings".to_owned(),
-                (false, changes) => format!("More settings ({changes} changed)"),
-            };
-            ui.toggle_value(&mut self.more, more);
-            let is_busy = self.waiting.is_writing();
-            let text = RichText::new(if is_busy { "Writing …" } else { "Denoise" })
-                .strong()
-                .color(palette.background);
-            let button = Button::new(text)
-                .fill(palette.masked)
-                .min_size(vec2(104.0, ui.spacing().interact_size.y));
-            let response = ui
-                .add_enabled(!is_busy, button)
-                .on_hover_text("Ctrl/Cmd+Enter");
-            go |= response.clicked();
-            go |= !is_busy
-                && ui.input_mut(|input| {
-                    input.consume_key(egui::Modifiers::COMMAND, egui::Key::Enter)
+        let mut go = context.state.press_primary;
+        match narrow {
+            true => {
+                let width = ui.available_width() - 8.0;
+                go |= self.settings.prompt_field(ui, width);
+                ui.horizontal(|ui| {
+                    go |= self.denoise_button(ui, palette);
+                    ui.toggle_value(&mut self.more, "Settings");
                 });
-        });
-        if self.more {
-            self.settings.more(ui, 256);
+                if self.more {
+                    ui.horizontal(|ui| self.model_menu(ui));
+                    ui.horizontal(|ui| self.settings.sampler_menu(ui));
+                    self.settings.steps_field(ui, self.longest());
+                    self.settings.more(ui, LONGEST);
+                }
+            }
+            false => {
+                ui.horizontal(|ui| {
+                    let width = (ui.available_width() - 650.0).clamp(140.0, 480.0);
+                    go |= self.settings.prompt_field(ui, width);
+                    self.model_menu(ui);
+                    self.settings.sampler_menu(ui);
+                    self.settings.steps_field(ui, self.longest());
+                    let more = match (self.more, self.settings.changes()) {
+                        (_, 0) => "Settings".to_owned(),
+                        (_, changes) => format!("Settings · {changes} changed"),
+                    };
+                    ui.toggle_value(&mut self.more, more);
+                    go |= self.denoise_button(ui, palette);
+                });
+                if self.more {
+                    ui.horizontal_wrapped(|ui| self.settings.more(ui, LONGEST));
+                }
+            }
         }
+        go &= !self.waiting.is_writing();
         if models::tokens_seen(&self.model_path(), &self.runs) == Some(0) {
             let note = "This model has seen 0 tokens: expect noise.";
             ui.label(RichText::new(note).color(palette.warning));
@@ -318,6 +327,15 @@ impl Denoise {
                 self.message = None;
             }
         }
+    }
+
+    fn denoise_button(&self, ui: &mut Ui, palette: &Palette) -> bool {
+        let is_busy = self.waiting.is_writing();
+        let label = if is_busy { "Writing …" } else { "Denoise" };
+        let response = primary(ui, palette, label, !is_busy).on_hover_text("Ctrl/Cmd+Enter");
+        let key =
+            ui.input_mut(|input| input.consume_key(egui::Modifiers::COMMAND, egui::Key::Enter));
+        response.clicked() || key
     }
 
     fn longest(&self) -> usize {
@@ -390,6 +408,26 @@ impl Denoise {
         });
     }
 
+    /// Tells other screens what is on stage, where that changed.
+    fn publish(&mut self, ui: &Ui, context: &mut Context<'_>) {
+        let now = (self.generation, self.player.state());
+        if self.published == Some(now) {
+            return;
+        }
+        self.published = Some(now);
+        context.state.theatre = self.film().map(|film| {
+            let tokens = film.tokens(now.1).to_vec();
+            let spell = |token: &i64| match *token {
+                MASK => "░".to_owned(),
+                token => spelled(&film.token(token), |letter| is_drawable(ui.ctx(), letter)).text,
+            };
+            Onstage {
+                texts: tokens.iter().map(spell).collect(),
+                tokens,
+            }
+        });
+    }
+
     fn inspected(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
         let Some(film) = self.film() else { return };
         let (state, position) = (self.player.state(), self.selected);
@@ -397,10 +435,20 @@ impl Denoise {
             .edits
             .shown(position, film.standing(state, position, true));
         let edits = self.edits.len();
+        let drawable = |letter: char| is_drawable(ui.ctx(), letter);
+        let view = self.view(film, position, &standing, &drawable);
         let wanted = card(context.palette)
             .show(ui, |ui| {
                 ui.set_width(ui.available_width());
-                inspector::inspector(ui, film, state, position, &standing, edits, context.palette)
+                let shown = inspector::Shown {
+                    film,
+                    state,
+                    position,
+                    standing: &standing,
+                    view: &view,
+                    edits,
+                };
+                inspector::inspector(ui, &shown, context.palette)
             })
             .inner;
         if let Some(wanted) = wanted {
@@ -461,27 +509,30 @@ impl Screen for Denoise {
         self.ask_for_runs(context);
         if let Some(step) = self.start.take() {
             // Nothing moves unasked where people want it so.
-            let calm = ui.style().animation_time == 0.0;
+            let calm = context.state.reduced_motion || ui.style().animation_time == 0.0;
             let last = self.player.last();
             let from = if calm { last } else { step.unwrap_or(0) };
             self.player.load(last, from, !calm);
         }
-        for pressed in keys::pressed(ui.ctx(), self.in_cells) {
-            self.obey(pressed, context);
+        if context.state.keys_act {
+            for pressed in keys::pressed(ui.ctx(), self.in_cells) {
+                self.obey(pressed, context);
+            }
         }
         if let Some(wait) = self.player.tick(ui.input(|input| input.time)) {
             ui.ctx().request_repaint_after_secs(wait as f32);
         }
-        let narrow = ui.available_width() < NARROW;
+        let narrow = context.state.narrow || ui.available_width() < NARROW;
         ScrollArea::vertical()
             .auto_shrink([false, false])
             .show(ui, |ui| {
                 self.controls(ui, context, narrow);
                 ui.add_space(4.0);
-                self.tabs(ui, context.palette);
+                self.tabs(ui, context.palette, narrow);
                 self.body(ui, context, narrow);
             });
         self.ask_for_companion(context);
+        self.publish(ui, context);
     }
 
     fn on_event(&mut self, event: &Event, context: &mut Context<'_>) {

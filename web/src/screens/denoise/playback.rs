@@ -12,13 +12,23 @@ impl Denoise {
     pub(super) fn playback(&mut self, ui: &mut Ui, palette: &Palette, narrow: bool) {
         card(palette).show(ui, |ui| {
             ui.set_width(ui.available_width());
-            ui.horizontal_wrapped(|ui| self.transport(ui, palette));
-            let span = self.timeline(ui);
+            ui.horizontal(|ui| {
+                self.buttons(ui);
+                if !narrow {
+                    self.speeds(ui);
+                    self.told(ui, palette);
+                }
+            });
+            if narrow {
+                ui.horizontal(|ui| self.speeds(ui));
+                ui.horizontal_wrapped(|ui| self.told(ui, palette));
+            }
+            let span = self.timeline(ui, palette);
             self.map(ui, span, palette, narrow);
         });
     }
 
-    fn transport(&mut self, ui: &mut Ui, palette: &Palette) {
+    fn buttons(&mut self, ui: &mut Ui) {
         let player = &mut self.player;
         if icon_button(ui, Icon::First, "First step", "Home").clicked() {
             player.go(0);
@@ -39,6 +49,10 @@ impl Denoise {
         if icon_button(ui, Icon::Last, "Last step", "End").clicked() {
             player.go(usize::MAX);
         }
+    }
+
+    fn speeds(&mut self, ui: &mut Ui) {
+        let player = &mut self.player;
         ui.label("Speed");
         ui.name_inputs("Speed", |ui| {
             let mut speed = player.speed();
@@ -56,6 +70,9 @@ impl Denoise {
                 player.set_speed(speed);
             }
         });
+    }
+
+    fn told(&self, ui: &mut Ui, palette: &Palette) {
         let (state, last) = (self.player.state(), self.player.last());
         ui.label(RichText::new(format!("step {state} of {last}")).strong());
         if let Some(film) = self.film() {
@@ -75,11 +92,18 @@ impl Denoise {
     }
 
     /// The slider; says where its first and last state are.
-    fn timeline(&mut self, ui: &mut Ui) -> Rangef {
+    fn timeline(&mut self, ui: &mut Ui, palette: &Palette) -> Rangef {
+        ui.scope(|ui| self.slider(ui, palette)).inner
+    }
+
+    fn slider(&mut self, ui: &mut Ui, palette: &Palette) -> Rangef {
         let last = self.player.last();
         let mut state = self.player.state();
         let room = ui.available_width();
         ui.spacing_mut().slider_width = room;
+        let visuals = ui.visuals_mut();
+        visuals.widgets.inactive.bg_fill = palette.hairline();
+        visuals.selection.bg_fill = palette.masked;
         let slider = Slider::new(&mut state, 0..=last).show_value(false);
         let response =
             ui.add_enabled_ui(last > 0, |ui| ui.name_inputs("Step", |ui| ui.add(slider)));

@@ -164,7 +164,7 @@ impl Settings {
         ui.add_enabled_ui(!chooses, |ui| {
             figure(ui, "Steps", |ui| {
                 let drag = DragValue::new(&mut self.steps)
-                    .range(1..=longest)
+                    .range(1..=longest.max(default))
                     .speed(0.2);
                 restore(ui.add(drag), &mut self.steps, default)
             });
@@ -182,7 +182,7 @@ impl Settings {
                 value => format!("{value:.0}"),
             }
         };
-        ui.horizontal_wrapped(|ui| {
+        ui.scope(|ui| {
             figure(ui, "Length", |ui| {
                 let drag = DragValue::new(&mut self.length)
                     .range(0..=context)

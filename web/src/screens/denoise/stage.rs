@@ -183,7 +183,7 @@ impl Denoise {
             .collect()
     }
 
-    fn view(
+    pub(super) fn view(
         &self,
         film: &Film,
         position: usize,

@@ -52,6 +52,8 @@ fn plot(ui: &mut Ui, chart: &Chart, height: f32, palette: &Palette) {
         .allow_boxed_zoom(false)
         .allow_double_click_reset(false)
         .show_background(false)
+        .grid_color(palette.hairline())
+        .grid_spacing(24.0..=120.0)
         .x_axis_label(RichText::new(x).small())
         .y_axis_label(RichText::new(chart.y).small())
         .label_formatter(move |hover| match hover {

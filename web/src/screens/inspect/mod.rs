@@ -142,7 +142,7 @@ impl Inspect {
             let response = ui.add_enabled(can, button).on_hover_text("Ctrl/Cmd+Enter");
             let key =
                 can && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter));
-            if response.clicked() || key {
+            if response.clicked() || key || can && context.state.press_primary {
                 self.measure(now, context);
             }
             let csv = ui.add_enabled(self.measured.is_some(), egui::Button::new("CSV"));
@@ -194,7 +194,7 @@ impl Inspect {
         let narrow = ui.available_width() < NARROW;
         let height = match narrow {
             true => 200.0,
-            false => ((ui.available_height() - 170.0) / 2.0).clamp(170.0, 300.0),
+            false => ((ui.available_height() - 230.0) / 2.0).clamp(170.0, 300.0),
         };
         let columns = if narrow { 1 } else { 2 };
         let width = (ui.available_width() - 12.0 * (columns - 1) as f32) / columns as f32;
@@ -268,7 +268,7 @@ impl Screen for Inspect {
         if !self.knows_runs && self.listing.is_none() {
             self.listing = Some(context.desk.ask(Request::Runs));
         }
-        if !ui.ctx().text_edit_focused()
+        if context.state.keys_act
             && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::T))
         {
             self.as_table = !self.as_table;

@@ -68,7 +68,10 @@ fn run() -> RunSummary {
 fn harness(theme: Theme, size: [f32; 2]) -> Harness<'static, House> {
     let house = House {
         screen: Inspect::default(),
-        state: State::default(),
+        state: State {
+            keys_act: true,
+            ..State::default()
+        },
         desk: Desk::default(),
     };
     Harness::builder()
@@ -107,6 +110,7 @@ fn harness(theme: Theme, size: [f32; 2]) -> Harness<'static, House> {
 fn measuring(theme: Theme, size: [f32; 2]) -> (Harness<'static, House>, u64) {
     let mut harness = harness(theme, size);
     harness.run();
+    harness.state_mut().screen.sequences = 64;
     let asked = harness.state_mut().asked();
     let [(listing, Request::Runs)] = asked[..] else {
         panic!("{asked:?}");
@@ -197,7 +201,9 @@ fn with_attention(harness: &mut Harness<'static, House>) {
     });
     harness.run();
     harness.state_mut().asked();
-    harness.get_by_label_contains("Read layer 0").click();
+    harness
+        .get_by_label_contains("Read layer 0")
+        .click_accesskit();
     harness.run();
     let asked = harness.state_mut().asked();
     let [(request, Request::Attention { .. })] = asked[..] else {
