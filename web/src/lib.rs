@@ -7,15 +7,21 @@
 //! - [`app`]: the frame around the screens: tabs, keys, notices.
 //! - [`link`]: the way to the lab: a thread natively, a worker in the browser; restarts what fails.
 //! - [`state`]: what is known: runs, curves, verdicts, traces.
+//! - [`settings`]: the run under edit: fields, presets, links.
 //! - [`screens`]: Race, Denoise, Inspect, Runs, Device.
+//! - [`theatre`]: what the Denoise screen plays.
 //! - [`widgets`]: what screens share: cells, charts, explanations.
 //! - [`theme`]: every colour and size.
+//! - [`numbers`]: figures as people read them.
 //! - [`hook`]: what is on the screen, as tests read it.
 
 pub mod app;
 pub mod hook;
 pub mod link;
+pub mod numbers;
 pub mod screens;
+pub mod settings;
 pub mod state;
+pub mod theatre;
 pub mod theme;
 pub mod widgets;
