@@ -64,9 +64,18 @@ pub enum Command {
         after_help = "Example: crossover bench --hidden-size 128 --layers 4 --batch 8 --length 64"
     )]
     Bench(BenchArguments),
+    /// Write a checkpoint again, in another form
+    #[command(
+        after_help = "Example: crossover export --checkpoint runs/x/checkpoints/best-masked.safetensors --weights-only \
+                      --dtype bf16 --out small.safetensors"
+    )]
+    Export(ExportArguments),
     /// Write the HTML report of run directories
     #[command(after_help = "Example: crossover report runs/*")]
     Report(ReportArguments),
+    /// Serve the built playground to this machine's browsers
+    #[command(after_help = "Example: crossover serve --port 8080")]
+    Serve(ServeArguments),
     /// Say what this machine offers and lacks
     #[command(after_help = "Example: crossover doctor --json")]
     Doctor(DoctorArguments),
@@ -850,12 +859,46 @@ pub struct BenchArguments {
     pub common: CommonArguments,
 }
 
+/// `export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArguments {
+    /// The checkpoint
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// Where to write it
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Leave out what only training needs: a third of the size
+    #[arg(long)]
+    pub weights_only: bool,
+    /// How numbers are stored: f32 or bf16, which halves the size and is for use only
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    pub dtype: String,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
 /// `report`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArguments {
     /// Run directories
     #[arg(value_name = "DIR", required = true)]
     pub folders: Vec<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArguments {
+    /// Port on 127.0.0.1; 0 takes any free one
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    pub port: u16,
+    /// Folder that `cargo xtask web` has written
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    pub folder: PathBuf,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

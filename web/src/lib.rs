@@ -9,6 +9,7 @@
 //! - [`state`]: what is known: runs, curves, verdicts, traces.
 //! - [`settings`]: the run under edit: fields, presets, links.
 //! - [`screens`]: Race, Denoise, Inspect, Runs, Device.
+//! - [`theatre`]: what the Denoise screen plays.
 //! - [`widgets`]: what screens share: cells, charts, explanations.
 //! - [`theme`]: every colour and size.
 //! - [`numbers`]: figures as people read them.
@@ -21,5 +22,6 @@ pub mod numbers;
 pub mod screens;
 pub mod settings;
 pub mod state;
+pub mod theatre;
 pub mod theme;
 pub mod widgets;

@@ -5,12 +5,14 @@ mod branch;
 pub mod corpus;
 pub mod doctor;
 pub mod evaluate;
+pub mod export;
 pub mod flops;
 pub mod generation;
 pub mod report;
 pub mod run;
 pub mod sample;
 pub mod seeds;
+pub mod serve;
 pub mod tokenizer;
 pub mod trace;
 

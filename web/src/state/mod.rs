@@ -59,6 +59,8 @@ pub struct State {
     pub system_reduces_motion: bool,
     /// Whether the window is a phone's.
     pub narrow: bool,
+    /// The text in the theatre.
+    pub theatre: Option<crate::theatre::Onstage>,
     /// A run that was asked for and has not begun: what it is doing.
     pub starting: Option<String>,
 }
