@@ -6,8 +6,9 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
-use crossover::lab::Event;
+use crossover::lab::{Event, Request};
 
+use crate::link::files::{self, Given, Inbox};
 use crate::link::{Action, Compute, Desk, Supervisor, Then};
 use crate::numbers;
 use crate::screens::{Context, Denoise, Device, Inspect, Race, Runs, Screen};
@@ -19,6 +20,7 @@ pub struct App {
     /// The way to the lab; tests have none.
     link: Option<Supervisor>,
     desk: Desk,
+    files: Inbox,
     state: State,
     screens: Vec<Box<dyn Screen>>,
     shown: usize,
@@ -48,6 +50,7 @@ impl App {
         Self {
             link: None,
             desk: Desk::default(),
+            files: Inbox::default(),
             state: State::default(),
             screens: vec![
                 Box::<Race>::default(),
@@ -302,6 +305,15 @@ impl App {
             };
             self.screens[self.shown].ui(ui, &mut given);
         });
+        let mut given = Context {
+            state: &mut self.state,
+            desk: &mut self.desk,
+            palette,
+        };
+        for screen in &mut self.screens {
+            screen.tick(&context, &mut given);
+        }
+        self.take_dropped(&context);
         self.state.press_primary = false;
         self.list_keys(&context, palette);
         style::focus_ring(ui, palette);
@@ -310,6 +322,32 @@ impl App {
         if self.state.is_busy() {
             // Somebody has to look whether the lab still answers.
             context.request_repaint_after(std::time::Duration::from_secs(1));
+        }
+    }
+
+    /// What was dropped and the screen that is shown didn't take: a run or a checkpoint comes in, anything else is a text.
+    fn take_dropped(&mut self, context: &egui::Context) {
+        let dropped = context.input_mut(|input| std::mem::take(&mut input.raw.dropped_files));
+        if !dropped.is_empty() {
+            files::take_dropped(context, &self.files, &dropped);
+        }
+        for file in self.files.take() {
+            let is_run = [".zip", ".safetensors"]
+                .iter()
+                .any(|end| file.name.ends_with(end));
+            match file.content {
+                Ok(content) if is_run => {
+                    self.desk.ask(Request::Import {
+                        name: file.name,
+                        content,
+                    });
+                }
+                content => {
+                    self.state.given.push(Given { content, ..file });
+                    self.state.route = Some(Route::Race);
+                }
+            }
+            context.request_repaint();
         }
     }
 

@@ -49,7 +49,8 @@ pub fn show(ui: &mut Ui, palette: &Palette, draft: &mut Draft, field: Field) -> 
             .inner;
         if field != Field::Seed {
             ui.spacing_mut().slider_width = ui.available_width();
-            ui.spacing_mut().interact_size.y = ui.spacing().interact_size.y.max(24.0);
+            let touch = ui.spacing().interact_size.y > 40.0;
+            ui.spacing_mut().interact_size.y = if touch { 44.0 } else { 24.0 };
             ui.visuals_mut().selection.bg_fill = palette.faint(palette.masked);
             let slider = Slider::new(&mut value, spec.least..=spec.most)
                 .logarithmic(spec.log)

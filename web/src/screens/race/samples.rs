@@ -76,7 +76,8 @@ fn card(
         };
         ui.label(RichText::new(text).monospace().line_height(Some(18.0)));
         if !is_example {
-            let watch = ui.add(egui::Button::new("Watch it write").small());
+            ui.add_space(4.0);
+            let watch = ui.horizontal(|ui| ui.button("Watch it write")).inner;
             let watch = watch.on_hover_text("Opens Denoise with this model");
             if watch.clicked() {
                 route = Some(Route::Denoise {

@@ -23,7 +23,11 @@ impl Race {
             return;
         };
         self.headline(ui, context, &run, is_example);
-        ui.scope(|ui| self.toolbar(ui, palette, &run, context.state.narrow));
+        let narrow = context.state.narrow;
+        // A phone has room for the chart or for what can be switched on it: the chart comes first.
+        if !narrow {
+            ui.scope(|ui| self.toolbar(ui, palette, &run, narrow));
+        }
         let starting = context.state.starting.clone();
         let chart = curves::chart(&run, &self.options, palette, is_example);
         legend(ui, palette, &chart, &run, &self.options);
@@ -31,10 +35,10 @@ impl Race {
             true => 280.0,
             false => (ui.ctx().content_rect().height() - 480.0).clamp(240.0, 620.0),
         };
-        let top = ui.cursor().min;
-        chart::show(ui, palette, &chart, &mut self.view, height);
-        let size = egui::vec2(ui.min_rect().right() - top.x, height);
-        let area = egui::Rect::from_min_size(top, size);
+        let area = chart::show(ui, palette, &chart, &mut self.view, height);
+        if std::mem::take(&mut self.picture) {
+            chart::picture::save(ui, area, "crossover-race.png", &self.files);
+        }
         if let Some(doing) = starting {
             over(
                 ui,
@@ -45,6 +49,9 @@ impl Race {
             );
         } else if is_example {
             over(ui, palette, area, "Recorded example", false);
+        }
+        if narrow {
+            ui.scope(|ui| self.toolbar(ui, palette, &run, narrow));
         }
         samples::show(ui, context, &run, is_example);
     }
@@ -128,6 +135,9 @@ impl Race {
                 .on_hover_text(explain::text::ENVELOPE);
             button::toggle(ui, palette, &mut options.onset, "Onset")
                 .on_hover_text(explain::text::ONSET);
+            if button::quiet(ui, "Save picture").clicked() {
+                self.picture = true;
+            }
         });
         let moved = |options: &Options| (options.axis, options.unit, options.log);
         if moved(&before) != moved(options) {
@@ -254,8 +264,10 @@ fn standing(run: &Run) -> String {
     );
     match &run.phase {
         Phase::Training => match remaining(run) {
-            Some(left) => format!("Training · {place} · {} left", numbers::duration(left)),
-            None => format!("Training · {place}"),
+            Some(left) if left > 0.5 => {
+                format!("Training · {place} · {} left", numbers::duration(left))
+            }
+            _ => format!("Training · {place}"),
         },
         Phase::Paused => format!("Paused · {place}"),
         Phase::Working(doing) => format!("{}…", first_upper(doing)),

@@ -82,7 +82,10 @@ impl Runs {
                 ui.add_space(8.0);
             }
         });
-        chart::show(ui, palette, &shown, &mut self.view, 320.0);
+        let area = chart::show(ui, palette, &shown, &mut self.view, 320.0);
+        if button::quiet(ui, "Save picture").clicked() {
+            chart::picture::save(ui, area, "crossover-runs.png", &self.files);
+        }
         ui.add_space(8.0);
         differing(ui, palette, &ticked);
     }
