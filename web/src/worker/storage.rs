@@ -4,7 +4,7 @@
 //! only grow are added to in place: whoever reads them forgives half a last line. One tab writes, by a lock.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use async_channel::Receiver;
@@ -45,6 +45,8 @@ pub(crate) struct Storage {
     info: RefCell<StorageInfo>,
     /// What could not be written yet, newest content each.
     waiting: RefCell<BTreeMap<String, Option<Vec<u8>>>>,
+    /// The paths of what is kept.
+    kept: RefCell<BTreeSet<String>>,
     /// How long each record was when it was written last, and what it began with.
     records: RefCell<BTreeMap<String, (usize, u64)>>,
     busy: Cell<bool>,
@@ -72,6 +74,7 @@ impl Storage {
                 ..StorageInfo::default()
             }),
             waiting: RefCell::default(),
+            kept: RefCell::default(),
             records: RefCell::default(),
             busy: Cell::new(false),
             filled: Cell::new(false),
@@ -189,15 +192,16 @@ impl Storage {
         if let Err(error) = read {
             complain("could not read what was kept", &error);
         }
-        let count = files.len();
+        let mut kept = self.kept.borrow_mut();
         for (path, content) in files {
+            kept.insert(path.clone());
             if is_record(&path) {
                 let record = (content.len(), hash(&content));
                 self.records.borrow_mut().insert(path.clone(), record);
             }
             platform::restore_file(&path, content);
         }
-        count
+        kept.len()
     }
 
     async fn write_waiting(&self) {
@@ -230,13 +234,16 @@ impl Storage {
                 waiting.entry(path).or_insert(content);
             }
         }
+        let mut kept = self.kept.borrow_mut();
+        for (path, content) in changes {
+            match content {
+                Some(_) => kept.insert(path),
+                None => kept.remove(&path),
+            };
+        }
         let mut info = self.info.borrow_mut();
         info.full = full;
-        for (_, content) in &changes {
-            if content.is_some() {
-                info.files = info.files.max(1);
-            }
-        }
+        info.files = kept.len();
     }
 
     /// Writes files one after the other; says which failed.
