@@ -481,3 +481,26 @@ fn dropout_drops_by_its_stream_and_not_at_all_when_off() {
     assert_ne!(hidden(&host(1)), hidden(&host(2)));
     assert_ne!(hidden(&host(1)), hidden(&Dropout::Off));
 }
+
+#[test]
+fn attention_rows_sum_to_one_and_respect_who_may_see_whom() {
+    let (shape, decoder) = decoder(&config(), &Device::flex());
+    let tokens = [5, 0, 1, 2, 3, 4, 0];
+    let blocks = Visibility::Blocks { size: 3 };
+    for visibility in [Visibility::Causal, Visibility::Full, blocks] {
+        for layer in 0..shape.num_hidden_layers {
+            let weights = block_on(decoder.attention(&tokens, visibility, layer)).unwrap();
+            assert_eq!(weights.len(), shape.num_attention_heads * LENGTH * LENGTH);
+            for (row, weights) in weights.chunks_exact(LENGTH).enumerate() {
+                let sum: f32 = weights.iter().sum();
+                assert!((sum - 1.0).abs() < 1e-5, "row {row} sums to {sum}");
+                for (read, &weight) in weights.iter().enumerate() {
+                    let sees = visibility.sees(row % LENGTH, read, LENGTH);
+                    assert_eq!(weight > 0.0, sees, "{visibility:?}: {row} at {read}");
+                }
+            }
+        }
+    }
+    let missing = shape.num_hidden_layers;
+    assert!(block_on(decoder.attention(&tokens, Visibility::Full, missing)).is_err());
+}

@@ -1104,6 +1104,58 @@ fn evaluation_ends_with_nats_and_their_standard_error() {
 }
 
 #[test]
+fn an_exported_checkpoint_is_smaller_and_measures_the_same() {
+    let folder = folder();
+    fs::write(folder.path().join("squares.txt"), squares(20)).unwrap();
+    let original = FINISHED.checkpoint("last-ar");
+    let original = original.as_str();
+    let export = |flags: &[&str]| {
+        let common = ["export", "--checkpoint", original];
+        crossover(folder.path(), [&common[..], flags].concat())
+    };
+    let size = |name: &str| fs::metadata(folder.path().join(name)).unwrap().len() as f64;
+    let nats = |name: &str| {
+        let flags = [
+            "evaluate",
+            "--device",
+            "cpu",
+            "--json",
+            "--text",
+            "squares.txt",
+        ];
+        let ran = crossover(
+            folder.path(),
+            [&flags[..], &["--checkpoint", name]].concat(),
+        );
+        ran.ended(0).result()["nats"].as_f64().unwrap()
+    };
+    export(&["--weights-only", "--out", "weights.safetensors"]).ended(0);
+    assert!((size("weights.safetensors") / size(original) - 1.0 / 3.0).abs() < 0.1);
+    assert_eq!(nats("weights.safetensors"), nats(original));
+
+    let halves = [
+        "--weights-only",
+        "--dtype",
+        "bf16",
+        "--out",
+        "bf16.safetensors",
+    ];
+    export(&halves).ended(0);
+    assert!(size("bf16.safetensors") < 0.7 * size("weights.safetensors"));
+    assert!((nats("bf16.safetensors") / nats(original) - 1.0).abs() < 0.01);
+
+    let refused = export(&["--dtype", "bf16", "--out", "no.safetensors"]).ended(2);
+    assert!(
+        refused.err.contains("add `--weights-only`"),
+        "{}",
+        refused.err
+    );
+    let refused = export(&["--dtype", "f8", "--out", "no.safetensors"]).ended(2);
+    assert!(refused.err.contains("`f32` or `bf16`"), "{}", refused.err);
+    assert!(!folder.path().join("no.safetensors").exists());
+}
+
+#[test]
 fn texts_that_can_t_be_measured_are_refused() {
     let folder = folder();
     fs::write(folder.path().join("letters.txt"), "abc".repeat(100)).unwrap();

@@ -193,30 +193,30 @@ pub async fn k_order_bound<P: Predictor>(
 }
 
 /// One sequence the model is asked about.
-struct Question {
+pub(super) struct Question {
     /// Index of the window it comes from: its tokens are the targets.
-    window: usize,
+    pub window: usize,
     /// What the model reads: `[copies * length]`.
-    inputs: Vec<u32>,
+    pub inputs: Vec<u32>,
     /// What counts of its answer.
-    scored: Vec<Scored>,
+    pub scored: Vec<Scored>,
 }
 
 /// Positions whose cross-entropies are added up, and the factor on their sum.
-struct Scored {
-    positions: Vec<usize>,
-    weight: f64,
+pub(super) struct Scored {
+    pub positions: Vec<usize>,
+    pub weight: f64,
 }
 
 /// How windows are cut into blocks.
 #[derive(Clone, Copy)]
-struct Blocks {
-    size: usize,
-    count: usize,
+pub(super) struct Blocks {
+    pub size: usize,
+    pub count: usize,
 }
 
 impl Blocks {
-    fn new(length: usize, size: usize) -> Result<Self> {
+    pub fn new(length: usize, size: usize) -> Result<Self> {
         at_least_one(size, "tokens in a block")?;
         if !length.is_multiple_of(size) {
             return Err(Error::input(format!(
@@ -229,7 +229,7 @@ impl Blocks {
         })
     }
 
-    fn visibility(self) -> Visibility {
+    pub fn visibility(self) -> Visibility {
         match self.count {
             1 => Visibility::Full,
             _ => Visibility::GapsAndWhole { size: self.size },
@@ -237,14 +237,14 @@ impl Blocks {
     }
 
     /// Positions in the window of some positions in a block.
-    fn positions(self, block: usize, inside: &[usize]) -> Vec<usize> {
+    pub fn positions(self, block: usize, inside: &[usize]) -> Vec<usize> {
         inside
             .iter()
             .map(|position| block * self.size + position)
             .collect()
     }
 
-    fn question<P: Predictor>(
+    pub fn question<P: Predictor>(
         self,
         model: &P,
         windows: &[&[u32]],
@@ -268,7 +268,7 @@ impl Blocks {
 
     /// The questions of one order in each block: position `order[j]` is predicted with `order[j..]` hidden, in all blocks
     /// at once.
-    fn chain<P: Predictor>(
+    pub fn chain<P: Predictor>(
         self,
         model: &P,
         windows: &[&[u32]],
@@ -295,16 +295,44 @@ impl Blocks {
 async fn answers<P: Predictor>(
     model: &P,
     windows: &[&[u32]],
-    mut questions: impl Iterator<Item = Question>,
+    questions: impl Iterator<Item = Question>,
     batch: usize,
     visibility: Visibility,
 ) -> Result<Vec<f64>> {
-    let length = windows[0].len();
     let mut answers = Vec::new();
+    ask(
+        model,
+        windows,
+        questions,
+        batch,
+        visibility,
+        |question, row| {
+            let parts = question.scored.iter().map(|part| {
+                let nats = part.positions.iter().map(|&position| row[position]);
+                part.weight * nats.sum::<f64>()
+            });
+            answers.push(finite(parts.sum(), question.window)?);
+            Ok(())
+        },
+    )
+    .await?;
+    Ok(answers)
+}
+
+/// Tells the cross-entropies at all positions, `[length]`, of one question after the other.
+pub(super) async fn ask<P: Predictor>(
+    model: &P,
+    windows: &[&[u32]],
+    mut questions: impl Iterator<Item = Question>,
+    batch: usize,
+    visibility: Visibility,
+    mut tell: impl FnMut(&Question, &[f64]) -> Result<()>,
+) -> Result<()> {
+    let length = windows[0].len();
     loop {
         let asked: Vec<Question> = questions.by_ref().take(batch).collect();
         if asked.is_empty() {
-            return Ok(answers);
+            return Ok(());
         }
         let inputs: Vec<u32> = asked
             .iter()
@@ -318,20 +346,19 @@ async fn answers<P: Predictor>(
             .collect();
         let nats = model.nats(&inputs, &targets, length, visibility).await?;
         for (question, row) in asked.iter().zip(nats.chunks_exact(length)) {
-            let parts = question.scored.iter().map(|part| {
-                let nats = part.positions.iter().map(|&position| row[position]);
-                part.weight * nats.sum::<f64>()
-            });
-            let sum: f64 = parts.sum();
-            if !sum.is_finite() {
-                return Err(Error::work(format!(
-                    "the model's loss on window {} is `{sum}`",
-                    question.window
-                )));
-            }
-            answers.push(sum);
+            tell(question, row)?;
         }
         yield_now().await;
+    }
+}
+
+/// A loss that can be counted on.
+pub(super) fn finite(nats: f64, window: usize) -> Result<f64> {
+    match nats.is_finite() {
+        true => Ok(nats),
+        false => Err(Error::work(format!(
+            "the model's loss on window {window} is `{nats}`"
+        ))),
     }
 }
 
@@ -343,7 +370,11 @@ fn log_mean_exp_negative(sums: &[f64]) -> f64 {
 }
 
 /// The one length of all windows, once it is clear that they can be scored.
-fn window_length<P: Predictor>(model: &P, windows: &[&[u32]], batch: usize) -> Result<usize> {
+pub(super) fn window_length<P: Predictor>(
+    model: &P,
+    windows: &[&[u32]],
+    batch: usize,
+) -> Result<usize> {
     at_least_one(batch, "sequences in a batch")?;
     let length = windows.first().map_or(0, |window| window.len());
     if length == 0 {
@@ -367,7 +398,7 @@ fn window_length<P: Predictor>(model: &P, windows: &[&[u32]], batch: usize) -> R
     Ok(length)
 }
 
-fn at_least_one(count: usize, of_what: &str) -> Result<()> {
+pub(super) fn at_least_one(count: usize, of_what: &str) -> Result<()> {
     if count == 0 {
         return Err(
             Error::input(format!("the number of {of_what} is 0")).with_hint("use at least 1")

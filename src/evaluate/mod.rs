@@ -8,16 +8,20 @@
 //! - [`k_order_bound`]: a tighter bound for the same model, from several random orders.
 //! - [`left_to_right_nats`]: the exact negative log-likelihood of the masked model when it writes left to right.
 //!
+//! [`Inspection`] asks where one model is good: by how much is hidden, by position, and whether it knows how sure it is.
+//!
 //! Text that a model wrote is measured too: how varied it is ([`Variety`]), which [`autoregressive_nats`] of another model
 //! complete to a picture.
 //!
 //! What a window means, and which windows are held out, this room does not know.
 
 mod generation;
+mod inspection;
 mod likelihood;
 mod statistics;
 
 pub use generation::{REPEATED, Variety, distinct, pooled_entropy, repetition, unigram_entropy};
+pub use inspection::{Binned, Inspection};
 pub use likelihood::{
     autoregressive_nats, k_order_bound, left_to_right_nats, masked_bound, nats, windows_at_once,
 };

@@ -61,39 +61,60 @@ impl Attention {
         memory: Option<Memory<'_>>,
     ) -> Tensor<2> {
         let [_, head_dim] = self.query_norm.dims();
-        let by_head = |weight: &Tensor<2>, heads: usize| {
-            linear(input.clone(), weight).reshape([around.batch, around.length, heads, head_dim])
+        let (queries, keys) = self.asked(&input, around);
+        let values = self.by_head(&input, &self.value, self.key_value_heads, around);
+        let values = values.swap_dims(1, 2);
+        let (keys, values) = match memory {
+            Some(memory) => memory.put(keys, values),
+            None => (keys, values),
         };
+        let weights = around.dropout.apply(self.weighed(queries, keys, around));
+        let mixed = weights
+            .matmul(self.shared(values))
+            .swap_dims(1, 2)
+            .reshape([around.batch * around.length, self.heads * head_dim]);
+        around.dropout.apply(linear(mixed, &self.output))
+    }
+
+    /// Who looks at whom, without a memory: `[batch * length, hidden_size]` -> `[batch, heads, length, length]`, by head,
+    /// query and key; rows sum to 1.
+    pub fn weights(&self, input: &Tensor<2>, around: &Surroundings<'_>) -> Tensor<4> {
+        let (queries, keys) = self.asked(input, around);
+        self.weighed(queries, keys, around)
+    }
+
+    /// Queries and keys: `[batch, heads, length, head_dim]` and `[batch, key_value_heads, length, head_dim]`.
+    fn asked(&self, input: &Tensor<2>, around: &Surroundings<'_>) -> (Tensor<4>, Tensor<4>) {
+        let [_, head_dim] = self.query_norm.dims();
         // The scores' 1/sqrt(head_dim) hides in the queries' scale, the smallest tensor it can be multiplied into.
         let query_scale = self
             .query_norm
             .clone()
             .mul_scalar(1.0 / (head_dim as f64).sqrt());
-        let queries = self.turned(by_head(&self.query, self.heads), query_scale, around);
-        let keys = self.turned(
-            by_head(&self.key, self.key_value_heads),
-            self.key_norm.clone(),
-            around,
-        );
-        let values = by_head(&self.value, self.key_value_heads);
+        let queries = self.by_head(input, &self.query, self.heads, around);
+        let keys = self.by_head(input, &self.key, self.key_value_heads, around);
+        let queries = self.turned(queries, query_scale, around);
+        let keys = self.turned(keys, self.key_norm.clone(), around);
+        (queries.swap_dims(1, 2), keys.swap_dims(1, 2))
+    }
 
-        let queries = queries.swap_dims(1, 2);
-        let (keys, values) = (keys.swap_dims(1, 2), values.swap_dims(1, 2));
-        let (keys, values) = match memory {
-            Some(memory) => memory.put(keys, values),
-            None => (keys, values),
-        };
-        let (keys, values) = (self.shared(keys), self.shared(values));
-        let mut scores = queries.matmul(keys.swap_dims(2, 3));
+    fn by_head(
+        &self,
+        input: &Tensor<2>,
+        weight: &Tensor<2>,
+        heads: usize,
+        around: &Surroundings<'_>,
+    ) -> Tensor<4> {
+        let [_, head_dim] = self.query_norm.dims();
+        linear(input.clone(), weight).reshape([around.batch, around.length, heads, head_dim])
+    }
+
+    fn weighed(&self, queries: Tensor<4>, keys: Tensor<4>, around: &Surroundings<'_>) -> Tensor<4> {
+        let mut scores = queries.matmul(self.shared(keys).swap_dims(2, 3));
         if let Some(bias) = &around.bias {
             scores = scores + bias.clone();
         }
-        let weights = around.dropout.apply(softmax(scores, 3));
-        let mixed = weights
-            .matmul(values)
-            .swap_dims(1, 2)
-            .reshape([around.batch * around.length, self.heads * head_dim]);
-        around.dropout.apply(linear(mixed, &self.output))
+        softmax(scores, 3)
     }
 
     /// Normalises each head, scales it, and turns it to its position: `[batch, length, heads, head_dim]` -> the same.

@@ -28,10 +28,20 @@ impl Block {
         around: &Surroundings<'_>,
         memory: Option<Memory<'_>>,
     ) -> Tensor<2> {
-        let eps = self.attention.eps;
-        let read = rms_normalize(stream.clone(), eps) * self.attention_norm.clone();
+        let read = self.read(stream.clone());
         let stream = stream + self.attention.forward(read, around, memory);
+        let eps = self.attention.eps;
         let read = rms_normalize(stream.clone(), eps) * self.feed_forward_norm.clone();
         stream + self.feed_forward.forward(read, around.dropout)
+    }
+
+    /// Who looks at whom: `[batch * length, hidden_size]` -> `[batch, heads, length, length]`.
+    pub fn weights(&self, stream: Tensor<2>, around: &Surroundings<'_>) -> Tensor<4> {
+        self.attention.weights(&self.read(stream), around)
+    }
+
+    /// The stream as attention reads it.
+    fn read(&self, stream: Tensor<2>) -> Tensor<2> {
+        rms_normalize(stream, self.attention.eps) * self.attention_norm.clone()
     }
 }

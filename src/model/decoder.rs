@@ -174,23 +174,63 @@ impl Decoder {
         visibility: Visibility,
         dropout: &Dropout,
     ) -> Tensor<2> {
-        let copies = visibility.copies();
-        let sequence = copies * length;
-        let positions = (0..copies).flat_map(|_| 0..length);
-        let around = Surroundings {
-            batch: tokens.len() / sequence,
-            length: sequence,
-            rotary: self.rotary(positions),
-            bias: visibility_bias(visibility, 0..sequence, sequence, length, &self.device),
-            dropout,
-        };
+        let around = self.surroundings(tokens, length, visibility, dropout);
         let stream = self
             .blocks
             .iter()
             .fold(self.embed(tokens), |stream, block| {
                 block.forward(stream, &around, None)
             });
-        self.answered(stream, sequence, 0..length)
+        self.answered(stream, around.length, 0..length)
+    }
+
+    /// Who looks at whom in a layer, counted from 0: ids `[length]` -> `[heads * length * length]`, by head, query and key.
+    /// The weights of a query sum to 1.
+    ///
+    /// # Errors
+    /// When there is no such layer, or the device fails.
+    pub async fn attention(
+        &self,
+        tokens: &[u32],
+        visibility: Visibility,
+        layer: usize,
+    ) -> Result<Vec<f32>> {
+        let Some(looking) = self.blocks.get(layer) else {
+            return Err(Error::input(format!(
+                "there is no layer {layer}: the model has {}",
+                self.blocks.len()
+            ))
+            .with_hint(format!("layers are 0 to {}", self.blocks.len() - 1)));
+        };
+        let length = tokens.len() / visibility.copies();
+        let around = self.surroundings(tokens, length, visibility, &Dropout::Off);
+        let below = self.blocks[..layer].iter();
+        let stream = below.fold(self.embed(tokens), |stream, block| {
+            block.forward(stream, &around, None)
+        });
+        let weights = looking.weights(stream, &around);
+        let [batch, heads, queries, keys] = weights.dims();
+        values(weights.reshape([batch * heads * queries, keys])).await
+    }
+
+    /// What all layers share of a pass over whole windows.
+    fn surroundings<'a>(
+        &self,
+        tokens: &[u32],
+        length: usize,
+        visibility: Visibility,
+        dropout: &'a Dropout,
+    ) -> Surroundings<'a> {
+        let copies = visibility.copies();
+        let sequence = copies * length;
+        let positions = (0..copies).flat_map(|_| 0..length);
+        Surroundings {
+            batch: tokens.len() / sequence,
+            length: sequence,
+            rotary: self.rotary(positions),
+            bias: visibility_bias(visibility, 0..sequence, sequence, length, &self.device),
+            dropout,
+        }
     }
 
     /// The last block's normalised output at the positions that a read answers for: `[rows * answers, hidden_size]`.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use burn::tensor::bf16;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,34 @@ impl State {
     }
 }
 
+/// How a file's numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// As they are.
+    F32,
+    /// In half the space, rounded to 8 significant bits: enough to use a model, not to go on training it.
+    Bf16,
+}
+
+impl Precision {
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::Bf16 => Dtype::BF16,
+        }
+    }
+
+    fn encode(self, values: &[f32]) -> Vec<u8> {
+        match self {
+            Self::F32 => bytemuck::cast_slice(values).to_vec(),
+            Self::Bf16 => values
+                .iter()
+                .flat_map(|value| bf16::from_f32(*value).to_le_bytes())
+                .collect(),
+        }
+    }
+}
+
 /// `config` in the metadata: Hugging Face's keys beside ours.
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
@@ -143,11 +172,29 @@ impl Checkpoint {
         likelihood.factorization(self.length, self.block_size)
     }
 
-    /// The file's bytes.
+    /// The same without what only training needs.
+    #[must_use]
+    pub fn weights_only(self) -> Self {
+        Self {
+            moments: None,
+            trained_weights: None,
+            ..self
+        }
+    }
+
+    /// The file's bytes, every number as it is.
     ///
     /// # Errors
     /// Never for a checkpoint that came from a run.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.to_bytes_as(Precision::F32)
+    }
+
+    /// The file's bytes, with numbers of this precision.
+    ///
+    /// # Errors
+    /// Never for a checkpoint that came from a run.
+    pub fn to_bytes_as(&self, precision: Precision) -> Result<Vec<u8>> {
         let shape = self.shape()?;
         let header = Header {
             format_version: FORMAT_VERSION,
@@ -190,7 +237,7 @@ impl Checkpoint {
         let mut views = BTreeMap::new();
         let mut add = |prefix: &str, weights: &'_ Weights| -> Result<()> {
             for (name, tensor) in &weights.0 {
-                let bytes = bytemuck::cast_slice::<f32, u8>(&tensor.values).to_vec();
+                let bytes = precision.encode(&tensor.values);
                 views.insert(format!("{prefix}{name}"), (tensor.shape.clone(), bytes));
             }
             Ok(())
@@ -206,7 +253,7 @@ impl Checkpoint {
         let views = views
             .iter()
             .map(|(name, (sizes, bytes))| {
-                TensorView::new(Dtype::F32, sizes.clone(), bytes)
+                TensorView::new(precision.dtype(), sizes.clone(), bytes)
                     .map(|view| (name.clone(), view))
                     .map_err(|error| unwritable(&error))
             })
@@ -333,31 +380,61 @@ impl Checkpoint {
 
 /// A safetensors file says how long it is: eight bytes of header length, the header, and the tensors' last offset.
 fn check_length(bytes: &[u8]) -> Result<(), String> {
+    let size = bytes.len() as u64;
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(format!(
-            "it has {} bytes, too few for a header",
-            bytes.len()
-        ));
+        return Err(format!("it has {size} bytes, too few for a header"));
     };
-    let promised = u64::from_le_bytes(*length);
-    if promised > rest.len() as u64 {
+    let header = u64::from_le_bytes(*length);
+    let data = usize::try_from(header)
+        .ok()
+        .and_then(|header| rest.get(..header))
+        .map_or(0, data_length);
+    let promised = header.saturating_add(8).saturating_add(data);
+    if promised > size {
         return Err(format!(
-            "its header promises {promised} bytes, and {} follow",
-            rest.len()
+            "header promises {} bytes, file has {}",
+            grouped(promised),
+            grouped(size)
         ));
     }
     Ok(())
 }
 
-fn host_tensor(view: &TensorView<'_>) -> Result<HostTensor, String> {
-    if view.dtype() != Dtype::F32 {
-        return Err(format!("has type {:?}, and F32 is expected", view.dtype()));
-    }
-    let values = view
-        .data()
-        .chunks_exact(4)
-        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+/// The last offset that a header names; 0 where it can't be read, which is said later.
+fn data_length(header: &[u8]) -> u64 {
+    let tensors: HashMap<String, serde_json::Value> =
+        serde_json::from_slice(header).unwrap_or_default();
+    let ends = tensors
+        .values()
+        .filter_map(|tensor| tensor["data_offsets"][1].as_u64());
+    ends.max().unwrap_or(0)
+}
+
+/// `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let parts: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .filter_map(|part| std::str::from_utf8(part).ok())
         .collect();
+    parts.join(",")
+}
+
+fn host_tensor(view: &TensorView<'_>) -> Result<HostTensor, String> {
+    let data = view.data();
+    let values = match view.dtype() {
+        Dtype::F32 => data
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+            .collect(),
+        Dtype::BF16 => data
+            .chunks_exact(2)
+            .map(|bytes| bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32())
+            .collect(),
+        other => return Err(format!("has type {other:?}, and F32 or BF16 is expected")),
+    };
     Ok(HostTensor {
         shape: view.shape().to_vec(),
         values,

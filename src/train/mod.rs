@@ -12,7 +12,7 @@ pub mod optimizer;
 pub mod schedule;
 pub mod trainer;
 
-pub use checkpoint::{Checkpoint, State};
+pub use checkpoint::{Checkpoint, Precision, State};
 pub use config::{EvaluateConfig, Provenance, RunConfig, Schedule, TrainConfig};
 pub use metrics::Metrics;
 pub use trainer::{StepResult, Trainer};

@@ -64,6 +64,12 @@ pub enum Command {
         after_help = "Example: crossover bench --hidden-size 128 --layers 4 --batch 8 --length 64"
     )]
     Bench(BenchArguments),
+    /// Write a checkpoint again, in another form
+    #[command(
+        after_help = "Example: crossover export --checkpoint runs/x/checkpoints/best-masked.safetensors --weights-only \
+                      --dtype bf16 --out small.safetensors"
+    )]
+    Export(ExportArguments),
     /// Write the HTML report of run directories
     #[command(after_help = "Example: crossover report runs/*")]
     Report(ReportArguments),
@@ -845,6 +851,26 @@ pub struct BenchArguments {
     /// Time writing a window instead of training: left to right with and without a cache, and by denoising
     #[arg(long)]
     pub writing: bool,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArguments {
+    /// The checkpoint
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// Where to write it
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Leave out what only training needs: a third of the size
+    #[arg(long)]
+    pub weights_only: bool,
+    /// How numbers are stored: f32 or bf16, which halves the size and is for use only
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    pub dtype: String,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

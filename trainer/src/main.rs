@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Some(Command::Corpus(corpus)) => commands::corpus::run(&corpus.command),
         Some(Command::Flops(flops)) => commands::flops::run(&flops),
         Some(Command::Bench(bench)) => commands::bench::run(&bench),
+        Some(Command::Export(export)) => commands::export::run(&export),
         Some(Command::Report(report)) => commands::report::run(&report),
         Some(Command::Doctor(doctor)) => commands::doctor::run(&doctor),
     };

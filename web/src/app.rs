@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crossover::lab::Event;
 
+use crate::hook::Hook;
 use crate::link::{Compute, Desk, Supervisor};
 use crate::screens::{Context, Denoise, Device, Inspect, Race, Runs, Screen};
 use crate::state::State;
@@ -35,6 +36,18 @@ impl App {
             ],
             shown: 0,
         }
+    }
+
+    /// What is on the screen.
+    pub fn hook(&self) -> Hook {
+        let mut hook = Hook {
+            screen: self.screens[self.shown].title().to_owned(),
+            ..Hook::default()
+        };
+        for screen in &self.screens {
+            screen.describe(&mut hook);
+        }
+        hook
     }
 
     fn hear(&mut self, event: &Event, palette: &Palette) {

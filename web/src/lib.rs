@@ -7,13 +7,21 @@
 //! - [`app`]: the frame around the screens: tabs, keys, notices.
 //! - [`link`]: the way to the lab: a thread natively, a worker in the browser; restarts what fails.
 //! - [`state`]: what is known: runs, curves, verdicts, traces.
+//! - `script`: in the browser, what is asked of it by hand.
 //! - [`screens`]: Race, Denoise, Inspect, Runs, Device.
+//! - [`theatre`]: what the Denoise screen plays.
 //! - [`widgets`]: what screens share: cells, charts, explanations.
 //! - [`theme`]: every colour and size.
+//! - [`hook`]: what is on the screen, as tests read it.
 
 pub mod app;
+pub mod hook;
 pub mod link;
+pub mod numbers;
 pub mod screens;
+#[cfg(target_family = "wasm")]
+pub mod script;
 pub mod state;
+pub mod theatre;
 pub mod theme;
 pub mod widgets;

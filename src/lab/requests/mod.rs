@@ -1,12 +1,14 @@
 //! Answers to what is asked beside runs.
 
+mod attention;
 mod kept;
+mod measure;
 mod plan;
 mod text;
 mod write;
 
 use crate::device::Selected;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lab::bench;
 use crate::lab::control::Control;
 use crate::lab::protocol::{Answer, Benchmark, Event, Request};
@@ -15,7 +17,7 @@ use crate::train::RunConfig;
 
 /// Answers, or says why not.
 pub(super) async fn answer(request: u64, what: Request, device: &Selected, control: &Control) {
-    let told = match carry_out(what, device).await {
+    let told = match carry_out(request, what, device, control).await {
         Ok(answer) => Event::Answer {
             request,
             answer: Box::new(answer),
@@ -30,7 +32,12 @@ pub(super) async fn answer(request: u64, what: Request, device: &Selected, contr
     control.emit(told);
 }
 
-async fn carry_out(what: Request, device: &Selected) -> Result<Answer> {
+async fn carry_out(
+    request: u64,
+    what: Request,
+    device: &Selected,
+    control: &Control,
+) -> Result<Answer> {
     match what {
         Request::Keep { name, content } => kept::keep(&name, &content),
         Request::Preview { corpus, seed } => text::preview(&corpus, seed),
@@ -47,9 +54,12 @@ async fn carry_out(what: Request, device: &Selected) -> Result<Answer> {
         Request::Import { name, content } => kept::import(&name, &content),
         Request::Rename { run, name } => kept::rename(&run, &name),
         Request::Remove { run } => kept::remove(&run),
-        Request::Measure { .. } | Request::Attention { .. } => {
-            Err(Error::work("models can't be measured here"))
-        }
+        Request::Measure { .. } => measure::measure(request, what, device, control).await,
+        Request::Attention {
+            model,
+            tokens,
+            layer,
+        } => attention::attention(&model, &tokens, layer, device).await,
     }
 }
 

@@ -5,6 +5,7 @@ mod branch;
 pub mod corpus;
 pub mod doctor;
 pub mod evaluate;
+pub mod export;
 pub mod flops;
 pub mod generation;
 pub mod report;

@@ -8,6 +8,7 @@ mod runs;
 
 use crossover::lab::Event;
 
+use crate::hook::Hook;
 use crate::link::Desk;
 use crate::state::State;
 use crate::theme::Palette;
@@ -39,5 +40,10 @@ pub trait Screen {
     /// Takes note of an event, which [`State`] has folded in already.
     fn on_event(&mut self, event: &Event, context: &mut Context<'_>) {
         let _ = (event, context);
+    }
+
+    /// Says what it shows.
+    fn describe(&self, hook: &mut Hook) {
+        let _ = hook;
     }
 }

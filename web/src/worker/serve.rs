@@ -7,13 +7,12 @@ use async_channel::Receiver;
 use crossover::lab::{Command, Event, Lab};
 use crossover::platform::{self, Instant};
 use crossover_web::link::{Loss, Message, Opening, Order, Outbox, loss_of};
-use js_sys::{Array, Function, Uint8Array};
+use crossover_web::script::{Port, member, memory, sleep};
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::MessageEvent;
 
-use super::browser::{memory, sleep};
 use super::storage::{self, Storage};
 use super::{adapter, waker};
 
@@ -24,19 +23,6 @@ const KEEP: f64 = 2.0;
 const KEEPING: f64 = 0.1;
 /// Signs of life between two looks at how full the storage is.
 const MEASURE: u32 = 10;
-
-#[wasm_bindgen]
-extern "C" {
-    /// What messages come and go by: a worker's own scope, or one end of a channel.
-    #[derive(Clone)]
-    pub type Port;
-
-    #[wasm_bindgen(method, structural, js_name = postMessage, catch)]
-    fn post(this: &Port, message: &JsValue, transfer: &JsValue) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, structural, setter, js_name = onmessage)]
-    fn listen(this: &Port, listener: &Function);
-}
 
 thread_local! {
     static SERVICE: RefCell<Option<Rc<Service>>> = const { RefCell::new(None) };
@@ -92,8 +78,8 @@ pub fn serve(port: Port) {
         });
     }));
     let hearing = Rc::clone(&service);
-    let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-        hearing.hear(&event.data());
+    let heard = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
+        hearing.hear(&member(&event, "data").unwrap_or_default());
     });
     service.port.listen(heard.as_ref().unchecked_ref());
     // It lives as long as the program.

@@ -8,9 +8,10 @@ use std::cell::RefCell;
 use std::task::Waker;
 
 use crossover::platform::{self, Instant};
+use crossover_web::script::Channel;
+use js_sys::Array;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-use web_sys::MessageChannel;
 
 use super::serve;
 
@@ -20,7 +21,7 @@ const BUSY: f64 = 0.008;
 const HELD_UP: f64 = 5.0;
 
 struct Bell {
-    channel: MessageChannel,
+    channel: Channel,
     waiting: Vec<Waker>,
     rung: Option<Instant>,
     answered: Instant,
@@ -32,11 +33,9 @@ thread_local! {
 
 /// Makes the lab yield this way.
 pub(crate) fn install() -> Result<(), JsValue> {
-    let channel = MessageChannel::new()?;
+    let channel = Channel::new()?;
     let heard = Closure::<dyn FnMut()>::new(answer);
-    channel
-        .port2()
-        .set_onmessage(Some(heard.as_ref().unchecked_ref()));
+    channel.port2().listen(heard.as_ref().unchecked_ref());
     // It lives as long as the program.
     heard.forget();
     BELL.set(Some(Bell {
@@ -57,7 +56,8 @@ fn wake(waker: Waker) {
         }
         bell.waiting.push(waker.clone());
         if bell.rung.is_none() {
-            bell.channel.port1().post_message(&JsValue::NULL).ok()?;
+            let port = bell.channel.port1();
+            port.post(&JsValue::NULL, &Array::new()).ok()?;
             bell.rung = Some(platform::now());
         }
         Some(())

@@ -1,6 +1,14 @@
 //! Every colour and size, for light and dark. No other file names a colour.
+//!
+//! [`Palette`] is what colours mean, [`scale`] how numbers become colours, [`style`] what egui is told.
 
+pub mod scale;
+pub mod style;
+
+use crossover::objective::{Likelihood, Objective};
 use egui::Color32;
+
+pub use style::{Motion, Preferences, Tone};
 
 /// The colours of one theme, by what they mean.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +45,11 @@ pub struct Palette {
     pub warning: Color32,
     /// Went wrong.
     pub error: Color32,
+}
+
+/// A colour between two, `share` of the way from the first.
+pub fn mix(from: Color32, to: Color32, share: f32) -> Color32 {
+    from.lerp_to_gamma(to, share)
 }
 
 const fn rgb(hex: u32) -> Color32 {
@@ -87,5 +100,58 @@ impl Palette {
     /// The one for this preference.
     pub fn of(dark: bool) -> &'static Self {
         if dark { Self::DARK } else { Self::LIGHT }
+    }
+
+    /// A curve's colour.
+    pub fn racer(&self, objective: Objective, likelihood: Likelihood) -> Color32 {
+        match (objective, likelihood) {
+            (Objective::Autoregressive, _) => self.ar,
+            (Objective::Block, _) => self.block,
+            // Read left to right a dual model is neither racer.
+            (Objective::Dual, Likelihood::Autoregressive) => self.remasked,
+            _ => self.masked,
+        }
+    }
+
+    /// Lines between things, which carry no meaning.
+    pub fn hairline(&self) -> Color32 {
+        mix(self.panel, self.edge, 0.32)
+    }
+
+    /// Behind a control that can be pressed.
+    pub fn raised(&self) -> Color32 {
+        match self.dark {
+            true => mix(self.panel, self.text, 0.07),
+            false => self.background,
+        }
+    }
+
+    /// The same under the pointer.
+    pub fn hovered(&self) -> Color32 {
+        mix(
+            self.raised(),
+            self.text,
+            if self.dark { 0.09 } else { 0.05 },
+        )
+    }
+
+    /// A surface in a colour's spirit, for text in `text`.
+    pub fn tint(&self, color: Color32) -> Color32 {
+        mix(self.background, color, if self.dark { 0.2 } else { 0.1 })
+    }
+
+    /// A band around a line: the line's colour, see-through.
+    pub fn band(&self, color: Color32, strong: bool) -> Color32 {
+        color.gamma_multiply(if strong { 0.22 } else { 0.13 })
+    }
+
+    /// The same line, less important.
+    pub fn faint(&self, color: Color32) -> Color32 {
+        mix(self.background, color, 0.42)
+    }
+
+    /// Text on the primary button, whose colour is the diffusion model's.
+    pub fn on_accent(&self) -> Color32 {
+        self.background
     }
 }

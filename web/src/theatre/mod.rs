@@ -1,0 +1,26 @@
+//! What the Denoise screen plays, before anything is drawn.
+//!
+//! A trace becomes a [`Film`]: what stands at each position after each step, and how it looks. A [`Player`] moves through
+//! its states. [`Edits`] are changes that a person made to one state and that a branch will start from; [`Corruption`]
+//! hides a share of a finished text. [`Take`]s are the texts that stand side by side as tabs.
+
+mod alignment;
+mod corruption;
+mod edits;
+mod film;
+mod player;
+mod spelling;
+mod square;
+mod take;
+
+pub use alignment::{Alignment, Cost, differing};
+pub use corruption::Corruption;
+pub use edits::{Edits, token_of};
+pub use film::{Colour, Film, Look, MASK, Standing};
+pub use player::{Player, SPEEDS};
+pub use spelling::{Spelling, bytes_of, spelled};
+pub use square::{Broken, side};
+pub use take::{Source, Take, Takes};
+
+#[cfg(test)]
+pub mod tests;
