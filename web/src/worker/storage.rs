@@ -15,6 +15,7 @@ use js_sys::{Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::database::Database;
+use super::waker;
 
 /// The folder of everything that is ours, and the name of the lock.
 const NAME: &str = "crossover";
@@ -118,12 +119,16 @@ impl Storage {
             sleep(0.02).await;
         }
         let changes = platform::take_changes();
+        if changes.is_empty() && self.waiting.borrow().is_empty() {
+            self.busy.set(false);
+            return;
+        }
         if self.locked.get() {
             let mut waiting = self.waiting.borrow_mut();
             let ours = |(path, _): &(String, _)| !path.starts_with(BUNDLED);
             waiting.extend(changes.into_iter().filter(ours));
             drop(waiting);
-            self.write_waiting().await;
+            waker::first(self.write_waiting()).await;
         }
         self.busy.set(false);
     }
