@@ -7,8 +7,10 @@ mod program;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -129,7 +131,7 @@ fn squares(count: usize) -> String {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 14] = [
         &[],
         &["race"],
         &["train"],
@@ -142,6 +144,7 @@ fn every_command_has_help_with_an_example() {
         &["flops"],
         &["bench"],
         &["report"],
+        &["serve"],
         &["doctor"],
     ];
     for command in commands {
@@ -1375,4 +1378,198 @@ fn bench_measures_both_objectives() {
     let writing = &lines[0]["writing"];
     assert!(writing["ar_speedup"].as_f64().unwrap() > 0.0, "{writing}");
     assert_eq!(writing["denoising_steps"], 8);
+}
+
+// Serving
+
+/// A running `crossover serve`, and where it listens.
+struct Serving {
+    child: Child,
+    host: String,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Serving {
+    fn of(folder: &Path) -> Self {
+        let mut child = command(
+            Path::new("."),
+            ["serve", "--port", "0", "--json", "--folder"],
+        )
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let serving: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(keys(&serving), ["event", "url", "folder"]);
+        assert_eq!(serving["event"], "serving");
+        let url = serving["url"].as_str().unwrap();
+        let host = url.strip_prefix("http://127.0.0.1:").unwrap();
+        Self {
+            child,
+            host: format!("127.0.0.1:{}", host.trim_end_matches('/')),
+        }
+    }
+
+    /// What a request is answered with: its first line, its headers in lower case, its body.
+    fn ask(&self, method: &str, address: &str, headers: &str) -> (String, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(&self.host).unwrap();
+        write!(
+            stream,
+            "{method} {address} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
+            self.host
+        )
+        .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let body = answer.split_off(end.unwrap() + 4);
+        let head = String::from_utf8(answer).unwrap();
+        let (first, rest) = head.split_once("\r\n").unwrap();
+        (first.to_owned(), rest.to_lowercase(), body)
+    }
+
+    fn status(&self, method: &str, address: &str) -> u16 {
+        let (first, _, _) = self.ask(method, address, "");
+        first.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+}
+
+#[test]
+fn a_folder_is_served_as_browsers_want_it() {
+    let root = folder();
+    let site = root.path().join("site");
+    fs::create_dir_all(site.join("below")).unwrap();
+    fs::write(root.path().join("secret.txt"), "secret").unwrap();
+    for (name, content) in [
+        ("index.html", "<p>page"),
+        ("app-0123456789.wasm", "plain"),
+        ("app-0123456789.wasm.br", "as brotli"),
+        ("app-0123456789.wasm.gz", "as gzip"),
+        (".hidden", "hidden"),
+        ("below/index.html", "below"),
+    ] {
+        fs::write(site.join(name), content).unwrap();
+    }
+    let serving = Serving::of(&site);
+
+    let (first, headers, body) = serving.ask("GET", "/?test", "");
+    assert_eq!(
+        (first.as_str(), &body[..]),
+        ("HTTP/1.1 200 OK", &b"<p>page"[..])
+    );
+    assert!(
+        headers.contains("content-type: text/html; charset=utf-8"),
+        "{headers}"
+    );
+    assert!(headers.contains("cache-control: no-cache"), "{headers}");
+    let tag = headers.lines().find_map(|line| line.strip_prefix("etag: "));
+    let known = format!("If-None-Match: {}\r\n", tag.unwrap());
+    let (first, _, body) = serving.ask("GET", "/", &known);
+    assert!(first.contains(" 304 ") && body.is_empty(), "{first}");
+
+    let program = "/app-0123456789.wasm";
+    for (offered, encoding, expected) in [
+        ("gzip, deflate, br", Some("br"), "as brotli"),
+        ("gzip, br;q=0", Some("gzip"), "as gzip"),
+        ("identity", None, "plain"),
+    ] {
+        let offered = format!("Accept-Encoding: {offered}\r\n");
+        let (_, headers, body) = serving.ask("GET", program, &offered);
+        assert_eq!(body, expected.as_bytes());
+        assert!(
+            headers.contains("content-type: application/wasm"),
+            "{headers}"
+        );
+        assert!(headers.contains("immutable"), "{headers}");
+        assert!(
+            headers.contains(&format!("content-length: {}", body.len())),
+            "{headers}"
+        );
+        let sent = headers
+            .lines()
+            .find_map(|line| line.strip_prefix("content-encoding: "));
+        assert_eq!(sent, encoding);
+    }
+    let (_, headers, body) = serving.ask("HEAD", program, "");
+    assert!(
+        body.is_empty() && headers.contains("content-length: 5"),
+        "{headers}"
+    );
+
+    let (first, headers, _) = serving.ask("GET", "/below", "");
+    assert!(
+        first.contains(" 301 ") && headers.contains("location: /below/"),
+        "{headers}"
+    );
+    assert_eq!(serving.ask("GET", "/below/", "").2, b"below");
+    for address in [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/below/../../secret.txt",
+        "/..%5Csecret.txt",
+        "//etc/passwd",
+        "/.hidden",
+        "/missing",
+        "/%ff",
+        "/%",
+    ] {
+        assert_eq!(serving.status("GET", address), 404, "{address}");
+    }
+    assert_eq!(serving.status("POST", "/"), 405);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_leads_nowhere_outside_the_served_folder() {
+    let root = folder();
+    let site = root.path().join("site");
+    fs::create_dir(&site).unwrap();
+    fs::write(site.join("index.html"), "page").unwrap();
+    fs::write(root.path().join("secret.txt"), "secret").unwrap();
+    std::os::unix::fs::symlink("../secret.txt", site.join("link.txt")).unwrap();
+    assert_eq!(Serving::of(&site).status("GET", "/link.txt"), 404);
+}
+
+#[test]
+fn a_folder_without_the_playground_is_not_served() {
+    let folder = folder();
+    let missing = crossover(folder.path(), ["serve", "--port", "0"]).ended(2);
+    insta::assert_snapshot!(missing.err, @r"
+    error: there is no folder `dist`
+    hint: `cargo xtask web` builds the playground
+    ");
+    let empty = crossover(folder.path(), ["serve", "--folder", "."]).ended(2);
+    assert!(
+        empty
+            .err
+            .starts_with("error: `.` has no `index.html`\nhint: "),
+        "{}",
+        empty.err
+    );
+    assert!(content(folder.path()).is_empty());
+}
+
+#[test]
+fn a_port_that_is_taken_is_said() {
+    let folder = folder();
+    fs::write(folder.path().join("index.html"), "page").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let flags = ["serve", "--folder", ".", "--port", &port];
+    let ran = crossover(folder.path(), flags).ended(1);
+    assert!(
+        ran.err.contains(&port) && ran.err.contains("\nhint: "),
+        "{}",
+        ran.err
+    );
 }

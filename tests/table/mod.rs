@@ -178,7 +178,7 @@ impl Predictor for Table {
     ) -> Result<Vec<f32>> {
         assert_eq!(length, self.length);
         Ok(inputs
-            .chunks_exact(length)
+            .chunks_exact(visibility.copies() * length)
             .flat_map(|inputs| self.patterns(inputs, visibility).into_iter().enumerate())
             .flat_map(|(i, pattern)| self.row(&pattern, i).map(|p| p.ln() as f32))
             .collect())

@@ -73,6 +73,9 @@ pub enum Command {
     /// Write the HTML report of run directories
     #[command(after_help = "Example: crossover report runs/*")]
     Report(ReportArguments),
+    /// Serve the built playground to this machine's browsers
+    #[command(after_help = "Example: crossover serve --port 8080")]
+    Serve(ServeArguments),
     /// Say what this machine offers and lacks
     #[command(after_help = "Example: crossover doctor --json")]
     Doctor(DoctorArguments),
@@ -882,6 +885,20 @@ pub struct ReportArguments {
     /// Run directories
     #[arg(value_name = "DIR", required = true)]
     pub folders: Vec<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArguments {
+    /// Port on 127.0.0.1; 0 takes any free one
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    pub port: u16,
+    /// Folder that `cargo xtask web` has written
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    pub folder: PathBuf,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Some(Command::Bench(bench)) => commands::bench::run(&bench),
         Some(Command::Export(export)) => commands::export::run(&export),
         Some(Command::Report(report)) => commands::report::run(&report),
+        Some(Command::Serve(serve)) => commands::serve::run(&serve),
         Some(Command::Doctor(doctor)) => commands::doctor::run(&doctor),
     };
     match result {

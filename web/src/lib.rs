@@ -8,10 +8,12 @@
 //! - [`link`]: the way to the lab: a thread natively, a worker in the browser; restarts what fails.
 //! - [`state`]: what is known: runs, curves, verdicts, traces.
 //! - `script`: in the browser, what is asked of it by hand.
+//! - [`settings`]: the run under edit: fields, presets, links.
 //! - [`screens`]: Race, Denoise, Inspect, Runs, Device.
 //! - [`theatre`]: what the Denoise screen plays.
 //! - [`widgets`]: what screens share: cells, charts, explanations.
 //! - [`theme`]: every colour and size.
+//! - [`numbers`]: figures as people read them.
 //! - [`hook`]: what is on the screen, as tests read it.
 
 pub mod app;
@@ -21,6 +23,7 @@ pub mod numbers;
 pub mod screens;
 #[cfg(target_family = "wasm")]
 pub mod script;
+pub mod settings;
 pub mod state;
 pub mod theatre;
 pub mod theme;

@@ -1,8 +1,10 @@
-//! Builds, checks and tests Crossover: `cargo xtask test`, `cargo xtask long NAME`.
+//! Builds, checks and tests Crossover: `cargo xtask test`, `cargo xtask web`, `cargo xtask long NAME`.
 
+mod browser;
 mod long;
 mod pilots;
 mod test;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -12,6 +14,7 @@ use anyhow::{Context, Result, bail};
 
 const USAGE: &str =
     "usage: cargo xtask test         checks and tests everything; installs what that needs
+       cargo xtask web          writes the playground to dist/, for `crossover serve` or any other host
        cargo xtask long NAME    what takes too long for CI:
            kill    kills runs at random moments and compares what follows (20 rounds)
            decode  how much faster a cache writes, and what denoising costs in forward passes
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test"] => test::run(),
+        ["web"] => web::run(),
         ["long", "kill"] => long::kill(),
         ["long", "decode"] => long::decode(),
         ["long", "sampler"] => long::sampler(),
@@ -50,6 +54,25 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+/// Cargo's target directory: this program is in its `debug`.
+fn target() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let target = program.parent().and_then(Path::parent);
+    Ok(target.context("cargo has a target directory")?.to_owned())
+}
+
+/// Installs a package of npm's in a folder of its own, if it is not there yet, and says where: its `node_modules` are in it.
+fn tool(package: &str) -> Result<PathBuf> {
+    let folder = target()?.join("npm").join(package);
+    if !folder.join("node_modules/.package-lock.json").exists() {
+        std::fs::create_dir_all(&folder)?;
+        let mut install = command("npm", &["install", "--silent", "--no-audit", "--no-fund"]);
+        install.arg("--prefix").arg(&folder).arg(package);
+        step(install)?;
+    }
+    Ok(folder)
 }
 
 /// A command in the workspace's root.

@@ -2,17 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::{command, step};
+use crate::web::wasm::{self, WASM};
+use crate::{browser, command, step, target, web};
 
 /// The software Vulkan driver's manifest, on Debian.
 const SOFTWARE_VULKAN: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
-
-const WASM: &str = "wasm32-unknown-unknown";
-
-/// What a browser build turns on; the library itself asks for no backend.
-const BROWSER: &str = "burn/wgpu,burn/flex,burn/simd";
 
 pub fn run() -> Result<()> {
     step(command("cargo", &["fmt", "--all", "--check"]))?;
@@ -36,14 +32,15 @@ pub fn run() -> Result<()> {
         "clippy",
         "--locked",
         "-p",
-        "crossover",
-        "--lib",
+        "crossover-web",
+        "--bins",
         "--target",
         WASM,
-        "--features",
-        BROWSER,
     ];
     step(command("cargo", &[&browser[..], &deny].concat()))?;
+
+    wasm::build()?;
+    web::assemble()?;
 
     let mut tests = command("cargo", &["test", "--locked", "--workspace"]);
     if command("node", &["--version"]).output().is_ok() {
@@ -61,37 +58,26 @@ pub fn run() -> Result<()> {
             "    skipping the wgpu tests: no software Vulkan driver (`apt-get install mesa-vulkan-drivers`)"
         );
     }
-    step(tests)
+    step(tests)?;
+    browser::run()
 }
 
-/// Builds the library for wasm, without any backend, and links what the tests in `tests/wasm` ask of it.
+/// Links what the tests in `tests/wasm` ask of the library that browsers run.
 ///
 /// Not a package of the workspace: that would be built natively too, each time.
 fn wasm_probe() -> Result<PathBuf> {
-    let library = ["build", "--locked", "-p", "crossover", "--lib"];
-    let wasm = ["--target", WASM];
-    // A third of the time: nothing here is worth optimizing.
-    let quickly = ["--config", "profile.dev.package.\"*\".opt-level=0"];
-    step(command("cargo", &[&library[..], &wasm, &quickly].concat()))?;
-
-    // This program is in `debug` of cargo's target directory.
-    let program = std::env::current_exe()?;
-    let native = program.parent().context("a program is in a folder")?;
-    let target = native
-        .parent()
-        .context("cargo has a target directory")?
-        .join(WASM);
-    let probe = target.join("probe.wasm");
+    let built = wasm::built()?;
+    let probe = built.join("probe.wasm");
     let mut link = command("rustc", &["tests/wasm/probe.rs", "--edition", "2024"]);
-    link.args(["--crate-type", "cdylib", "-C", "strip=debuginfo", "-o"])
+    link.args(["--crate-type", "cdylib", "--target", WASM])
+        .args(["-C", "panic=abort", "-C", "strip=debuginfo", "-o"])
         .arg(&probe)
-        .args(wasm)
         .arg("--extern")
         .arg(format!(
             "crossover={}",
-            target.join("debug/libcrossover.rlib").display()
+            built.join("libcrossover.rlib").display()
         ));
-    for dependencies in [target.join("debug/deps"), native.join("deps")] {
+    for dependencies in [built.join("deps"), target()?.join("debug/deps")] {
         link.arg("-L")
             .arg(format!("dependency={}", dependencies.display()));
     }

@@ -12,6 +12,7 @@ pub mod report;
 pub mod run;
 pub mod sample;
 pub mod seeds;
+pub mod serve;
 pub mod tokenizer;
 pub mod trace;
 

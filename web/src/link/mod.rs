@@ -5,6 +5,7 @@
 //! send commands, ask questions, and find the answers among the events. [`Order`]s go to a link and [`Message`]s come
 //! back; in the browser both travel as JSON, and an [`Outbox`] keeps their number down.
 
+pub mod files;
 mod notice;
 mod outbox;
 mod supervisor;

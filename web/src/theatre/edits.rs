@@ -105,7 +105,10 @@ impl Edits {
 /// What to say when there is none.
 pub fn token_of(typed: &str, vocab: &[String]) -> Result<i64, String> {
     let tokens = &vocab[..vocab.len().saturating_sub(1)];
-    let plain = typed.replace('·', " ").replace('⏎', "\n");
+    let plain = typed
+        .replace('·', " ")
+        .replace(['⏎', '↵'], "\n")
+        .replace("\\n", "\n");
     let by_text = |wanted: &str| tokens.iter().position(|token| token == wanted);
     let byte = || by_text(&format!("<0x{}>", typed.to_uppercase()));
     let by_number = || {
@@ -136,6 +139,7 @@ mod tests {
         assert_eq!(token_of(" ", &vocab), Ok(1));
         assert_eq!(token_of("·", &vocab), Ok(1));
         assert_eq!(token_of("⏎", &vocab), Ok(0));
+        assert_eq!(token_of("\\n", &vocab), Ok(0));
         assert_eq!(token_of("e4", &vocab), Ok(3));
         assert_eq!(token_of("#2", &vocab), Ok(2));
         assert!(token_of("[MASK]", &vocab).is_err());

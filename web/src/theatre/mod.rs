@@ -8,6 +8,7 @@ mod alignment;
 mod corruption;
 mod edits;
 mod film;
+pub mod models;
 mod player;
 mod spelling;
 mod square;
@@ -21,6 +22,15 @@ pub use player::{Player, SPEEDS};
 pub use spelling::{Spelling, bytes_of, spelled};
 pub use square::{Broken, side};
 pub use take::{Source, Take, Takes};
+
+/// The text that the theatre shows, for other screens.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Onstage {
+    /// Its tokens, [`MASK`] where nothing stands.
+    pub tokens: Vec<i64>,
+    /// How they are spelled.
+    pub texts: Vec<String>,
+}
 
 #[cfg(test)]
 pub mod tests;

@@ -25,7 +25,7 @@ pub fn spelled(token: &str, mut drawable: impl FnMut(char) -> bool) -> Spelling 
     for character in token.chars() {
         match character {
             ' ' => text.push('·'),
-            '\n' => text.push('⏎'),
+            '\n' => text.push(if drawable('⏎') { '⏎' } else { '↵' }),
             '\t' => text.push('→'),
             other => {
                 let alone = text.is_empty() && is_combining(other);
@@ -75,7 +75,10 @@ mod tests {
     use super::*;
 
     fn text(token: &str) -> String {
-        spelled(token, |character| character.is_ascii() || character == 'ä').text
+        spelled(token, |character| {
+            character.is_ascii() || "ä⏎".contains(character)
+        })
+        .text
     }
 
     #[test]

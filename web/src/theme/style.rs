@@ -77,7 +77,7 @@ pub fn title() -> TextStyle {
 /// Applies what a person chose. Cheap where nothing changed.
 pub fn apply(context: &Context, preferences: &Preferences, reduced: bool, touch: bool) {
     let wanted = (*preferences, reduced, touch);
-    let id = egui::Id::new("theme");
+    let id = egui::Id::unique("theme");
     if context.data(|data| data.get_temp(id)) == Some(wanted) {
         return;
     }

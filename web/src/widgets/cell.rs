@@ -46,6 +46,12 @@ pub fn font(size: f32) -> FontId {
     FontId::new(size, FontFamily::Monospace)
 }
 
+/// Whether there is a font for a character. A browser has fonts that nobody can ask for.
+pub fn is_drawable(context: &egui::Context, character: char) -> bool {
+    cfg!(target_family = "wasm")
+        || context.fonts_mut(|fonts| fonts.has_glyph(&font(14.0), character))
+}
+
 /// Draws a position into its place.
 pub fn paint(painter: &Painter, place: Rect, view: &CellView, size: f32, palette: &Palette) {
     let is_masked = matches!(view.look, Look::Mask | Look::Draft | Look::Remasked);
@@ -104,7 +110,7 @@ pub fn paint(painter: &Painter, place: Rect, view: &CellView, size: f32, palette
         }
     }
     if view.is_pinned {
-        pin(painter, place.right_top() + vec2(-6.0, 6.0), ink);
+        pin(painter, place.right_top() + vec2(-3.0, 3.0), ink);
     }
     if view.is_other {
         let line = Rect::from_min_max(
@@ -202,8 +208,8 @@ fn dotted(painter: &Painter, place: Rect, color: Color32) {
 }
 
 fn pin(painter: &Painter, at: Pos2, color: Color32) {
-    painter.circle_filled(at, 2.5, color);
-    painter.line_segment([at, at + vec2(-2.0, 5.0)], Stroke::new(1.2, color));
+    painter.line_segment([at, at + vec2(-4.0, 8.0)], Stroke::new(1.5, color));
+    painter.circle_filled(at, 4.0, color);
 }
 
 enum Face {

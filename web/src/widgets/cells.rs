@@ -3,12 +3,12 @@
 //! One cell at a time can have the focus, and arrows move it.
 
 use egui::{
-    Align2, CornerRadius, EventFilter, FontId, Id, Key, Modifiers, Pos2, Rect, Response, Role,
-    Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
+    CornerRadius, EventFilter, Id, Key, Modifiers, Pos2, Rect, Response, Role, Sense, Stroke,
+    StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::cell::{CellView, font, paint};
-use crate::theatre::Broken;
+use crate::theatre::{Broken, Look};
 use crate::theme::Palette;
 
 /// Between cells, and between lines.
@@ -16,7 +16,7 @@ const GAP: f32 = 3.0;
 /// Beside a token.
 const MARGIN: f32 = 14.0;
 /// Sizes of tokens that are tried, the largest that fits is taken.
-const SIZES: [f32; 5] = [22.0, 20.0, 18.0, 16.0, 14.0];
+const SIZES: [f32; 6] = [26.0, 22.0, 20.0, 18.0, 16.0, 14.0];
 
 /// Cells to show.
 pub struct Cells<'a> {
@@ -53,10 +53,7 @@ impl Cells<'_> {
         let (places, size, total) = self.places(ui, width);
         let (rect, area) = ui.allocate_exact_size(vec2(width, total.y), Sense::hover());
         area.widget_info(|| WidgetInfo::labeled(Role::Group, true, self.name));
-        let origin = match self.side {
-            Some(_) => rect.min.to_vec2(),
-            None => rect.min.to_vec2(),
-        };
+        let origin = rect.min.to_vec2();
         let mut shown = CellsShown {
             selected: self.selected,
             has_focus: false,
@@ -199,19 +196,20 @@ impl Cells<'_> {
 
     fn marks(&self, ui: &Ui, places: &[Rect], origin: Vec2, broken: &Broken, palette: &Palette) {
         let Some(side) = self.side else { return };
-        let complete = self
-            .cells
-            .iter()
-            .all(|cell| !cell.label.ends_with("masked"));
+        let masked = [Look::Mask, Look::Draft, Look::Remasked];
+        let complete = self.cells.iter().all(|cell| !masked.contains(&cell.look));
         let mark = |at: Pos2, is_broken: bool| {
-            let (sign, color) = match is_broken {
-                true => ("✖", palette.error),
-                false if complete => ("✔", palette.ok),
-                false => return,
+            let at = at + origin;
+            let line = |points: &[[f32; 2]], color| {
+                let points = points.iter().map(|[x, y]| at + vec2(*x, *y)).collect();
+                ui.painter().line(points, Stroke::new(2.0, color));
             };
-            let font = FontId::proportional(14.0);
-            ui.painter()
-                .text(at + origin, Align2::CENTER_CENTER, sign, font, color);
+            if is_broken {
+                line(&[[-4.0, -4.0], [4.0, 4.0]], palette.error);
+                line(&[[-4.0, 4.0], [4.0, -4.0]], palette.error);
+            } else if complete {
+                line(&[[-4.0, 0.0], [-1.0, 4.0], [5.0, -4.0]], palette.ok);
+            }
         };
         for index in 0..side {
             let end = places[index * side + side - 1];

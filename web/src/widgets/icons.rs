@@ -48,18 +48,24 @@ fn draw(ui: &Ui, rect: Rect, icon: Icon, color: Color32) {
         let bar = Rect::from_center_size(center + vec2(x, 0.0), vec2(width, 12.0));
         ui.painter().rect_filled(bar, 1.0, color);
     };
+    let chevron = |right: bool| {
+        let x = if right { 3.0 } else { -3.0 };
+        let points = [vec2(-x, -6.0), vec2(x, 0.0), vec2(-x, 6.0)];
+        let points = points.map(|offset| center + offset).to_vec();
+        ui.painter().line(points, Stroke::new(2.0, color));
+    };
     match icon {
         Icon::First => {
             bar(-5.5, 2.5);
             triangle(center + vec2(2.0, 0.0), false);
         }
-        Icon::Back => triangle(center + vec2(-0.5, 0.0), false),
+        Icon::Back => chevron(false),
         Icon::Play => triangle(center + vec2(1.0, 0.0), true),
         Icon::Pause => {
             bar(-3.5, 3.5);
             bar(3.5, 3.5);
         }
-        Icon::Next => triangle(center + vec2(0.5, 0.0), true),
+        Icon::Next => chevron(true),
         Icon::Last => {
             triangle(center + vec2(-2.0, 0.0), true);
             bar(5.5, 2.5);

@@ -1,6 +1,6 @@
 //! What the cells' looks and colours mean.
 
-use egui::{Align2, FontId, Mesh, Rect, Sense, Shape, Ui, pos2, vec2};
+use egui::{Align2, FontId, Mesh, Rect, Role, Sense, Shape, Ui, WidgetInfo, pos2, vec2};
 
 use super::cell::{CellView, paint};
 use crate::theatre::{Colour, Film, Look};
@@ -25,16 +25,20 @@ pub fn legend(ui: &mut Ui, film: &Film, colour: Colour, palette: &Palette) {
 
 fn looks(ui: &mut Ui, palette: &Palette) {
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = 5.0;
+        ui.spacing_mut().item_spacing = vec2(12.0, 4.0);
         for look in Look::ALL {
-            let (place, _) = ui.allocate_exact_size(vec2(18.0, 20.0), Sense::hover());
+            let font = FontId::proportional(12.0);
+            let text = look.told().to_owned();
+            let text = ui.painter().layout_no_wrap(text, font, palette.muted);
+            // A sample stays with its name.
+            let size = vec2(18.0 + 5.0 + text.size().x, 20.0);
+            let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+            response.widget_info(|| WidgetInfo::labeled(Role::Label, true, look.told()));
+            let place = Rect::from_min_size(rect.min, vec2(18.0, 20.0));
             paint(ui.painter(), place, &sample(look), 11.0, palette);
-            ui.label(
-                egui::RichText::new(look.told())
-                    .small()
-                    .color(palette.muted),
-            );
-            ui.add_space(7.0);
+            let at = Align2::LEFT_CENTER
+                .anchor_size(pos2(rect.left() + 23.0, rect.center().y), text.size());
+            ui.painter().galley(at.min, text, palette.muted);
         }
     });
 }
@@ -89,10 +93,4 @@ pub fn gradient(rect: Rect) -> Mesh {
         }
     }
     mesh
-}
-
-/// A small piece of text at a place.
-pub fn small_text(ui: &Ui, at: egui::Pos2, align: Align2, text: &str, palette: &Palette) {
-    ui.painter()
-        .text(at, align, text, FontId::proportional(12.0), palette.muted);
 }

@@ -119,7 +119,8 @@ fn processor(compute: Compute, refusal: Option<Refusal>) -> Result<(Selected, De
         info.note = Some(refusal.note.to_owned());
         info.why = Some(refusal.why).filter(|why| !why.is_empty());
         info.may_find_gpu = refusal.may_find_gpu;
-        info.details.extend(refusal.details);
+        let unused = |(name, value)| (format!("Unused GPU: {name}"), value);
+        info.details.extend(refusal.details.into_iter().map(unused));
     }
     Ok((device, info))
 }

@@ -1,0 +1,130 @@
+//! The badge of the device, and the bar with what a person should know now.
+
+use egui::{Align, Button, Frame, Label, Layout, Margin, Panel, RichText, Role, Ui, WidgetInfo};
+
+use crate::link::{Action, Severity};
+use crate::state::{Act, Grade, State, Wish};
+use crate::theme::Palette;
+
+/// The badge: what the lab computes on. Says whether it was pressed.
+pub fn badge(ui: &mut Ui, palette: &Palette, state: &State) -> bool {
+    let (text, color) = match &state.device {
+        Some(device) => (
+            device.badge.clone(),
+            if device.gpu {
+                palette.ok
+            } else {
+                palette.muted
+            },
+        ),
+        None => ("Opening…".to_owned(), palette.muted),
+    };
+    // A long adapter name is told in full where there is room for it.
+    let short: String = match text.chars().count() {
+        long if long > 28 => text.chars().take(27).chain(['…']).collect(),
+        _ => text.clone(),
+    };
+    let button = Button::new(RichText::new(format!("● {short}")).small().color(color))
+        .stroke(egui::Stroke::new(1.0, palette.hairline()))
+        .fill(palette.panel)
+        .corner_radius(egui::CornerRadius::same(14));
+    let mut response = ui.add(button);
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Device: {text}")));
+    if let Some(device) = &state.device {
+        response = response.on_hover_text(&device.description);
+    }
+    response.clicked()
+}
+
+/// What a button of the bar does.
+#[derive(Clone)]
+enum Press {
+    Own(Act),
+    Link(u64, Action),
+}
+
+/// The bar, where there is something to say: the app's own news first.
+pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
+    let (grade, text, details, buttons, id) = match (&state.notice, &state.told) {
+        (Some(notice), _) => (
+            notice.grade,
+            notice.text.clone(),
+            notice.details.clone(),
+            notice
+                .actions
+                .iter()
+                .map(|(label, act)| (label.clone(), Press::Own(act.clone())))
+                .collect::<Vec<_>>(),
+            None,
+        ),
+        (None, Some(told)) => (
+            match told.severity {
+                Severity::Info => Grade::Info,
+                Severity::Warning => Grade::Warning,
+                Severity::Error => Grade::Error,
+            },
+            told.text.clone(),
+            told.more.clone(),
+            told.actions
+                .iter()
+                .map(|action| (action.label(), Press::Link(told.id, *action)))
+                .collect(),
+            Some(told.id),
+        ),
+        (None, None) => return,
+    };
+    let color = match grade {
+        Grade::Info => palette.masked,
+        Grade::Warning => palette.warning,
+        Grade::Error => palette.error,
+    };
+    let frame = Frame::new()
+        .fill(palette.tint(color))
+        .inner_margin(Margin::symmetric(16, 4));
+    let (mut pressed, mut close) = (None, false);
+    Panel::top("notice")
+        .frame(frame)
+        .show_separator_line(false)
+        .show(ui, |ui| {
+            ui.horizontal(|ui| {
+                let mark = if grade == Grade::Info { "i" } else { "!" };
+                ui.label(RichText::new(mark).strong().color(color));
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    let dismiss = ui.add(Button::new("✕").frame_when_inactive(false));
+                    dismiss.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Dismiss"));
+                    close = dismiss.clicked();
+                    if let Some(details) = &details {
+                        let button = ui.add(Button::new("Details").frame_when_inactive(false));
+                        let button =
+                            button.on_hover_text(format!("{details}\nClick to copy diagnostics."));
+                        if button.clicked() {
+                            ui.ctx()
+                                .copy_text(format!("{details}\n\n{}", state.diagnostics()));
+                        }
+                    }
+                    for (label, press) in buttons.iter().rev() {
+                        if ui.button(label).clicked() {
+                            pressed = Some(press.clone());
+                        }
+                    }
+                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                        let line = Label::new(RichText::new(&text).color(palette.text)).truncate();
+                        ui.add(line).on_hover_text(&text);
+                    });
+                });
+            });
+        });
+    match pressed {
+        Some(Press::Own(act)) => {
+            state.acted = Some(act);
+            close = true;
+        }
+        Some(Press::Link(notice, action)) => state.wishes.push(Wish::Act(notice, action)),
+        None => {}
+    }
+    match id {
+        Some(id) if close => state.wishes.push(Wish::Dismiss(id)),
+        None if close => state.notice = None,
+        _ => {}
+    }
+}

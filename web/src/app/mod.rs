@@ -1,0 +1,345 @@
+//! The frame around the screens: tabs, badge, the one-line bar, keys.
+
+mod bar;
+mod describe;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use crossover::lab::Event;
+
+use crate::link::{Action, Compute, Desk, Supervisor, Then};
+use crate::numbers;
+use crate::screens::{Context, Denoise, Device, Inspect, Race, Runs, Screen};
+use crate::state::{Phase, Route, State, Wish};
+use crate::theme::{Motion, Palette, style};
+
+/// The app.
+pub struct App {
+    /// The way to the lab; tests have none.
+    link: Option<Supervisor>,
+    desk: Desk,
+    state: State,
+    screens: Vec<Box<dyn Screen>>,
+    shown: usize,
+    keys_listed: bool,
+    title: String,
+}
+
+/// Where screens are in the row of tabs.
+const RACE: usize = 0;
+const DENOISE: usize = 1;
+const RUNS: usize = 3;
+const DEVICE: usize = 4;
+
+impl App {
+    /// Opens the app and its lab.
+    pub fn new(context: &egui::Context) -> Self {
+        let repaint = context.clone();
+        let wake = move || repaint.request_repaint();
+        Self {
+            link: Some(Supervisor::open(Compute::Auto, wake)),
+            ..Self::without_lab()
+        }
+    }
+
+    /// The app with nothing behind it: what it shows is what it is told.
+    pub fn without_lab() -> Self {
+        Self {
+            link: None,
+            desk: Desk::default(),
+            state: State::default(),
+            screens: vec![
+                Box::<Race>::default(),
+                Box::<Denoise>::default(),
+                Box::<Inspect>::default(),
+                Box::<Runs>::default(),
+                Box::<Device>::default(),
+            ],
+            shown: RACE,
+            keys_listed: false,
+            title: String::new(),
+        }
+    }
+
+    /// The same with the settings of a link: what follows `#` in the page's address. It starts nothing.
+    pub fn with_link(mut self, fragment: &str) -> Self {
+        if !fragment.trim_start_matches('#').is_empty() {
+            self.state.link = Some(fragment.to_owned());
+        }
+        self
+    }
+
+    /// What screens asked of the lab that has not been sent.
+    pub fn desk_mut(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+
+    /// What is known: for tests, which also change it.
+    pub fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// Takes note of an event, as if the lab had told it.
+    pub fn hear(&mut self, event: &Event, palette: &Palette) {
+        self.state.fold(event);
+        let mut context = Context {
+            state: &mut self.state,
+            desk: &mut self.desk,
+            palette,
+        };
+        for screen in &mut self.screens {
+            screen.on_event(event, &mut context);
+        }
+    }
+
+    /// What came from the lab since the last time.
+    fn listen(&mut self, context: &egui::Context, palette: &Palette) {
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        let events = link.poll(context.input(|input| input.time));
+        self.state.device = link.device().cloned();
+        self.state.storage = link.storage().clone();
+        self.state.loading = link.loading();
+        self.state.told = link.notices().last().cloned();
+        self.state.memory = link.counters().memory;
+        for event in &events {
+            self.hear(event, palette);
+        }
+    }
+
+    /// What was wished for that only the way to the lab can do.
+    fn carry_out(&mut self) {
+        let wishes = std::mem::take(&mut self.state.wishes);
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        for wish in wishes {
+            match wish {
+                Wish::Compute(compute) => link.choose(compute),
+                Wish::KeepData => link.keep_data(),
+                Wish::Dismiss(notice) => link.dismiss(notice),
+                Wish::Act(notice, action) => {
+                    if link.act(notice, action) == Then::Yours {
+                        match action {
+                            Action::Export | Action::FreeSpace => {
+                                self.state.route = Some(Route::Runs)
+                            }
+                            Action::SmallerBatch(batch) => self.state.batch = Some(batch),
+                            _ => self.state.route = Some(Route::Device),
+                        }
+                    }
+                }
+            }
+        }
+        for command in self.desk.take() {
+            link.send(command);
+        }
+    }
+
+    fn go(&mut self) {
+        self.shown = match self.state.route.take() {
+            Some(Route::Race) => RACE,
+            Some(Route::Denoise { .. }) => DENOISE,
+            Some(Route::Runs) => RUNS,
+            Some(Route::Device) => DEVICE,
+            None => self.shown,
+        };
+    }
+
+    /// The window's title: the run's progress first, so that a hidden tab tells it.
+    fn entitle(&mut self, context: &egui::Context) {
+        let title = match &self.state.run {
+            Some(run) if run.is_under_way() => {
+                format!("{:.0} % · Crossover", 100.0 * run.share())
+            }
+            _ => "Crossover".to_owned(),
+        };
+        if title != self.title {
+            context.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+    }
+
+    /// What the window is called now.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    fn tabs(&mut self, ui: &mut egui::Ui, palette: &Palette, width: Option<f32>) {
+        for (index, screen) in self.screens.iter().enumerate() {
+            let chosen = self.shown == index;
+            let text = egui::RichText::new(screen.title()).color(match chosen {
+                true => palette.text,
+                false => palette.muted,
+            });
+            let button = egui::Button::selectable(chosen, text).min_size(egui::vec2(
+                width.unwrap_or(0.0),
+                ui.spacing().interact_size.y,
+            ));
+            let response = ui.add(button).on_hover_text(format!("Key {}", index + 1));
+            if chosen {
+                let line = response.rect.x_range();
+                let stroke = egui::Stroke::new(2.0, palette.masked);
+                ui.painter()
+                    .hline(line.shrink(8.0), response.rect.bottom() - 1.0, stroke);
+            }
+            if response.clicked() {
+                self.shown = index;
+            }
+        }
+    }
+
+    fn top(&mut self, ui: &mut egui::Ui, palette: &Palette, narrow: bool) {
+        let frame = egui::Frame::new()
+            .fill(palette.background)
+            .inner_margin(egui::Margin::symmetric(16, 8));
+        egui::Panel::top("top").frame(frame).show(ui, |ui| {
+            ui.horizontal(|ui| {
+                let name = egui::RichText::new("Crossover")
+                    .heading()
+                    .color(palette.text);
+                ui.label(name);
+                if !narrow {
+                    ui.add_space(16.0);
+                    self.tabs(ui, palette, None);
+                }
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    let keys = ui.add(egui::Button::new("?").frame_when_inactive(false));
+                    keys.widget_info(|| {
+                        egui::WidgetInfo::labeled(egui::Role::Button, true, "List the keys")
+                    });
+                    if keys.clicked() {
+                        self.keys_listed = !self.keys_listed;
+                    }
+                    if bar::badge(ui, palette, &self.state) {
+                        self.shown = DEVICE;
+                    }
+                });
+            });
+        });
+    }
+
+    /// The share of its steps that a run has done, as a thin line under everything else on top.
+    fn progress(&self, ui: &mut egui::Ui, palette: &Palette) {
+        let share = match &self.state.run {
+            Some(run) if run.is_under_way() => run.share(),
+            _ => 0.0,
+        };
+        let frame = egui::Frame::new().fill(palette.hairline());
+        egui::Panel::top("progress")
+            .exact_size(2.0)
+            .frame(frame)
+            .show_separator_line(false)
+            .show(ui, |ui| {
+                let (rect, response) = ui.allocate_exact_size(
+                    egui::vec2(ui.available_width(), 2.0),
+                    egui::Sense::hover(),
+                );
+                let done = rect.with_max_x(rect.left() + rect.width() * share);
+                ui.painter().rect_filled(done, 0.0, palette.masked);
+                let words = format!("{:.0} % of the run", 100.0 * share);
+                response.widget_info(|| {
+                    egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, &words)
+                });
+            });
+    }
+
+    /// Shows everything.
+    pub fn show(&mut self, ui: &mut egui::Ui) {
+        let context = ui.ctx().clone();
+        let narrow = ui.available_width() < style::NARROW;
+        // A finger was here, or the window is a phone's.
+        let touch = narrow || context.input(|input| input.any_touches());
+        self.state.reduced_motion = self.state.preferences.motion == Motion::Reduced
+            || (self.state.preferences.motion == Motion::System
+                && self.state.system_reduces_motion);
+        style::apply(
+            &context,
+            &self.state.preferences,
+            self.state.reduced_motion,
+            touch,
+        );
+        let palette = Palette::of(ui.visuals().dark_mode);
+        self.state.narrow = narrow;
+        self.listen(&context, palette);
+        self.keys(&context);
+        self.go();
+        self.top(ui, palette, narrow);
+        self.progress(ui, palette);
+        if narrow {
+            let frame = egui::Frame::new()
+                .fill(palette.panel)
+                .inner_margin(egui::Margin::symmetric(4, 4));
+            egui::Panel::bottom("tabs").frame(frame).show(ui, |ui| {
+                ui.horizontal(|ui| {
+                    ui.spacing_mut().item_spacing.x = 0.0;
+                    ui.spacing_mut().button_padding.x = 4.0;
+                    let each = ui.available_width() / self.screens.len() as f32;
+                    self.tabs(ui, palette, Some(each));
+                });
+            });
+        }
+        bar::show(ui, palette, &mut self.state);
+        let margin = if narrow { 12 } else { 16 };
+        let frame = egui::Frame::new()
+            .fill(palette.background)
+            .inner_margin(margin);
+        egui::CentralPanel::default().frame(frame).show(ui, |ui| {
+            let mut given = Context {
+                state: &mut self.state,
+                desk: &mut self.desk,
+                palette,
+            };
+            self.screens[self.shown].ui(ui, &mut given);
+        });
+        self.state.press_primary = false;
+        self.list_keys(&context, palette);
+        style::focus_ring(ui, palette);
+        self.entitle(&context);
+        self.carry_out();
+        if self.state.is_busy() {
+            // Somebody has to look whether the lab still answers.
+            context.request_repaint_after(std::time::Duration::from_secs(1));
+        }
+    }
+
+    /// What goes on, in one line: also what a screen reader is told.
+    pub fn status(&self) -> String {
+        let Some(run) = &self.state.run else {
+            return String::new();
+        };
+        let place = format!(
+            "step {} of {}, epoch {}",
+            numbers::grouped(run.step),
+            numbers::grouped(run.started.steps),
+            numbers::epoch(run.epoch())
+        );
+        match &run.phase {
+            Phase::Training => format!("Training: {place}"),
+            Phase::Paused => format!("Paused at {place}"),
+            Phase::Working(doing) => crate::state::notice::first_upper(doing),
+            Phase::Finished(_) => {
+                let (unit, scale) = (crate::state::units::Unit::Nats, &run.scale);
+                run.verdict().say(unit, scale)
+            }
+            Phase::Stopped => format!("Stopped at {place}"),
+            Phase::Failed { message, .. } => crate::state::notice::first_upper(message),
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.show(ui);
+    }
+
+    fn logic(&mut self, context: &egui::Context, _frame: &mut eframe::Frame) {
+        // A hidden tab goes on listening, so that nothing piles up and its title tells how far the run is.
+        let palette = Palette::of(context.theme() == egui::Theme::Dark);
+        self.listen(context, palette);
+        self.carry_out();
+        self.entitle(context);
+    }
+}

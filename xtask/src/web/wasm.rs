@@ -1,0 +1,125 @@
+//! The programs for the browser: built by cargo, bound to JavaScript by wasm-bindgen, made smaller by binaryen.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::{command, step, target, tool};
+
+/// What browsers run.
+pub const WASM: &str = "wasm32-unknown-unknown";
+
+/// The release of npm's `binaryen` that makes the programs smaller.
+const BINARYEN: &str = "binaryen@132.0.0";
+
+/// What the programs may use: every browser with WebGPU or SIMD has all of it.
+const FEATURES: [&str; 7] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+    "--enable-simd",
+];
+
+/// A program for the browser.
+pub struct Program {
+    /// The module that loads it.
+    pub script: String,
+    /// The program.
+    pub wasm: Vec<u8>,
+}
+
+/// Builds both programs, and the library that tests of the wasm build link.
+pub fn build() -> Result<()> {
+    step(command(
+        "cargo",
+        &[
+            "build",
+            "--locked",
+            "-p",
+            "crossover",
+            "-p",
+            "crossover-web",
+            "--lib",
+            "--bins",
+            "--profile",
+            "web",
+            "--target",
+            WASM,
+        ],
+    ))
+}
+
+/// Where cargo puts what it builds for browsers.
+pub fn built() -> Result<PathBuf> {
+    Ok(target()?.join(WASM).join("web"))
+}
+
+/// Where slow results are kept, by what they were made of.
+pub fn cache() -> Result<PathBuf> {
+    let folder = target()?.join("site");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// A built program with its JavaScript.
+pub fn bind(name: &str) -> Result<Program> {
+    let path = built()?.join(format!("{name}.wasm"));
+    let bound = cache()?.join(name);
+    let mut output = Bindgen::new()
+        .input_path(&path)
+        .web(true)?
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate_output()
+        .with_context(|| format!("can't bind `{}`", path.display()))?;
+    if !output.snippets().is_empty() || !output.local_modules().is_empty() {
+        bail!("`{name}` brings scripts of its own, which the page would not find");
+    }
+    output.emit(&bound)?;
+    Ok(Program {
+        script: fs::read_to_string(bound.join(format!("{name}.js")))?,
+        wasm: smaller(&bound.join(format!("{name}_bg.wasm")))?,
+    })
+}
+
+/// The program after `wasm-opt`, where that can be had.
+fn smaller(path: &Path) -> Result<Vec<u8>> {
+    let content = fs::read(path)?;
+    let Some(optimizer) = optimizer() else {
+        eprintln!(
+            "    skipping wasm-opt: neither it nor `npm` is here; the programs are larger than they need be"
+        );
+        return Ok(content);
+    };
+    let kept = cache()?.join(format!("{}.wasm", hex::encode(Sha256::digest(&content))));
+    if !kept.exists() {
+        let partial = kept.with_extension("partial");
+        let mut optimize = Command::new(optimizer);
+        optimize
+            .arg(path)
+            .args(["-Os", "-o"])
+            .arg(&partial)
+            .args(FEATURES);
+        step(optimize)?;
+        fs::rename(&partial, &kept)?;
+    }
+    Ok(fs::read(kept)?)
+}
+
+/// The `wasm-opt` of this machine, or else npm's.
+fn optimizer() -> Option<PathBuf> {
+    let own = PathBuf::from("wasm-opt");
+    if Command::new(&own).arg("--version").output().is_ok() {
+        return Some(own);
+    }
+    let installed = tool(BINARYEN).ok()?;
+    Some(installed.join("node_modules/.bin/wasm-opt"))
+}
