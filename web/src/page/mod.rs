@@ -68,7 +68,9 @@ fn shell(creation: &eframe::CreationContext<'_>) -> Shell {
         inherit(context, &old);
     }
     let kept = kept.unwrap_or_else(|| {
-        let kept = Rc::new(RefCell::new(Kept::new(App::new(context))));
+        let kept = Rc::new(RefCell::new(Kept::new(
+            App::new(context).recorded_at(bridge::recorded_step()),
+        )));
         PAGE.with_borrow_mut(|page| page.kept = Some(Rc::clone(&kept)));
         kept
     });
