@@ -4,3 +4,4 @@
 pub mod critical;
 pub mod flops;
 pub mod memory;
+pub mod onset;

@@ -105,6 +105,26 @@ pub fn epoch(value: f64) -> String {
     }
 }
 
+/// A moment as the command line's folders have it: `20261124-001834`, UTC.
+pub fn stamp(unix: u64) -> String {
+    let (days, seconds) = (unix / 86_400, unix % 86_400);
+    // Years of 400, counted from a first of March, so that leap days come last.
+    let shifted = days + 719_468;
+    let (era, day) = (shifted / 146_097, shifted % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    format!(
+        "{year}{month:02}{date:02}-{:02}{:02}{:02}",
+        seconds / 3_600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
 /// Reads what people type for a number: `12.3k`, `4.5M`, `1e-3`, `1,240`.
 pub fn parse(text: &str) -> Option<f64> {
     let plain: String = text
@@ -151,5 +171,12 @@ mod tests {
         assert_eq!(parse("1,240"), Some(1_240.0));
         assert_eq!(parse("many"), None);
         assert_eq!(parse(""), None);
+    }
+
+    #[test]
+    fn moments_are_named_as_folders_are() {
+        assert_eq!(stamp(0), "19700101-000000");
+        assert_eq!(stamp(951_782_400), "20000229-000000");
+        assert_eq!(stamp(1_795_479_514), "20261124-001834");
     }
 }

@@ -1,9 +1,10 @@
 //! The badge of the device, and the bar with what a person should know now.
 
-use egui::{Align, Button, Frame, Layout, Margin, Panel, RichText, Ui};
+use egui::{Align, Button, Frame, Label, Layout, Margin, Panel, RichText, Role, Ui, WidgetInfo};
 
-use crate::state::{Act, Grade, State};
-use crate::theme::{Palette, style};
+use crate::link::{Action, Severity};
+use crate::state::{Act, Grade, State, Wish};
+use crate::theme::Palette;
 
 /// The badge: what the lab computes on. Says whether it was pressed.
 pub fn badge(ui: &mut Ui, palette: &Palette, state: &State) -> bool {
@@ -28,19 +29,51 @@ pub fn badge(ui: &mut Ui, palette: &Palette, state: &State) -> bool {
         .fill(palette.panel)
         .corner_radius(egui::CornerRadius::same(14));
     let mut response = ui.add(button);
-    response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Device: {text}"))
-    });
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Device: {text}")));
     if let Some(device) = &state.device {
         response = response.on_hover_text(&device.description);
     }
     response.clicked()
 }
 
-/// The bar, where there is something to say. Gives what was pressed.
-pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) -> Option<Act> {
-    let notice = state.notice.clone()?;
-    let color = match notice.grade {
+/// What a button of the bar does.
+#[derive(Clone)]
+enum Press {
+    Own(Act),
+    Link(u64, Action),
+}
+
+/// The bar, where there is something to say: the app's own news first.
+pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
+    let (grade, text, details, buttons, id) = match (&state.notice, &state.told) {
+        (Some(notice), _) => (
+            notice.grade,
+            notice.text.clone(),
+            notice.details.clone(),
+            notice
+                .actions
+                .iter()
+                .map(|(label, act)| (label.clone(), Press::Own(act.clone())))
+                .collect::<Vec<_>>(),
+            None,
+        ),
+        (None, Some(told)) => (
+            match told.severity {
+                Severity::Info => Grade::Info,
+                Severity::Warning => Grade::Warning,
+                Severity::Error => Grade::Error,
+            },
+            told.text.clone(),
+            told.more.clone(),
+            told.actions
+                .iter()
+                .map(|action| (action.label(), Press::Link(told.id, *action)))
+                .collect(),
+            Some(told.id),
+        ),
+        (None, None) => return,
+    };
+    let color = match grade {
         Grade::Info => palette.masked,
         Grade::Warning => palette.warning,
         Grade::Error => palette.error,
@@ -48,51 +81,50 @@ pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) -> Option<Act> {
     let frame = Frame::new()
         .fill(palette.tint(color))
         .inner_margin(Margin::symmetric(16, 4));
-    let mut act = None;
-    let mut close = false;
+    let (mut pressed, mut close) = (None, false);
     Panel::top("notice")
         .frame(frame)
         .show_separator_line(false)
         .show(ui, |ui| {
             ui.horizontal(|ui| {
-                let mark = match notice.grade {
-                    Grade::Info => "i",
-                    Grade::Warning | Grade::Error => "!",
-                };
+                let mark = if grade == Grade::Info { "i" } else { "!" };
                 ui.label(RichText::new(mark).strong().color(color));
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     let dismiss = ui.add(Button::new("✕").frame_when_inactive(false));
-                    dismiss.widget_info(|| {
-                        egui::WidgetInfo::labeled(egui::Role::Button, true, "Dismiss")
-                    });
+                    dismiss.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Dismiss"));
                     close = dismiss.clicked();
-                    if let Some(details) = &notice.details
-                        && ui
-                            .add(Button::new("Details").frame_when_inactive(false))
-                            .on_hover_text("Copies what a person who helps would want to know")
-                            .clicked()
-                    {
-                        ui.ctx()
-                            .copy_text(format!("{details}\n\n{}", state.diagnostics()));
+                    if let Some(details) = &details {
+                        let button = ui.add(Button::new("Details").frame_when_inactive(false));
+                        let button =
+                            button.on_hover_text(format!("{details}\nClick to copy diagnostics."));
+                        if button.clicked() {
+                            ui.ctx()
+                                .copy_text(format!("{details}\n\n{}", state.diagnostics()));
+                        }
                     }
-                    if let Some((label, does)) = &notice.action
-                        && ui.add(Button::new(label)).clicked()
-                    {
-                        act = Some(does.clone());
-                        close = true;
+                    for (label, press) in buttons.iter().rev() {
+                        if ui.button(label).clicked() {
+                            pressed = Some(press.clone());
+                        }
                     }
                     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                        let text =
-                            egui::Label::new(RichText::new(&notice.text).color(palette.text))
-                                .truncate();
-                        ui.add(text).on_hover_text(&notice.text);
+                        let line = Label::new(RichText::new(&text).color(palette.text)).truncate();
+                        ui.add(line).on_hover_text(&text);
                     });
                 });
             });
         });
-    if close {
-        state.notice = None;
+    match pressed {
+        Some(Press::Own(act)) => {
+            state.acted = Some(act);
+            close = true;
+        }
+        Some(Press::Link(notice, action)) => state.wishes.push(Wish::Act(notice, action)),
+        None => {}
     }
-    let _ = style::RADIUS;
-    act
+    match id {
+        Some(id) if close => state.wishes.push(Wish::Dismiss(id)),
+        None if close => state.notice = None,
+        _ => {}
+    }
 }

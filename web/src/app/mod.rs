@@ -3,19 +3,21 @@
 mod bar;
 mod describe;
 mod keys;
+#[cfg(test)]
+mod tests;
 
-use crossover::device::DeviceChoice;
 use crossover::lab::Event;
 
-use crate::link::{Desk, Link, Message};
+use crate::link::{Action, Compute, Desk, Supervisor, Then};
 use crate::numbers;
 use crate::screens::{Context, Denoise, Device, Inspect, Race, Runs, Screen};
-use crate::state::{Notice, Phase, Route, State};
+use crate::state::{Phase, Route, State, Wish};
 use crate::theme::{Motion, Palette, style};
 
 /// The app.
 pub struct App {
-    link: Link,
+    /// The way to the lab; tests have none.
+    link: Option<Supervisor>,
     desk: Desk,
     state: State,
     screens: Vec<Box<dyn Screen>>,
@@ -34,8 +36,17 @@ impl App {
     /// Opens the app and its lab.
     pub fn new(context: &egui::Context) -> Self {
         let repaint = context.clone();
+        let wake = move || repaint.request_repaint();
         Self {
-            link: Link::open(DeviceChoice::Auto, move || repaint.request_repaint()),
+            link: Some(Supervisor::open(Compute::Auto, wake)),
+            ..Self::without_lab()
+        }
+    }
+
+    /// The app with nothing behind it: what it shows is what it is told.
+    pub fn without_lab() -> Self {
+        Self {
+            link: None,
             desk: Desk::default(),
             state: State::default(),
             screens: vec![
@@ -59,6 +70,11 @@ impl App {
         self
     }
 
+    /// What screens asked of the lab that has not been sent.
+    pub fn desk_mut(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+
     /// What is known: for tests, which also change it.
     pub fn state_mut(&mut self) -> &mut State {
         &mut self.state
@@ -78,20 +94,47 @@ impl App {
     }
 
     /// What came from the lab since the last time.
-    fn listen(&mut self, palette: &Palette) {
-        for message in self.link.poll() {
-            match message {
-                Message::Opened(info) => {
-                    if let Some(note) = &info.note {
-                        self.state.notice = Some(Notice::said(note));
+    fn listen(&mut self, context: &egui::Context, palette: &Palette) {
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        let events = link.poll(context.input(|input| input.time));
+        self.state.device = link.device().cloned();
+        self.state.storage = link.storage().clone();
+        self.state.loading = link.loading();
+        self.state.told = link.notices().last().cloned();
+        self.state.memory = link.counters().memory;
+        for event in &events {
+            self.hear(event, palette);
+        }
+    }
+
+    /// What was wished for that only the way to the lab can do.
+    fn carry_out(&mut self) {
+        let wishes = std::mem::take(&mut self.state.wishes);
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        for wish in wishes {
+            match wish {
+                Wish::Compute(compute) => link.choose(compute),
+                Wish::KeepData => link.keep_data(),
+                Wish::Dismiss(notice) => link.dismiss(notice),
+                Wish::Act(notice, action) => {
+                    if link.act(notice, action) == Then::Yours {
+                        match action {
+                            Action::Export | Action::FreeSpace => {
+                                self.state.route = Some(Route::Runs)
+                            }
+                            Action::SmallerBatch(batch) => self.state.batch = Some(batch),
+                            _ => self.state.route = Some(Route::Device),
+                        }
                     }
-                    self.state.device = Some(info);
-                }
-                Message::Lab(event) => self.hear(&event, palette),
-                Message::Lost { detail, .. } => {
-                    self.state.notice = Some(Notice::went_wrong(&detail, None));
                 }
             }
+        }
+        for command in self.desk.take() {
+            link.send(command);
         }
     }
 
@@ -220,7 +263,7 @@ impl App {
         );
         let palette = Palette::of(ui.visuals().dark_mode);
         self.state.narrow = narrow;
-        self.listen(palette);
+        self.listen(&context, palette);
         self.keys(&context);
         self.go();
         self.top(ui, palette, narrow);
@@ -238,9 +281,7 @@ impl App {
                 });
             });
         }
-        if let Some(act) = bar::show(ui, palette, &mut self.state) {
-            self.state.acted = Some(act);
-        }
+        bar::show(ui, palette, &mut self.state);
         let margin = if narrow { 12 } else { 16 };
         let frame = egui::Frame::new()
             .fill(palette.background)
@@ -257,9 +298,7 @@ impl App {
         self.list_keys(&context, palette);
         style::focus_ring(ui, palette);
         self.entitle(&context);
-        for command in self.desk.take() {
-            self.link.send(command);
-        }
+        self.carry_out();
         if self.state.is_busy() {
             // Somebody has to look whether the lab still answers.
             context.request_repaint_after(std::time::Duration::from_secs(1));
@@ -299,7 +338,8 @@ impl eframe::App for App {
     fn logic(&mut self, context: &egui::Context, _frame: &mut eframe::Frame) {
         // A hidden tab goes on listening, so that nothing piles up and its title tells how far the run is.
         let palette = Palette::of(context.theme() == egui::Theme::Dark);
-        self.listen(palette);
+        self.listen(context, palette);
+        self.carry_out();
         self.entitle(context);
     }
 }

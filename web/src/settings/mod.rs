@@ -108,6 +108,35 @@ impl Draft {
         }
     }
 
+    /// The settings of a run that there is.
+    pub fn of_run(config: &RunConfig) -> Self {
+        let name = config.corpus.source.first().map_or("", String::as_str);
+        let source = match name {
+            grids if grids.starts_with("grids:") => Source::Grids,
+            "tales" => Source::Tales,
+            chain if chain.starts_with("markov:") => Source::Markov,
+            _ => Source::Own,
+        };
+        let mut draft = Self::of(Preset::Custom);
+        draft.take_from(source);
+        let hash = config.corpus.hash.clone();
+        draft.edited = RunConfig {
+            provenance: None,
+            ..config.clone()
+        };
+        draft.edited.corpus.source = RunConfig::default().corpus.source;
+        draft.edited.corpus.hash = None;
+        if source == Source::Own {
+            draft.own = Some(OwnText {
+                name: name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned(),
+                path: name.to_owned(),
+                bytes: 0,
+                hash: hash.unwrap_or_default(),
+            });
+        }
+        draft
+    }
+
     /// Begins again from a preset, keeping what the lab keeps.
     pub fn choose(&mut self, preset: Preset) {
         self.preset = preset;
@@ -151,9 +180,17 @@ impl Draft {
             Source::Grids => "grids:latin-5".to_owned(),
             Source::Tales => "tales".to_owned(),
             Source::Markov => format!("markov:{}", self.chain.as_ref()?),
-            Source::Own => self.own.as_ref()?.path.clone(),
+            Source::Own => {
+                let kept = self.own.as_ref().filter(|own| !own.path.is_empty());
+                kept?.path.clone()
+            }
         }];
         Some(config)
+    }
+
+    /// Whether anything differs from where the edits began.
+    pub fn is_changed(&self) -> bool {
+        self.second() != Objective::Masked || Field::ALL.iter().any(|field| field.is_changed(self))
     }
 
     /// What these settings would be without edits.

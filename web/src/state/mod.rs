@@ -13,7 +13,7 @@ pub mod verdict;
 use crossover::lab::Event;
 use crossover::objective::Objective;
 
-use crate::link::DeviceInfo;
+use crate::link::{self, Compute, DeviceInfo, Loading, StorageInfo};
 use crate::theme::Preferences;
 
 pub use notice::{Act, Grade, Notice};
@@ -25,6 +25,18 @@ pub use series::{Point, Series};
 pub struct State {
     /// What the lab computes on, once it is open.
     pub device: Option<DeviceInfo>,
+    /// How files are kept.
+    pub storage: StorageInfo,
+    /// How much of the lab's program has arrived, while it is on its way.
+    pub loading: Option<Loading>,
+    /// Bytes of memory that the worker uses, 0 where that is unknown.
+    pub memory: u64,
+    /// What the way to the lab says.
+    pub told: Option<link::Notice>,
+    /// What only the way to the lab can do.
+    pub wishes: Vec<Wish>,
+    /// Windows in a batch that would fit, where a run did not.
+    pub batch: Option<usize>,
     /// The run on the table: under way, or the last one.
     pub run: Option<Run>,
     /// What the one-line bar says.
@@ -49,6 +61,19 @@ pub struct State {
     pub narrow: bool,
     /// A run that was asked for and has not begun: what it is doing.
     pub starting: Option<String>,
+}
+
+/// What only the way to the lab can do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Wish {
+    /// Computes on something else.
+    Compute(Compute),
+    /// Asks the browser not to clear files by itself.
+    KeepData,
+    /// A notice was read.
+    Dismiss(u64),
+    /// A notice's button was pressed.
+    Act(u64, link::Action),
 }
 
 /// Somewhere to go.

@@ -8,7 +8,7 @@ pub struct Notice {
     /// How bad it is.
     pub grade: Grade,
     /// What can be done about it, with its label.
-    pub action: Option<(String, Act)>,
+    pub actions: Vec<(String, Act)>,
     /// What a person who helps would want to know.
     pub details: Option<String>,
 }
@@ -24,23 +24,15 @@ pub enum Grade {
     Error,
 }
 
-/// What a notice offers.
+/// What a notice of the app's own offers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Act {
-    /// Computes on the processor.
-    UseProcessor,
-    /// Tries the GPU again.
-    UseGpu,
-    /// Starts the run again with smaller batches.
-    Batch(usize),
-    /// Shows the runs that are kept.
-    ShowRuns,
-    /// Goes on with a run from its last checkpoint.
-    Resume(String),
     /// Keeps a run that was about to be removed.
     Undo,
     /// Trains on raw bytes what doesn't look like text.
     UseBytes,
+    /// Leaves everything as it was.
+    Cancel,
 }
 
 impl Notice {
@@ -49,7 +41,7 @@ impl Notice {
         Self {
             text: text.into(),
             grade: Grade::Info,
-            action: None,
+            actions: Vec::new(),
             details: None,
         }
     }
@@ -77,7 +69,7 @@ impl Notice {
 
     /// The same, with something to press.
     pub fn offering(mut self, label: &str, act: Act) -> Self {
-        self.action = Some((label.to_owned(), act));
+        self.actions.push((label.to_owned(), act));
         self
     }
 }

@@ -1,6 +1,6 @@
 //! The chart on the screen: axes and zoom by `egui_plot`, lines and cursor by us.
 
-use egui::{EventFilter, Id, Key, Pos2, Rect, RichText, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{EventFilter, Id, Key, Pos2, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 use egui_plot::{FilledArea, GridMark, Plot, PlotBounds, PlotTransform};
 
 use super::curve::{self, Dash, Marker};
@@ -359,9 +359,4 @@ fn level(mark: GridMark) -> String {
         middle if middle >= 0.00999 => format!("{:.2}", mark.value),
         _ => format!("{:.3}", mark.value),
     }
-}
-
-/// The words under a chart that has nothing to show yet.
-pub fn hint(ui: &mut Ui, words: &str) {
-    ui.label(RichText::new(words).weak());
 }

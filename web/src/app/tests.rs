@@ -1,0 +1,518 @@
+//! The app as people meet it: by pointer, by keys, by what a screen reader is told.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use crossover::lab::{Command, Event, Plan, Request};
+use crossover::objective::Objective;
+use egui::{Key, Modifiers, vec2};
+use egui_kittest::kittest::{NodeT, Queryable};
+use egui_kittest::{Harness, Node};
+
+use super::App;
+use crate::state::recorded;
+use crate::theme::{Motion, Palette, Tone};
+
+type Shown = Harness<'static, App>;
+
+/// What the lab told of the recorded race.
+fn recorded_events() -> Vec<Event> {
+    include_str!("../../recorded/race.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn device() -> crate::link::DeviceInfo {
+    crate::link::DeviceInfo {
+        badge: "GPU: Reference adapter".to_owned(),
+        description: "wgpu on a reference adapter".to_owned(),
+        gpu: true,
+        details: vec![("Backend".to_owned(), "WebGPU".to_owned())],
+        ..Default::default()
+    }
+}
+
+fn app() -> App {
+    let mut app = App::without_lab();
+    app.state_mut().device = Some(device());
+    app.state_mut().preferences.motion = Motion::Reduced;
+    app
+}
+
+fn shown(app: App, size: egui::Vec2) -> Shown {
+    let mut harness = Harness::builder()
+        .with_size(size)
+        .with_max_steps(16)
+        .allow_missing_glyphs()
+        .build_ui_state(|ui, app: &mut App| app.show(ui), app);
+    harness.run_steps(6);
+    harness
+}
+
+fn desktop(app: App) -> Shown {
+    shown(app, vec2(1280.0, 800.0))
+}
+
+/// The recorded race as if it had just run here, up to an event.
+fn raced(mut app: App, keep: impl Fn(&Event) -> bool) -> App {
+    for mut event in recorded_events().into_iter().filter(keep) {
+        if let Event::Started(started) = &mut event {
+            started.folder = "runs/mine".to_owned();
+        }
+        app.hear(&event, Palette::LIGHT);
+    }
+    app
+}
+
+fn halfway(event: &Event) -> bool {
+    match event {
+        Event::Metrics(metrics) => metrics.step <= 1_300,
+        Event::Sample(sample) => sample.step <= 1_300,
+        Event::Result(_) => false,
+        _ => true,
+    }
+}
+
+fn named<'a>(harness: &'a Shown, role: egui::Role, label: &'a str) -> Node<'a> {
+    harness.get_by_role_and_label(role, label)
+}
+
+fn sent(harness: &mut Shown) -> Vec<Command> {
+    harness.state_mut().desk_mut().take()
+}
+
+fn has_text(harness: &Shown, text: &str) -> bool {
+    harness.query_all_by_label_contains(text).next().is_some()
+}
+
+#[test]
+fn the_main_key_starts_the_default_race_and_nothing_starts_by_itself() {
+    let mut harness = desktop(app());
+    let starts = |commands: &[Command]| {
+        commands
+            .iter()
+            .filter(|command| matches!(command, Command::Start { .. }))
+            .count()
+    };
+    assert_eq!(starts(&sent(&mut harness)), 0);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    harness.run_steps(3);
+    let commands = sent(&mut harness);
+    assert_eq!(starts(&commands), 1, "{commands:?}");
+    let config = commands.iter().find_map(|command| match command {
+        Command::Start { config, .. } => Some(config.as_ref().clone()),
+        _ => None,
+    });
+    assert_eq!(config, Some(crossover::train::RunConfig::default()));
+}
+
+#[test]
+fn a_link_fills_settings_and_starts_nothing() {
+    let app = app().with_link("#v=1&corpus=tales&epochs=7&dropout=0.3");
+    let mut harness = desktop(app);
+    harness.run_steps(4);
+    assert!(
+        sent(&mut harness)
+            .iter()
+            .all(|command| !matches!(command, Command::Start { .. }))
+    );
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    harness.run_steps(3);
+    let started = sent(&mut harness)
+        .into_iter()
+        .find_map(|command| match command {
+            Command::Start { config, .. } => Some(config),
+            _ => None,
+        });
+    let config = started.unwrap();
+    assert_eq!(config.corpus.source, ["tales"]);
+    assert_eq!(config.train.epochs, 7.0);
+    assert_eq!(config.model.dropout, 0.3);
+}
+
+#[test]
+fn a_run_under_way_can_be_held_and_stopped_by_key_and_button() {
+    let mut harness = desktop(raced(app(), halfway));
+    sent(&mut harness);
+    harness.key_press(Key::K);
+    harness.run_steps(2);
+    assert_eq!(sent(&mut harness), [Command::Pause]);
+    harness
+        .state_mut()
+        .hear(&Event::Paused { step: 1_300 }, Palette::LIGHT);
+    harness.run_steps(2);
+    named(&harness, egui::Role::Button, "Continue").click();
+    harness.run_steps(2);
+    assert_eq!(sent(&mut harness), [Command::Continue]);
+    named(&harness, egui::Role::Button, "Stop and keep").click();
+    harness.run_steps(2);
+    assert_eq!(sent(&mut harness), [Command::Stop]);
+}
+
+#[test]
+fn keys_walk_through_the_screens_and_the_list_of_keys_closes() {
+    let mut harness = desktop(app());
+    for (key, screen) in [
+        (Key::Num5, "Device"),
+        (Key::Num4, "Runs"),
+        (Key::Num1, "Race"),
+    ] {
+        harness.key_press(key);
+        harness.run_steps(3);
+        assert_eq!(harness.state().hook().screen, screen);
+    }
+    harness.event(egui::Event::Text("?".to_owned()));
+    harness.run_steps(3);
+    assert!(has_text(&harness, "Press the main button"));
+    harness.key_press(Key::Escape);
+    harness.run_steps(3);
+    assert!(!has_text(&harness, "Press the main button"));
+    harness.state_mut().state_mut().preferences.single_keys = false;
+    harness.run_steps(2);
+    harness.key_press(Key::Num5);
+    harness.run_steps(2);
+    assert_eq!(harness.state().hook().screen, "Race");
+}
+
+/// Acceptance 8.
+#[test]
+fn the_verdict_says_so_far_until_the_end() {
+    let harness = desktop(raced(app(), halfway));
+    assert!(has_text(&harness, "so far"));
+    let harness = desktop(raced(app(), |_| true));
+    assert!(has_text(
+        &harness,
+        "Diffusion wins by 0.054 ± 0.003 nats/token (envelope, epoch 68)."
+    ));
+    assert!(!has_text(&harness, "so far"));
+}
+
+/// Acceptance 10: the built-in chain at a context of six tokens.
+#[test]
+fn the_floor_of_the_reference_chain_is_drawn() {
+    let path = std::env::temp_dir().join(crate::settings::CHAIN_FILE);
+    std::fs::write(&path, crate::settings::CHAIN).unwrap();
+    let corpus = crossover::corpus::CorpusConfig {
+        source: vec![format!("markov:{}", path.display())],
+        length: Some(6),
+        ..Default::default()
+    };
+    let floor = crossover::corpus::Corpus::load(&corpus, 1)
+        .unwrap()
+        .floor_nats
+        .unwrap();
+    assert!((floor - 0.716).abs() <= 0.001, "{floor}");
+    let mut events = recorded_events();
+    let Event::Started(started) = &mut events[0] else {
+        panic!("a race begins");
+    };
+    started.floor_nats = Some(floor);
+    let mut app = app();
+    for event in events {
+        app.hear(&event, Palette::LIGHT);
+    }
+    assert!(has_text(&desktop(app), "Floor 0.716"));
+}
+
+/// Acceptance 11 and 12 by keys: what the chart is told by follows.
+#[test]
+fn axes_and_units_change_by_key() {
+    let mut harness = desktop(raced(app(), |_| true));
+    let chart = |harness: &Shown| {
+        let node = harness
+            .query_all_by_label_contains("Loss: ")
+            .next()
+            .unwrap();
+        node.accesskit_node().label().unwrap()
+    };
+    assert!(chart(&harness).contains("tokens"), "{}", chart(&harness));
+    harness.key_press(Key::X);
+    harness.run_steps(3);
+    assert!(chart(&harness).contains("epoch 100"), "{}", chart(&harness));
+    let before = chart(&harness);
+    harness.key_press(Key::Y);
+    harness.run_steps(3);
+    assert_ne!(chart(&harness), before);
+    assert!(has_text(&harness, "bits/char"));
+}
+
+#[test]
+fn the_focused_chart_reads_its_values_by_arrow_keys() {
+    let mut harness = desktop(raced(app(), |_| true));
+    let words = |harness: &Shown| {
+        let node = harness
+            .query_all_by_label_contains("Loss: ")
+            .next()
+            .unwrap();
+        node.accesskit_node().label().unwrap()
+    };
+    harness
+        .query_all_by_label_contains("Loss: ")
+        .next()
+        .unwrap()
+        .focus();
+    harness.run_steps(3);
+    harness.key_press(Key::ArrowLeft);
+    harness.run_steps(2);
+    let last = words(&harness);
+    harness.key_press(Key::ArrowLeft);
+    harness.run_steps(2);
+    assert_ne!(words(&harness), last);
+    assert!(
+        words(&harness).contains("AR 1.") || words(&harness).contains("AR 0."),
+        "{}",
+        words(&harness)
+    );
+}
+
+/// A slider that has the focus goes back to its default.
+#[test]
+fn backspace_restores_a_default() {
+    let mut harness = desktop(app());
+    let slider = |harness: &Shown| {
+        harness
+            .get_by_role_and_label(egui::Role::Slider, "Epochs")
+            .value()
+    };
+    let before = slider(&harness);
+    harness
+        .get_by_role_and_label(egui::Role::Slider, "Epochs")
+        .focus();
+    harness.run_steps(3);
+    harness.key_press(Key::ArrowRight);
+    harness.run_steps(3);
+    assert_ne!(slider(&harness), before);
+    harness.key_press(Key::Backspace);
+    harness.run_steps(3);
+    assert_eq!(slider(&harness), before);
+}
+
+#[test]
+fn a_picture_is_asked_about_and_cancel_changes_nothing() {
+    let mut harness = desktop(app());
+    sent(&mut harness);
+    #[derive(Debug)]
+    struct Picture(std::path::PathBuf);
+    impl egui::DroppedFile for Picture {
+        fn path(&self) -> &std::path::Path {
+            &self.0
+        }
+        fn bytes(&self) -> Result<Vec<u8>, String> {
+            Ok([b"\x89PNG\r\n\x1a\n\0\0".as_slice(), &[7; 9_000]].concat())
+        }
+    }
+    let picture = std::sync::Arc::new(Picture("photo.png".into()));
+    harness.input_mut().dropped_files.push(picture);
+    harness.run_steps(3);
+    assert!(has_text(
+        &harness,
+        "photo.png doesn't look like text. Train on raw bytes?"
+    ));
+    named(&harness, egui::Role::Button, "Cancel").click();
+    harness.run_steps(4);
+    assert!(!has_text(&harness, "photo.png"));
+    let kept = sent(&mut harness).into_iter().any(|command| {
+        matches!(
+            command,
+            Command::Ask {
+                what: Request::Keep { .. },
+                ..
+            }
+        )
+    });
+    assert!(!kept);
+}
+
+#[test]
+fn a_plan_is_asked_for_once_the_settings_rest() {
+    let mut harness = desktop(app());
+    harness.run_steps(8);
+    let asked: Vec<u64> = sent(&mut harness)
+        .into_iter()
+        .filter_map(|command| match command {
+            Command::Ask {
+                request,
+                what: Request::Plan { .. },
+            } => Some(request),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked.len(), 1);
+    let plan = Plan {
+        config: Default::default(),
+        steps: 2_500,
+        tokens_per_epoch: 25_000,
+        parameters: 445_824,
+        flops: 2.7e13,
+        seconds: 100.0,
+        memory_bytes: 64_000_000,
+        critical_epoch: Some(23.0),
+    };
+    let answer = Event::Answer {
+        request: asked[0],
+        answer: Box::new(crossover::lab::Answer::Plan(plan)),
+        last: true,
+    };
+    harness.state_mut().hear(&answer, Palette::LIGHT);
+    harness.run_steps(3);
+    assert!(has_text(&harness, "≈ 1 m 40 s · 2.7e13 FLOPs · 61 MiB"));
+    assert!(has_text(
+        &harness,
+        "near epoch 23 (extrapolated, ×3 either way)"
+    ));
+}
+
+/// A model that can't fit is known before it starts, with what would fit.
+#[test]
+fn a_model_too_big_is_not_started() {
+    let app =
+        app().with_link("#v=1&corpus=tales&width=384&layers=8&context=256&batch=128&heads=192");
+    let mut harness = desktop(app);
+    harness.run_steps(6);
+    if !has_text(&harness, "Needs about") {
+        // A machine with that much memory.
+        return;
+    }
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    harness.run_steps(3);
+    assert!(
+        sent(&mut harness)
+            .iter()
+            .all(|command| !matches!(command, Command::Start { .. }))
+    );
+}
+
+/// Pictures for people to look at: `PICTURES=folder cargo test --workspace --lib pictures`.
+#[test]
+fn pictures() {
+    let Some(folder) = std::env::var_os("PICTURES") else {
+        return;
+    };
+    let folder = std::path::PathBuf::from(folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    assert!(recorded::race().is_some());
+    let sizes = [("wide", vec2(1280.0, 800.0)), ("phone", vec2(390.0, 844.0))];
+    for (size_name, size) in sizes {
+        for (tone_name, tone) in [("light", Tone::Light), ("dark", Tone::Dark)] {
+            for scene in ["empty", "halfway", "finished", "runs", "device", "block"] {
+                let mut app = app();
+                app.state_mut().preferences.tone = tone;
+                app.state_mut().storage.used = Some(61e6);
+                app = match scene {
+                    "halfway" => raced(app, halfway),
+                    "finished" | "runs" | "device" => raced(app, |_| true),
+                    "block" => raced_as_block(app),
+                    _ => app,
+                };
+                if scene == "halfway" {
+                    app.state_mut().notice = Some(crate::state::Notice::warning(
+                        "GPU lost at step 1,240. Resumed from 1,200 (try 1 of 3).",
+                    ));
+                }
+                app.shown = match scene {
+                    "runs" => 3,
+                    "device" => 4,
+                    _ => 0,
+                };
+                let mut harness = shown(app, size);
+                if scene == "runs" {
+                    tick_runs(&mut harness);
+                }
+                harness.run_steps(4);
+                let picture = harness.render().unwrap();
+                picture
+                    .save(folder.join(format!("{scene}-{size_name}-{tone_name}.png")))
+                    .unwrap();
+            }
+        }
+    }
+}
+
+fn raced_as_block(app: App) -> App {
+    let mut app = app;
+    for mut event in recorded_events() {
+        match &mut event {
+            Event::Metrics(metrics) if metrics.objective == Objective::Masked => {
+                metrics.objective = Objective::Block;
+                metrics.likelihood = crossover::objective::Likelihood::Block;
+            }
+            Event::Started(started) => {
+                started.objectives[1] = Objective::Block;
+                started.folder = "runs/block".to_owned();
+            }
+            Event::Result(_) => continue,
+            _ => {}
+        }
+        app.hear(&event, Palette::LIGHT);
+    }
+    app
+}
+
+/// Two kept runs, both ticked.
+fn tick_runs(harness: &mut Shown) {
+    let events = recorded_events();
+    let (Event::Started(started), Event::Result(outcome)) = (&events[0], events.last().unwrap())
+    else {
+        panic!("a race begins and ends");
+    };
+    let summary = |name: &str, dropout: f64| {
+        let mut config = started.config.clone();
+        config.model.dropout = dropout;
+        crossover::lab::RunSummary {
+            run: format!("runs/{name}"),
+            config,
+            parameters: started.parameters,
+            steps: 2_500,
+            step: 2_500,
+            outcome: Some(outcome.as_ref().clone()),
+            checkpoints: Vec::new(),
+            bytes: 24_000_000,
+        }
+    };
+    let asked = |harness: &mut Shown, wanted: fn(&Request) -> bool| -> Vec<u64> {
+        sent(harness)
+            .into_iter()
+            .filter_map(|command| match command {
+                Command::Ask { request, what } if wanted(&what) => Some(request),
+                _ => None,
+            })
+            .collect()
+    };
+    for request in asked(harness, |what| matches!(what, Request::Runs)) {
+        let answer = crossover::lab::Answer::Runs {
+            runs: vec![
+                summary("20261124-001834-latin-5", 0.0),
+                summary("with-dropout", 0.3),
+            ],
+        };
+        let event = Event::Answer {
+            request,
+            answer: Box::new(answer),
+            last: true,
+        };
+        harness.state_mut().hear(&event, Palette::LIGHT);
+    }
+    harness.run_steps(3);
+    for name in ["20261124-001834-latin-5", "with-dropout"] {
+        named(harness, egui::Role::CheckBox, name).click();
+        harness.run_steps(2);
+    }
+    let lines: Vec<String> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Metrics(metrics) => serde_json::to_string(metrics).ok(),
+            _ => None,
+        })
+        .collect();
+    for request in asked(harness, |what| matches!(what, Request::Read { .. })) {
+        let event = Event::Answer {
+            request,
+            answer: Box::new(crossover::lab::Answer::File {
+                name: "metrics.jsonl".to_owned(),
+                content: lines.join("\n").into_bytes(),
+            }),
+            last: true,
+        };
+        harness.state_mut().hear(&event, Palette::LIGHT);
+    }
+}

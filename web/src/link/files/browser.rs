@@ -1,0 +1,87 @@
+//! Files through the page: a hidden `<input type="file">`, and downloads.
+
+use egui::{Context, DroppedFileHandle};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+use super::{Given, Inbox};
+
+#[wasm_bindgen(inline_js = r#"
+export function pick(accept) {
+  return new Promise((resolve) => {
+    const input = document.createElement("input");
+    input.type = "file";
+    input.accept = accept;
+    input.addEventListener("cancel", () => resolve(null));
+    input.addEventListener("change", async () => {
+      const file = input.files[0];
+      if (!file) return resolve(null);
+      try {
+        resolve([file.name, new Uint8Array(await file.arrayBuffer())]);
+      } catch (error) {
+        resolve([file.name, String(error)]);
+      }
+    });
+    input.click();
+  });
+}
+export function download(name, bytes) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([bytes]));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+"#)]
+extern "C" {
+    fn pick(accept: &str) -> js_sys::Promise;
+    fn download(name: &str, bytes: &[u8]);
+}
+
+/// Asks for a file with one of these extensions; it arrives in the inbox.
+pub fn open(context: &Context, inbox: &Inbox, _title: &str, extensions: &'static [&'static str]) {
+    let accept: Vec<String> = extensions
+        .iter()
+        .map(|extension| format!(".{extension}"))
+        .collect();
+    let promise = pick(&accept.join(","));
+    let (context, inbox) = (context.clone(), inbox.clone());
+    wasm_bindgen_futures::spawn_local(async move {
+        let Ok(picked) = JsFuture::from(promise).await else {
+            return;
+        };
+        if picked.is_null() {
+            return;
+        }
+        let parts = js_sys::Array::from(&picked);
+        let content = parts.get(1);
+        inbox.put(Given {
+            name: parts.get(0).as_string().unwrap_or_default(),
+            content: match content.as_string() {
+                Some(error) => Err(error),
+                None => Ok(js_sys::Uint8Array::new(&content).to_vec()),
+            },
+        });
+        context.request_repaint();
+    });
+}
+
+/// Saves a file among the browser's downloads.
+pub fn save(_context: &Context, _inbox: &Inbox, name: &str, content: Vec<u8>) {
+    download(name, &content);
+}
+
+/// Takes files that were dropped on the page.
+pub fn take_dropped(context: &Context, inbox: &Inbox, files: &[DroppedFileHandle]) {
+    for file in files.iter().cloned() {
+        let (context, inbox) = (context.clone(), inbox.clone());
+        wasm_bindgen_futures::spawn_local(async move {
+            let name = file.path().file_name().unwrap_or_default();
+            inbox.put(Given {
+                name: name.to_string_lossy().into_owned(),
+                content: file.bytes_async().await,
+            });
+            context.request_repaint();
+        });
+    }
+}

@@ -1,0 +1,286 @@
+//! The chart with its verdict, what can be switched on it, and what the models wrote.
+
+use egui::{Frame, Margin, RichText, Ui};
+
+use super::curves::{self, Options};
+use super::{Race, samples};
+use crate::numbers;
+use crate::screens::Context;
+use crate::state::notice::first_upper;
+use crate::state::units::{Axis, Unit};
+use crate::state::{Phase, Run};
+use crate::theme::Palette;
+use crate::widgets::chart::{self, Chart, Dash, Marker};
+use crate::widgets::{button, explain};
+
+impl Race {
+    /// Everything that is not settings.
+    pub(super) fn stage(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
+        let palette = context.palette;
+        let own = context.state.run.clone();
+        let is_example = own.is_none();
+        let Some(run) = own.or_else(|| self.example.clone()) else {
+            return;
+        };
+        self.headline(ui, context, &run, is_example);
+        self.toolbar(ui, palette, &run);
+        let starting = context.state.starting.clone();
+        let chart = curves::chart(&run, &self.options, palette, is_example);
+        legend(ui, palette, &chart, &run, &self.options);
+        let height = match context.state.narrow {
+            true => 280.0,
+            false => (ui.ctx().content_rect().height() - 420.0).clamp(260.0, 620.0),
+        };
+        let top = ui.cursor().min;
+        chart::show(ui, palette, &chart, &mut self.view, height);
+        let size = egui::vec2(ui.min_rect().right() - top.x, height);
+        let area = egui::Rect::from_min_size(top, size);
+        if let Some(doing) = starting {
+            over(
+                ui,
+                palette,
+                area,
+                &loading(context, &doing),
+                !context.state.reduced_motion,
+            );
+        } else if is_example {
+            over(ui, palette, area, "Recorded example", false);
+        }
+        samples::show(ui, context, &run, is_example);
+    }
+
+    /// Who is ahead, and where the run stands.
+    fn headline(&self, ui: &mut Ui, context: &Context<'_>, run: &Run, is_example: bool) {
+        let palette = context.palette;
+        let verdict = run.verdict();
+        let (words, color) = match &run.phase {
+            Phase::Failed { message, hint } => (failure(message, hint.as_deref()), palette.error),
+            _ if is_example => (
+                "Train both, and watch who gets further on the same text.".to_owned(),
+                palette.text,
+            ),
+            _ if run.started.objectives.len() < 2 => (alone(run, self.options.unit), palette.text),
+            _ => (
+                verdict.say(self.options.unit, &run.scale),
+                if verdict.wins() {
+                    palette.ok
+                } else {
+                    palette.text
+                },
+            ),
+        };
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing.x = 4.0;
+            ui.label(RichText::new(words).heading().color(color));
+            if verdict.wins() && !is_example {
+                explain::mark(ui, "the envelope", explain::text::ENVELOPE);
+            }
+        });
+        let status = match is_example {
+            true => format!(
+                "Below: a race recorded on a processor. {}",
+                verdict.say(self.options.unit, &run.scale)
+            ),
+            false => standing(run),
+        };
+        ui.label(RichText::new(status).color(palette.muted));
+        ui.add_space(4.0);
+    }
+
+    fn toolbar(&mut self, ui: &mut Ui, palette: &Palette, run: &Run) {
+        let options = &mut self.options;
+        let before = *options;
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing = egui::vec2(12.0, 4.0);
+            let axes = Axis::ALL.map(|axis| (axis, axis.name()));
+            button::segments(ui, palette, &mut options.axis, &axes);
+            let units: Vec<(Unit, &str)> = Unit::ALL
+                .into_iter()
+                .filter(|unit| run.scale.factor(*unit).is_some())
+                .map(|unit| (unit, unit.name()))
+                .collect();
+            button::segments(ui, palette, &mut options.unit, &units);
+            ui.horizontal_wrapped(|ui| {
+                ui.spacing_mut().item_spacing.x = 4.0;
+                button::toggle(ui, palette, &mut options.log, "Log")
+                    .on_hover_text("Logarithmic axis (L)");
+                button::toggle(ui, palette, &mut options.train, "Train");
+                button::toggle(ui, palette, &mut options.validation, "Validation");
+                let band =
+                    ["No band", "Band ±1 SE", "Band ±2 SE"][usize::from(options.band.min(2))];
+                let switch = button::segment(ui, palette, options.band > 0, band);
+                if switch
+                    .on_hover_text(explain::text::STANDARD_ERROR)
+                    .clicked()
+                {
+                    options.band = (options.band + 2) % 3;
+                }
+                button::toggle(ui, palette, &mut options.floor, "Floor")
+                    .on_hover_text(explain::text::FLOOR);
+                button::toggle(ui, palette, &mut options.best, "Best AR")
+                    .on_hover_text(explain::text::ENVELOPE);
+                button::toggle(ui, palette, &mut options.onset, "Onset")
+                    .on_hover_text(explain::text::ONSET);
+            });
+        });
+        let moved = |options: &Options| (options.axis, options.unit, options.log);
+        if moved(&before) != moved(options) {
+            self.view.reset = true;
+            self.view.cursor = None;
+        }
+    }
+}
+
+/// Names of what is drawn, with their newest figures.
+fn legend(ui: &mut Ui, palette: &Palette, chart: &Chart, run: &Run, options: &Options) {
+    let factor = run.scale.factor(options.unit).unwrap_or(1.0);
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = egui::vec2(6.0, 2.0);
+        ui.spacing_mut().interact_size.y = 24.0;
+        for series in &run.series {
+            let (dash, marker) = curves::look(series.objective);
+            let color = palette.racer(series.objective, series.likelihood);
+            chart::sample_of(ui, color, dash, Some(marker), None);
+            let mut words = format!("{} {}", series.name(), series.kind());
+            if let Some(newest) = series.newest() {
+                words += &format!(
+                    " {} ± {}",
+                    numbers::loss(newest.nats * factor),
+                    numbers::loss(newest.se * factor)
+                );
+            }
+            ui.label(RichText::new(words).small());
+            if series.kind() == "bound" {
+                explain::mark(ui, "the bound", explain::text::BOUND);
+            }
+            ui.add_space(10.0);
+        }
+        for level in &chart.levels {
+            chart::sample_of(ui, level.color, level.dash, None, None);
+            ui.label(RichText::new(&level.name).small());
+            if level.dash == Dash::Dotted {
+                explain::mark(ui, "the floor", explain::text::FLOOR);
+            }
+            ui.add_space(10.0);
+        }
+        for mark in &chart.marks {
+            let hollow = (!mark.filled).then_some(palette.background);
+            chart::sample_of(ui, mark.color, Dash::Solid, Some(Marker::Diamond), hollow);
+            ui.label(RichText::new(&mark.name).small());
+            let (subject, words) = match mark.filled {
+                true => ("the envelope crossover", explain::text::ENVELOPE),
+                false => ("the curve crossover", explain::text::CURVE),
+            };
+            explain::mark(ui, subject, words);
+            ui.add_space(10.0);
+        }
+        for moment in &chart.moments {
+            chart::sample_of(ui, moment.color, Dash::Long, None, None);
+            ui.label(RichText::new(&moment.name).small());
+        }
+    });
+}
+
+/// Words over the chart, on a plate of paper.
+fn over(ui: &mut Ui, palette: &Palette, area: egui::Rect, words: &str, turns: bool) {
+    let place = area.center_top() + egui::vec2(0.0, 16.0);
+    let area = egui::Rect::from_center_size(
+        place + egui::vec2(0.0, 14.0),
+        egui::vec2(area.width().min(420.0), 36.0),
+    );
+    ui.scope_builder(egui::UiBuilder::new().max_rect(area), |ui| {
+        ui.vertical_centered(|ui| {
+            Frame::new()
+                .fill(palette.panel)
+                .stroke(egui::Stroke::new(1.0, palette.hairline()))
+                .corner_radius(egui::CornerRadius::same(14))
+                .inner_margin(Margin::symmetric(12, 4))
+                .show(ui, |ui| {
+                    ui.horizontal(|ui| {
+                        if turns {
+                            ui.add(egui::Spinner::new().size(14.0));
+                        }
+                        ui.label(RichText::new(words).small().color(palette.muted));
+                    });
+                });
+        });
+    });
+}
+
+fn loading(context: &Context<'_>, doing: &str) -> String {
+    match &context.state.loading {
+        Some(loading) if loading.total > 0.0 => format!(
+            "Loading the lab: {:.1} of {:.1} MB",
+            loading.loaded / 1e6,
+            loading.total / 1e6
+        ),
+        _ => format!("{doing}…"),
+    }
+}
+
+/// Where a run stands, in one line.
+fn standing(run: &Run) -> String {
+    let place = format!(
+        "step {} of {} · epoch {}",
+        numbers::grouped(run.step),
+        numbers::grouped(run.started.steps),
+        numbers::epoch(run.epoch())
+    );
+    match &run.phase {
+        Phase::Training => match remaining(run) {
+            Some(left) => format!("Training · {place} · {} left", numbers::duration(left)),
+            None => format!("Training · {place}"),
+        },
+        Phase::Paused => format!("Paused · {place}"),
+        Phase::Working(doing) => format!("{}…", first_upper(doing)),
+        Phase::Finished(_) => format!("Finished · {place} · measured on all held-out text"),
+        Phase::Stopped => format!("Stopped and kept · {place}"),
+        Phase::Failed { .. } => format!("Stopped · {place}"),
+    }
+}
+
+/// Seconds of training that are left, by both models' own time so far.
+fn remaining(run: &Run) -> Option<f64> {
+    if run.step == 0 {
+        return None;
+    }
+    let spent: f64 = run
+        .started
+        .objectives
+        .iter()
+        .filter_map(|objective| {
+            let series = run
+                .series
+                .iter()
+                .find(|series| series.objective == *objective)?;
+            series.last.as_ref().map(|last| last.seconds)
+        })
+        .sum();
+    Some(spent / run.step as f64 * run.started.steps.saturating_sub(run.step) as f64)
+}
+
+/// The verdict where only one model trains.
+fn alone(run: &Run, unit: Unit) -> String {
+    let factor = run.scale.factor(unit).unwrap_or(1.0);
+    let best = run.series.first().and_then(|series| series.best());
+    best.map_or_else(
+        || "Not evaluated yet.".to_owned(),
+        |best| {
+            format!(
+                "Best so far: {} ± {} {} at epoch {}.",
+                numbers::loss(best.nats * factor),
+                numbers::loss(best.se * factor),
+                unit.name(),
+                numbers::epoch(best.epoch)
+            )
+        },
+    )
+}
+
+fn failure(message: &str, hint: Option<&str>) -> String {
+    let message = first_upper(message.trim_end_matches('.'));
+    match hint {
+        Some(hint) => format!("{message}. {}.", first_upper(hint.trim_end_matches('.'))),
+        None => format!("{message}."),
+    }
+}
