@@ -65,6 +65,12 @@ impl App {
         }
     }
 
+    /// The same with the recorded text at the step to which the page has played it.
+    pub fn recorded_at(mut self, step: Option<usize>) -> Self {
+        self.screens[DENOISE] = Box::new(Denoise::starting_at(step));
+        self
+    }
+
     /// The same with the settings of a link: what follows `#` in the page's address. It starts nothing.
     pub fn with_link(mut self, fragment: &str) -> Self {
         if !fragment.trim_start_matches('#').is_empty() {
