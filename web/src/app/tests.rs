@@ -520,3 +520,119 @@ fn tick_runs(harness: &mut Shown) {
         harness.state_mut().hear(&event, Palette::LIGHT);
     }
 }
+
+#[test]
+fn restart_with_changes_appears_when_settings_differ() {
+    let mut harness = desktop(app());
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    harness.run_steps(3);
+    let folder = sent(&mut harness)
+        .into_iter()
+        .find_map(|command| match command {
+            Command::Start { folder, .. } => Some(folder),
+            _ => None,
+        });
+    let folder = folder.unwrap();
+    for mut event in recorded_events().into_iter().filter(halfway) {
+        if let Event::Started(started) = &mut event {
+            started.folder.clone_from(&folder);
+        }
+        harness.state_mut().hear(&event, Palette::LIGHT);
+    }
+    harness.run_steps(3);
+    let again = |harness: &Shown| {
+        harness
+            .query_by_role_and_label(egui::Role::Button, "Restart with changes")
+            .is_some()
+    };
+    assert!(!again(&harness));
+    named(&harness, egui::Role::Button, "Give AR dropout 0.3").click();
+    harness.run_steps(3);
+    assert!(again(&harness));
+    named(&harness, egui::Role::Button, "Restart with changes").click();
+    harness.run_steps(3);
+    assert_eq!(sent(&mut harness), [Command::Stop]);
+    let stopped = Event::Stopped {
+        step: 1_300,
+        folder,
+    };
+    harness.state_mut().hear(&stopped, Palette::LIGHT);
+    harness.run_steps(3);
+    let dropout = sent(&mut harness)
+        .into_iter()
+        .find_map(|command| match command {
+            Command::Start { config, .. } => Some(config.model.dropout),
+            _ => None,
+        });
+    assert_eq!(dropout, Some(0.3));
+}
+
+/// Two runs are compared by ticking them; a removed one can be had back for ten seconds.
+#[test]
+fn runs_are_compared_renamed_and_removed_with_an_undo() {
+    let mut harness = desktop(app());
+    harness.key_press(Key::Num4);
+    harness.run_steps(3);
+    tick_runs(&mut harness);
+    harness.run_steps(3);
+    assert!(has_text(&harness, "model.dropout"));
+    assert!(has_text(&harness, "Losses compared: "));
+    named(&harness, egui::Role::CheckBox, "20261124-001834-latin-5").click();
+    harness.run_steps(2);
+    sent(&mut harness);
+
+    harness.key_press(Key::F2);
+    harness.run_steps(3);
+    harness.event(egui::Event::Text("-too".to_owned()));
+    harness.run_steps(2);
+    harness.key_press(Key::Enter);
+    harness.run_steps(2);
+    let renamed = sent(&mut harness).into_iter().any(|command| {
+        matches!(command, Command::Ask { what: Request::Rename { run, .. }, .. } if run == "runs/with-dropout")
+    });
+    assert!(renamed);
+
+    let removed = |commands: &[Command]| {
+        commands.iter().any(|command| {
+            matches!(
+                command,
+                Command::Ask {
+                    what: Request::Remove { .. },
+                    ..
+                }
+            )
+        })
+    };
+    harness.key_press(Key::Delete);
+    harness.run_steps(3);
+    assert!(has_text(&harness, "with-dropout is deleted."));
+    named(&harness, egui::Role::Button, "Undo").click();
+    harness.run_steps(60);
+    assert!(!removed(&sent(&mut harness)));
+    assert!(has_text(&harness, "with-dropout"));
+    named(&harness, egui::Role::CheckBox, "with-dropout").click();
+    harness.run_steps(3);
+    harness.key_press(Key::Delete);
+    harness.run_steps(8);
+    assert!(!removed(&sent(&mut harness)));
+    // Ten seconds, a quarter of one each frame; another screen is no excuse.
+    harness.key_press(Key::Num5);
+    harness.run_steps(44);
+    assert!(removed(&sent(&mut harness)));
+}
+
+/// What Tab reaches can be seen and has a name: the harness refuses widgets without one.
+#[test]
+fn every_screen_has_names_for_its_controls() {
+    for key in [Key::Num1, Key::Num4, Key::Num5] {
+        let mut harness = desktop(raced(app(), |_| true));
+        harness.key_press(key);
+        harness.run_steps(4);
+        harness.check_accessibility();
+        for _ in 0..6 {
+            harness.key_press(Key::Tab);
+            harness.run_steps(1);
+        }
+        assert!(harness.ctx.memory(|memory| memory.focused()).is_some());
+    }
+}
