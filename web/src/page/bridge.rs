@@ -3,6 +3,15 @@
 use wasm_bindgen::prelude::*;
 use web_sys::HtmlCanvasElement;
 
+/// The step to which the page has played the recorded text.
+pub fn recorded_step() -> Option<usize> {
+    let recorded = js_sys::Reflect::get(&js_sys::global(), &"crossoverRecorded".into()).ok()?;
+    let step = js_sys::Reflect::get(&recorded, &"step".into()).ok()?;
+    step.as_f64()
+        .filter(|step| *step >= 0.0)
+        .map(|step| step as usize)
+}
+
 #[wasm_bindgen(js_namespace = crossoverPage)]
 extern "C" {
     /// Gives the page what it may ask of this program.
@@ -25,6 +34,10 @@ extern "C" {
     pub fn saved(step: Option<f64>);
     /// The title of the tab.
     pub fn title(text: &str);
+    /// The settings that the page's address names.
+    pub fn link() -> String;
+    /// Whether the reader wants nothing to move unasked.
+    pub fn calm() -> bool;
     /// Whether the page is dark.
     pub fn theme(dark: bool);
     /// Moves the focus out of the canvas, past its end or before its beginning.

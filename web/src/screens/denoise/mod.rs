@@ -26,13 +26,14 @@ use settings::Settings;
 use writing::Waiting;
 
 use crate::hook::{self, Hook};
+use crate::link::files::{self, Inbox};
 use crate::screens::{Context, Screen};
 use crate::theatre::models::{self, Chosen};
 use crate::theatre::{
     Colour, Corruption, Edits, Film, MASK, Onstage, Player, Source, Takes, spelled, token_of,
 };
 use crate::theme::Palette;
-use crate::widgets::button::primary;
+use crate::widgets::button::{primary, quiet};
 use crate::widgets::cell::is_drawable;
 use crate::widgets::heat_map::HeatMap;
 
@@ -74,6 +75,7 @@ pub struct Denoise {
     in_cells: bool,
     /// The film and state that other screens were told of.
     published: Option<(u64, usize)>,
+    files: Inbox,
     /// Where the recording starts; until it has been shown first.
     start: Option<Option<usize>>,
     /// The side of the square that a window of the present run is.
@@ -130,6 +132,7 @@ impl Denoise {
             heat_map: HeatMap::default(),
             in_cells: false,
             published: None,
+            files: Inbox::default(),
             start: Some(step),
             side: None,
         };
@@ -385,6 +388,7 @@ impl Denoise {
             self.stage(ui, palette, true);
             self.playback(ui, palette, true);
             self.inspected(ui, context);
+            self.view_menus(ui, palette);
             self.corrupting(ui, context);
             return;
         }
@@ -406,6 +410,41 @@ impl Denoise {
                 });
             });
         });
+    }
+
+    /// Opens the traces that were given.
+    fn files_came(&mut self, ui: &Ui) {
+        let dropped = ui.input_mut(|input| std::mem::take(&mut input.raw.dropped_files));
+        if !dropped.is_empty() {
+            files::take_dropped(ui.ctx(), &self.files, &dropped);
+        }
+        for file in self.files.take() {
+            let opened = match &file.content {
+                Ok(bytes) => self
+                    .open(&String::from_utf8_lossy(bytes), &file.name)
+                    .map_err(|error| error.to_string()),
+                Err(problem) => Err(problem.clone()),
+            };
+            self.message = opened.err();
+        }
+    }
+
+    /// Opening and saving traces.
+    fn file_buttons(&mut self, ui: &mut Ui) {
+        if quiet(ui, "Open trace").clicked() {
+            files::open(ui.ctx(), &self.files, "A trace to play", &["jsonl"]);
+        }
+        if quiet(ui, "Save trace").clicked()
+            && let Some(take) = self.takes.get(self.shown)
+        {
+            match take.own.to_json_lines() {
+                Ok(lines) => {
+                    let name = self.takes.file_name(self.shown);
+                    files::save(ui.ctx(), &self.files, &name, lines.into_bytes());
+                }
+                Err(error) => self.message = Some(error.to_string()),
+            }
+        }
     }
 
     /// Tells other screens what is on stage, where that changed.
@@ -522,6 +561,7 @@ impl Screen for Denoise {
         if let Some(wait) = self.player.tick(ui.input(|input| input.time)) {
             ui.ctx().request_repaint_after_secs(wait as f32);
         }
+        self.files_came(ui);
         let narrow = context.state.narrow || ui.available_width() < NARROW;
         ScrollArea::vertical()
             .auto_shrink([false, false])

@@ -17,10 +17,9 @@ impl Denoise {
         let mut wish = None;
         match narrow {
             true => {
-                ui.horizontal_wrapped(|ui| wish = self.names(ui, palette));
-                ui.horizontal(|ui| self.colour_menu(ui));
-                ui.horizontal(|ui| self.compare.menu(ui));
-                ui.horizontal(|ui| self.switches(ui, palette));
+                if self.takes.list().len() > 1 {
+                    ui.horizontal_wrapped(|ui| wish = self.names(ui, palette));
+                }
             }
             false => {
                 ui.horizontal(|ui| {
@@ -29,6 +28,7 @@ impl Denoise {
                     self.colour_menu(ui);
                     self.compare.menu(ui);
                     self.switches(ui, palette);
+                    self.file_buttons(ui);
                 });
             }
         }
@@ -72,6 +72,14 @@ impl Denoise {
             }
         }
         wish
+    }
+
+    /// How texts are looked at, where there is little room.
+    pub(super) fn view_menus(&mut self, ui: &mut Ui, palette: &Palette) {
+        ui.horizontal(|ui| self.colour_menu(ui));
+        ui.horizontal(|ui| self.compare.menu(ui));
+        ui.horizontal(|ui| self.switches(ui, palette));
+        ui.horizontal(|ui| self.file_buttons(ui));
     }
 
     fn colour_menu(&mut self, ui: &mut Ui) {
