@@ -25,6 +25,8 @@ pub struct Drawn {
 pub struct Kept {
     /// The app.
     pub app: App,
+    /// Whether a test wants a panic.
+    pub panics: bool,
     drawn: Drawn,
 }
 
@@ -33,8 +35,8 @@ impl Kept {
     pub fn new(app: App) -> Self {
         Self {
             app,
-            drawn: Drawn::default(),
             panics: false,
+            drawn: Drawn::default(),
         }
     }
 
