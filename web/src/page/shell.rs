@@ -25,7 +25,7 @@ pub struct Drawn {
 pub struct Kept {
     /// The app.
     pub app: App,
-    /// Whether a test wants a panic.
+    /// Whether the next picture panics: for tests.
     pub panics: bool,
     drawn: Drawn,
 }
@@ -35,8 +35,8 @@ impl Kept {
     pub fn new(app: App) -> Self {
         Self {
             app,
-            panics: false,
             drawn: Drawn::default(),
+            panics: false,
         }
     }
 
