@@ -30,6 +30,9 @@ const READ_BEHIND: usize = 8;
 const AUTOSAVE: Duration = Duration::from_secs(8);
 const AUTOSAVE_COSTS: u32 = 50;
 
+/// A browser may let a hidden tab wait: what goes beyond this is none of the models' time.
+const HELD_UP: Duration = Duration::from_secs(5);
+
 pub(super) const CONFIG: &str = "config.toml";
 pub(super) const METRICS: &str = "metrics.jsonl";
 pub(super) const EVENTS: &str = "events.jsonl";
@@ -448,7 +451,11 @@ impl<'a> Session<'a> {
                     }
                 }
             }
+            let before = platform::now();
             platform::yield_now().await;
+            if before.elapsed() > HELD_UP {
+                self.last_read = platform::now();
+            }
         }
     }
 

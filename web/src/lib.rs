@@ -7,6 +7,7 @@
 //! - [`app`]: the frame around the screens: tabs, keys, notices.
 //! - [`link`]: the way to the lab: a thread natively, a worker in the browser; restarts what fails.
 //! - [`state`]: what is known: runs, curves, verdicts, traces.
+//! - `script`: in the browser, what is asked of it by hand.
 //! - [`settings`]: the run under edit: fields, presets, links.
 //! - [`screens`]: Race, Denoise, Inspect, Runs, Device.
 //! - [`theatre`]: what the Denoise screen plays.
@@ -20,6 +21,8 @@ pub mod hook;
 pub mod link;
 pub mod numbers;
 pub mod screens;
+#[cfg(target_family = "wasm")]
+pub mod script;
 pub mod settings;
 pub mod state;
 pub mod theatre;

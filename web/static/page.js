@@ -251,6 +251,39 @@ globalThis.crossoverPage = {
   title(text) {
     if (document.title !== text) document.title = text;
   },
+  // The settings that the page's address names.
+  link() {
+    return location.hash;
+  },
+  calm() {
+    return matchMedia('(prefers-reduced-motion: reduce)').matches;
+  },
+  // [name, bytes], or [name, what went wrong], or null.
+  pick(accept) {
+    return new Promise((resolve) => {
+      const input = document.createElement('input');
+      input.type = 'file';
+      input.accept = accept;
+      input.addEventListener('cancel', () => resolve(null));
+      input.addEventListener('change', async () => {
+        const [file] = input.files;
+        if (!file) return resolve(null);
+        try {
+          resolve([file.name, new Uint8Array(await file.arrayBuffer())]);
+        } catch (error) {
+          resolve([file.name, String(error)]);
+        }
+      });
+      input.click();
+    });
+  },
+  download(name, bytes) {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([bytes]));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  },
   theme(dark) {
     document.documentElement.dataset.theme = dark ? 'dark' : 'light';
   },

@@ -73,10 +73,7 @@ fn wasm_probe() -> Result<PathBuf> {
         .args(["-C", "panic=abort", "-C", "strip=debuginfo", "-o"])
         .arg(&probe)
         .arg("--extern")
-        .arg(format!(
-            "crossover={}",
-            built.join("libcrossover.rlib").display()
-        ));
+        .arg(format!("crossover={}", wasm::library()?.display()));
     for dependencies in [built.join("deps"), target()?.join("debug/deps")] {
         link.arg("-L")
             .arg(format!("dependency={}", dependencies.display()));

@@ -24,12 +24,14 @@ pub fn badge(ui: &mut Ui, palette: &Palette, state: &State) -> bool {
         long if long > 28 => text.chars().take(27).chain(['…']).collect(),
         _ => text.clone(),
     };
-    let button = Button::new(RichText::new(format!("● {short}")).small().color(color))
+    let button = Button::new(RichText::new(format!("    {short}")).small().color(color))
         .stroke(egui::Stroke::new(1.0, palette.hairline()))
         .fill(palette.panel)
         .corner_radius(egui::CornerRadius::same(14));
     let mut response = ui.add(button);
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Device: {text}")));
+    let dot = response.rect.left_center() + egui::vec2(14.0, 0.0);
+    ui.painter().circle_filled(dot, 3.5, color);
     if let Some(device) = &state.device {
         response = response.on_hover_text(&device.description);
     }
@@ -90,7 +92,7 @@ pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
                 let mark = if grade == Grade::Info { "i" } else { "!" };
                 ui.label(RichText::new(mark).strong().color(color));
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    let dismiss = ui.add(Button::new("✕").frame_when_inactive(false));
+                    let dismiss = ui.add(Button::new("×").frame_when_inactive(false));
                     dismiss.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Dismiss"));
                     close = dismiss.clicked();
                     if let Some(details) = &details {

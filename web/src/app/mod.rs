@@ -6,8 +6,9 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
-use crossover::lab::Event;
+use crossover::lab::{Event, Request};
 
+use crate::link::files::{self, Given, Inbox};
 use crate::link::{Action, Compute, Desk, Supervisor, Then};
 use crate::numbers;
 use crate::screens::{Context, Denoise, Device, Inspect, Race, Runs, Screen};
@@ -19,6 +20,7 @@ pub struct App {
     /// The way to the lab; tests have none.
     link: Option<Supervisor>,
     desk: Desk,
+    files: Inbox,
     state: State,
     screens: Vec<Box<dyn Screen>>,
     shown: usize,
@@ -48,6 +50,7 @@ impl App {
         Self {
             link: None,
             desk: Desk::default(),
+            files: Inbox::default(),
             state: State::default(),
             screens: vec![
                 Box::<Race>::default(),
@@ -180,11 +183,16 @@ impl App {
                 true => palette.text,
                 false => palette.muted,
             });
-            let button = egui::Button::selectable(chosen, text).min_size(egui::vec2(
-                width.unwrap_or(0.0),
-                ui.spacing().interact_size.y,
-            ));
+            let button = egui::Button::new(text)
+                .frame_when_inactive(false)
+                .min_size(egui::vec2(
+                    width.unwrap_or(0.0),
+                    ui.spacing().interact_size.y,
+                ));
             let response = ui.add(button).on_hover_text(format!("Key {}", index + 1));
+            response.widget_info(|| {
+                egui::WidgetInfo::selected(egui::Role::Tab, true, chosen, screen.title())
+            });
             if chosen {
                 let line = response.rect.x_range();
                 let stroke = egui::Stroke::new(2.0, palette.masked);
@@ -201,30 +209,33 @@ impl App {
         let frame = egui::Frame::new()
             .fill(palette.background)
             .inner_margin(egui::Margin::symmetric(16, 8));
-        egui::Panel::top("top").frame(frame).show(ui, |ui| {
-            ui.horizontal(|ui| {
-                let name = egui::RichText::new("Crossover")
-                    .heading()
-                    .color(palette.text);
-                ui.label(name);
-                if !narrow {
-                    ui.add_space(16.0);
-                    self.tabs(ui, palette, None);
-                }
-                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    let keys = ui.add(egui::Button::new("?").frame_when_inactive(false));
-                    keys.widget_info(|| {
-                        egui::WidgetInfo::labeled(egui::Role::Button, true, "List the keys")
+        egui::Panel::top("top")
+            .frame(frame)
+            .show_separator_line(false)
+            .show(ui, |ui| {
+                ui.horizontal(|ui| {
+                    let name = egui::RichText::new("Crossover")
+                        .heading()
+                        .color(palette.text);
+                    ui.label(name);
+                    if !narrow {
+                        ui.add_space(16.0);
+                        self.tabs(ui, palette, None);
+                    }
+                    ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                        let keys = ui.add(egui::Button::new("?").frame_when_inactive(false));
+                        keys.widget_info(|| {
+                            egui::WidgetInfo::labeled(egui::Role::Button, true, "List the keys")
+                        });
+                        if keys.clicked() {
+                            self.keys_listed = !self.keys_listed;
+                        }
+                        if bar::badge(ui, palette, &self.state) {
+                            self.shown = DEVICE;
+                        }
                     });
-                    if keys.clicked() {
-                        self.keys_listed = !self.keys_listed;
-                    }
-                    if bar::badge(ui, palette, &self.state) {
-                        self.shown = DEVICE;
-                    }
                 });
             });
-        });
     }
 
     /// The share of its steps that a run has done, as a thin line under everything else on top.
@@ -300,6 +311,15 @@ impl App {
             };
             self.screens[self.shown].ui(ui, &mut given);
         });
+        let mut given = Context {
+            state: &mut self.state,
+            desk: &mut self.desk,
+            palette,
+        };
+        for screen in &mut self.screens {
+            screen.tick(&context, &mut given);
+        }
+        self.take_dropped(&context);
         self.state.press_primary = false;
         self.list_keys(&context, palette);
         style::focus_ring(ui, palette);
@@ -308,6 +328,32 @@ impl App {
         if self.state.is_busy() {
             // Somebody has to look whether the lab still answers.
             context.request_repaint_after(std::time::Duration::from_secs(1));
+        }
+    }
+
+    /// What was dropped and the screen that is shown didn't take: a run or a checkpoint comes in, anything else is a text.
+    fn take_dropped(&mut self, context: &egui::Context) {
+        let dropped = context.input_mut(|input| std::mem::take(&mut input.raw.dropped_files));
+        if !dropped.is_empty() {
+            files::take_dropped(context, &self.files, &dropped);
+        }
+        for file in self.files.take() {
+            let is_run = [".zip", ".safetensors"]
+                .iter()
+                .any(|end| file.name.ends_with(end));
+            match file.content {
+                Ok(content) if is_run => {
+                    self.desk.ask(Request::Import {
+                        name: file.name,
+                        content,
+                    });
+                }
+                content => {
+                    self.state.given.push(Given { content, ..file });
+                    self.state.route = Some(Route::Race);
+                }
+            }
+            context.request_repaint();
         }
     }
 

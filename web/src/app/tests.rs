@@ -152,6 +152,11 @@ fn a_run_under_way_can_be_held_and_stopped_by_key_and_button() {
 #[test]
 fn keys_walk_through_the_screens_and_the_list_of_keys_closes() {
     let mut harness = desktop(app());
+    assert!(
+        harness
+            .query_by_role_and_label(egui::Role::Tab, "Race")
+            .is_some()
+    );
     for (key, screen) in [
         (Key::Num5, "Device"),
         (Key::Num4, "Runs"),
@@ -270,9 +275,8 @@ fn the_focused_chart_reads_its_values_by_arrow_keys() {
 fn backspace_restores_a_default() {
     let mut harness = desktop(app());
     let slider = |harness: &Shown| {
-        harness
-            .get_by_role_and_label(egui::Role::Slider, "Epochs")
-            .value()
+        let node = harness.get_by_role_and_label(egui::Role::Slider, "Epochs");
+        node.accesskit_node().numeric_value()
     };
     let before = slider(&harness);
     harness

@@ -6,14 +6,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use js_sys::{Array, ArrayBuffer, Function, Reflect, Uint8Array};
+use js_sys::{Array, Function, Promise, Uint8Array};
+use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    ErrorEvent, Event as DomEvent, MessageChannel, MessageEvent, MessagePort, Worker,
-    WorkerOptions, WorkerType,
-};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+use crate::script::{Channel as Ports, Port, member, path, start_worker, text, wait};
 
 use super::{
     Compute, Counters, Loading, Loss, Message, Opening, Order, Outbox, StorageInfo, Wake, loss_of,
@@ -40,8 +38,8 @@ pub struct Link {
 #[derive(Debug)]
 enum End {
     Nowhere,
-    Worker(Worker),
-    Here(MessagePort),
+    Worker(Port),
+    Here(Port),
 }
 
 /// What the link and the browser's callbacks share.
@@ -123,12 +121,11 @@ impl Link {
     /// Asks the browser not to clear files by itself. Only a page can ask.
     pub fn keep_data(&mut self) {
         let channel = Rc::downgrade(&self.channel);
-        wasm_bindgen_futures::spawn_local(async move {
-            let storage = web_sys::window().map(|window| window.navigator().storage());
-            let Some(asked) = storage.and_then(|storage| storage.persist().ok()) else {
+        spawn_local(async move {
+            let Some(storage) = path(&["navigator", "storage"]) else {
                 return;
             };
-            let kept = JsFuture::from(asked).await;
+            let kept = wait(&storage, "persist", &[]).await;
             if let Some(channel) = channel.upgrade() {
                 let mut info = channel.storage.borrow().clone();
                 info.kept = kept.is_ok_and(|kept| kept.is_truthy());
@@ -152,24 +149,20 @@ impl Channel {
         let Some(address) = asset("worker") else {
             return self.start_here("the page names no worker");
         };
-        let options = WorkerOptions::new();
-        options.set_type(WorkerType::Module);
-        let worker = match Worker::new_with_options(&absolute(&address), &options) {
+        let worker = match start_worker(&absolute(&address)) {
             Ok(worker) => worker,
             Err(error) => return self.start_here(&text(&error)),
         };
         let channel = Rc::downgrade(self);
-        let failed = Closure::<dyn FnMut(DomEvent)>::new(move |event: DomEvent| {
+        let failed = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
             if let Some(channel) = channel.upgrade() {
                 // A module that can't be loaded gives no text.
-                let detail = event
-                    .dyn_ref::<ErrorEvent>()
-                    .map_or_else(String::new, ErrorEvent::message);
-                channel.failed(&detail);
+                let detail = member(&event, "message").and_then(|detail| detail.as_string());
+                channel.failed(&detail.unwrap_or_default());
             }
         });
-        worker.set_onmessage(Some(&self.listener()));
-        worker.set_onerror(Some(failed.as_ref().unchecked_ref()));
+        worker.listen(&self.listener());
+        worker.listen_to_errors(failed.as_ref().unchecked_ref());
         // Workers are few: one for each loss.
         failed.forget();
         *self.end.borrow_mut() = End::Worker(worker);
@@ -177,18 +170,18 @@ impl Channel {
 
     /// Starts the program in the page: it shares the page's thread, but it runs.
     fn start_here(self: &Rc<Self>, why: &str) {
-        let unreachable = |channel: &Self, detail: String| {
+        let unreachable = |channel: &Rc<Self>, detail: String| {
             channel.receive(Message::Unreachable {
                 loading: Loading::default(),
                 detail,
             });
             (channel.wake)();
         };
-        let here = assets().and_then(|assets| member(&assets, "here"));
+        let here = path(&["crossoverAssets", "here"]);
         let Some(here) = here.and_then(|here| here.dyn_into::<Function>().ok()) else {
             return unreachable(self, why.to_owned());
         };
-        let Ok(ports) = MessageChannel::new() else {
+        let Ok(ports) = Ports::new() else {
             return unreachable(self, why.to_owned());
         };
         self.stop();
@@ -198,12 +191,12 @@ impl Channel {
             opening.here = true;
         }
         let port = ports.port1();
-        port.set_onmessage(Some(&self.listener()));
+        port.listen(&self.listener());
         *self.end.borrow_mut() = End::Here(port);
         let started = here.call1(&JsValue::NULL, &ports.port2());
         let channel = Rc::downgrade(self);
-        wasm_bindgen_futures::spawn_local(async move {
-            let failed = match started.map(|started| started.dyn_into::<js_sys::Promise>()) {
+        spawn_local(async move {
+            let failed = match started.map(|started| started.dyn_into::<Promise>()) {
                 Ok(Ok(promise)) => JsFuture::from(promise).await.err(),
                 Ok(Err(_)) => None,
                 Err(error) => Some(error),
@@ -216,9 +209,9 @@ impl Channel {
 
     fn listener(self: &Rc<Self>) -> Function {
         let channel = Rc::downgrade(self);
-        let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        let heard = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
             if let Some(channel) = channel.upgrade() {
-                channel.hear(&event.data());
+                channel.hear(&member(&event, "data").unwrap_or_default());
             }
         });
         heard.into_js_value().unchecked_into()
@@ -316,15 +309,14 @@ impl Channel {
         let message = Array::of1(&json.into());
         let transfer = Array::new();
         if let Some(content) = content {
-            let buffer: ArrayBuffer = Uint8Array::from(content.as_slice()).buffer();
+            let buffer = Uint8Array::from(content.as_slice()).buffer();
             message.push(&buffer);
             transfer.push(&buffer);
         }
         // An end that is gone says so by its silence.
         let _ = match &*self.end.borrow() {
             End::Nowhere => Ok(()),
-            End::Worker(worker) => worker.post_message_with_transfer(&message, &transfer),
-            End::Here(port) => port.post_message_with_transferable(&message, &transfer),
+            End::Worker(port) | End::Here(port) => port.post(&message, &transfer),
         };
     }
 
@@ -363,34 +355,18 @@ pub(super) fn parameter(name: &str) -> Option<String> {
         })
 }
 
-fn assets() -> Option<JsValue> {
-    member(&js_sys::global(), "crossoverAssets")
-}
-
 fn asset(name: &str) -> Option<String> {
-    member(&assets()?, name)?.as_string()
-}
-
-fn member(of: &JsValue, name: &str) -> Option<JsValue> {
-    Reflect::get(of, &name.into())
-        .ok()
-        .filter(|value| !value.is_undefined() && !value.is_null())
+    path(&["crossoverAssets", name])?.as_string()
 }
 
 /// An address as the worker needs it, whose own is another.
 fn absolute(address: &str) -> String {
-    let base = web_sys::window()
-        .and_then(|window| window.document())
-        .and_then(|document| document.base_uri().ok().flatten());
-    base.and_then(|base| web_sys::Url::new_with_base(address, &base).ok())
-        .map_or_else(|| address.to_owned(), |url| url.href())
-}
-
-fn text(error: &JsValue) -> String {
-    match error.dyn_ref::<js_sys::Error>() {
-        Some(error) => String::from(error.message()),
-        None => error.as_string().unwrap_or_else(|| format!("{error:?}")),
-    }
+    let base = path(&["document", "baseURI"]).unwrap_or_default();
+    path(&["URL"])
+        .and_then(|url| url.dyn_into::<Function>().ok())
+        .and_then(|url| js_sys::Reflect::construct(&url, &Array::of2(&address.into(), &base)).ok())
+        .and_then(|url| member(&url, "href")?.as_string())
+        .unwrap_or_else(|| address.to_owned())
 }
 
 fn note(name: &str, value: Option<&str>) {

@@ -22,6 +22,8 @@ static LAST_WORDS: Mutex<Option<String>> = Mutex::new(None);
 #[derive(Debug)]
 pub struct Link {
     lab: Option<Lab>,
+    /// Brings the lab, once its device is found.
+    arriving: Receiver<Lab>,
     messages: Receiver<Message>,
     teller: Sender<Message>,
     counters: Counters,
@@ -52,32 +54,34 @@ impl Link {
     pub fn open(opening: Opening, wake: Wake) -> Self {
         listen_to_panics();
         let (teller, messages) = channel();
-        let tell = |message| {
-            // The receiver is in this function's hands.
-            let _ = teller.send(message);
-        };
-        tell(Message::Storage(StorageInfo {
-            place: Place::Disk,
-            kept: true,
-            ..StorageInfo::default()
-        }));
-        let lab = match choose(opening.compute) {
-            Ok((device, info)) => {
-                let lab = Lab::open(device);
-                forward(&lab, teller.clone(), wake);
-                tell(Message::Opened(info));
-                Some(lab)
-            }
-            Err(error) => {
-                tell(Message::Lost {
+        let (bring, arriving) = channel();
+        let tell = teller.clone();
+        // Looking for GPUs opens their drivers, which takes a while.
+        platform::spawn("opening", move || async move {
+            // Whoever opened this may be gone again, and then nobody needs to know.
+            let _ = tell.send(Message::Storage(StorageInfo {
+                place: Place::Disk,
+                kept: true,
+                ..StorageInfo::default()
+            }));
+            let message = match choose(opening.compute) {
+                Ok((device, info)) => {
+                    let lab = Lab::open(device);
+                    forward(&lab, tell.clone(), wake.clone());
+                    let _ = bring.send(lab);
+                    Message::Opened(info)
+                }
+                Err(error) => Message::Lost {
                     reason: Loss::Device,
                     detail: error.to_string(),
-                });
-                None
-            }
-        };
+                },
+            };
+            let _ = tell.send(message);
+            wake();
+        });
         Self {
-            lab,
+            lab: None,
+            arriving,
             messages,
             teller,
             counters: Counters::default(),
@@ -105,6 +109,9 @@ impl Link {
 
     /// What came since the last time.
     pub fn poll(&mut self) -> Vec<Message> {
+        if let Ok(lab) = self.arriving.try_recv() {
+            self.lab = Some(lab);
+        }
         let mut messages = Vec::new();
         while let Ok(message) = self.messages.try_recv() {
             self.counters.messages += 1;
@@ -134,7 +141,8 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         // Nobody could stop a run later.
-        if let Some(lab) = &self.lab {
+        let lab = self.lab.take().or_else(|| self.arriving.try_recv().ok());
+        if let Some(lab) = lab {
             lab.send(Command::Stop);
         }
     }
@@ -313,6 +321,8 @@ mod tests {
                 let _ = teller.send(());
             }),
         );
+        heard.recv().unwrap();
+        let mut messages = link.poll();
         link.send(Order::Lab(Command::Ask {
             request: 7,
             what: Request::Read {
@@ -320,7 +330,7 @@ mod tests {
             },
         }));
         heard.recv().unwrap();
-        let messages = link.poll();
+        messages.extend(link.poll());
         assert!(matches!(messages[0], Message::Storage(_)));
         assert!(
             matches!(&messages[1], Message::Opened(info) if info.badge == "Processor" && !info.gpu)
@@ -329,7 +339,7 @@ mod tests {
             messages[2],
             Message::Lab(Event::Refused { request: 7, .. })
         ));
-        assert!(woken.load(Ordering::SeqCst) >= 1);
+        assert!(woken.load(Ordering::SeqCst) >= 2);
     }
 
     #[test]

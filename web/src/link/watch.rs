@@ -128,6 +128,7 @@ enum Place {
     ReadOnly,
     Storage,
     Download,
+    Sleep,
     Other,
 }
 
@@ -249,7 +250,7 @@ impl Watch {
             Message::Alive { memory } => self.memory = memory,
             Message::Slept { seconds } => {
                 let text = format!("The browser paused this tab for {}.", span(seconds));
-                self.tell(Place::Other, Severity::Info, text, None, vec![]);
+                self.tell(Place::Sleep, Severity::Info, text, None, vec![]);
             }
             Message::Closed if self.phase == Phase::Closing => self.reopen(now),
             Message::Closed => {}

@@ -34,6 +34,10 @@ extern "C" {
     pub fn saved(step: Option<f64>);
     /// The title of the tab.
     pub fn title(text: &str);
+    /// The settings that the page's address names.
+    pub fn link() -> String;
+    /// Whether the reader wants nothing to move unasked.
+    pub fn calm() -> bool;
     /// Whether the page is dark.
     pub fn theme(dark: bool);
     /// Moves the focus out of the canvas, past its end or before its beginning.

@@ -68,9 +68,11 @@ fn shell(creation: &eframe::CreationContext<'_>) -> Shell {
         inherit(context, &old);
     }
     let kept = kept.unwrap_or_else(|| {
-        let kept = Rc::new(RefCell::new(Kept::new(
-            App::new(context).recorded_at(bridge::recorded_step()),
-        )));
+        let mut app = App::new(context)
+            .with_link(&bridge::link())
+            .recorded_at(bridge::recorded_step());
+        app.state_mut().system_reduces_motion = bridge::calm();
+        let kept = Rc::new(RefCell::new(Kept::new(app)));
         PAGE.with_borrow_mut(|page| page.kept = Some(Rc::clone(&kept)));
         kept
     });

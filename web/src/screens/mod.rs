@@ -37,6 +37,11 @@ pub trait Screen {
     /// Shows it.
     fn ui(&mut self, ui: &mut egui::Ui, context: &mut Context<'_>);
 
+    /// Called for every frame, shown or not.
+    fn tick(&mut self, ui: &egui::Context, context: &mut Context<'_>) {
+        let _ = (ui, context);
+    }
+
     /// Takes note of an event, which [`State`] has folded in already.
     fn on_event(&mut self, event: &Event, context: &mut Context<'_>) {
         let _ = (event, context);

@@ -13,6 +13,7 @@ pub mod verdict;
 use crossover::lab::Event;
 use crossover::objective::Objective;
 
+use crate::link::files::Given;
 use crate::link::{self, Compute, DeviceInfo, Loading, StorageInfo};
 use crate::theme::Preferences;
 
@@ -61,6 +62,8 @@ pub struct State {
     pub narrow: bool,
     /// The text in the theatre.
     pub theatre: Option<crate::theatre::Onstage>,
+    /// Texts that were dropped somewhere, for the Race screen.
+    pub given: Vec<Given>,
     /// A run that was asked for and has not begun: what it is doing.
     pub starting: Option<String>,
 }

@@ -181,6 +181,7 @@ fn visuals(palette: &Palette, reduced: bool) -> Visuals {
     visuals.text_cursor.blink = !reduced;
     visuals.text_cursor.stroke = Stroke::new(2.0, palette.masked);
     visuals.slider_trailing_fill = true;
+    visuals.handle_shape = egui::style::HandleShape::Circle;
     visuals.indent_has_left_vline = false;
     visuals.interact_cursor = Some(egui::CursorIcon::PointingHand);
     visuals

@@ -60,7 +60,7 @@ pub fn segments<Choice: Copy + PartialEq>(
     choices: &[(Choice, &str)],
 ) -> bool {
     let before = *chosen;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         for (choice, label) in choices {
             if segment(ui, palette, *chosen == *choice, label).clicked() {

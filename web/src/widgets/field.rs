@@ -21,7 +21,14 @@ pub fn show(ui: &mut Ui, palette: &Palette, draft: &mut Draft, field: Field) -> 
                 ui.spacing_mut().item_spacing.x = 4.0;
                 let label = ui.label(spec.label);
                 if field.is_changed(draft) {
-                    let dot = ui.label(RichText::new("●").small().color(palette.masked));
+                    let (rect, dot) =
+                        ui.allocate_exact_size(egui::vec2(8.0, 8.0), egui::Sense::hover());
+                    ui.painter()
+                        .circle_filled(rect.center(), 3.5, palette.masked);
+                    dot.widget_info(|| {
+                        let words = format!("{} is changed", spec.label);
+                        egui::WidgetInfo::labeled(egui::Role::Label, true, words)
+                    });
                     dot.on_hover_text("Changed. Backspace on the slider restores the default.");
                 }
                 explain::mark(ui, spec.label, spec.explain);
@@ -42,7 +49,9 @@ pub fn show(ui: &mut Ui, palette: &Palette, draft: &mut Draft, field: Field) -> 
             .inner;
         if field != Field::Seed {
             ui.spacing_mut().slider_width = ui.available_width();
-            ui.spacing_mut().interact_size.y = 24.0;
+            let touch = ui.spacing().interact_size.y > 40.0;
+            ui.spacing_mut().interact_size.y = if touch { 44.0 } else { 24.0 };
+            ui.visuals_mut().selection.bg_fill = palette.faint(palette.masked);
             let slider = Slider::new(&mut value, spec.least..=spec.most)
                 .logarithmic(spec.log)
                 .smart_aim(true)

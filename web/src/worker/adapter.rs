@@ -6,11 +6,11 @@ use crossover::device::{Candidate, DeviceChoice, Selected, is_software_adapter, 
 use crossover::error::{Error, Result};
 use crossover::platform;
 use crossover_web::link::{Compute, DeviceInfo};
-use js_sys::{Function, Object, Reflect};
+use crossover_web::script::{call, member, object, path, text, wait};
+use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-
-use crate::browser::{call, member, path, text};
+use wasm_bindgen_futures::JsFuture;
 
 const NO_GPU: &str =
     "No GPU access in this browser. Training runs on the processor: small presets only.";
@@ -119,7 +119,8 @@ fn processor(compute: Compute, refusal: Option<Refusal>) -> Result<(Selected, De
         info.note = Some(refusal.note.to_owned());
         info.why = Some(refusal.why).filter(|why| !why.is_empty());
         info.may_find_gpu = refusal.may_find_gpu;
-        info.details.extend(refusal.details);
+        let unused = |(name, value)| (format!("Unused GPU: {name}"), value);
+        info.details.extend(refusal.details.into_iter().map(unused));
     }
     Ok((device, info))
 }
@@ -136,13 +137,8 @@ async fn look(compute: Compute) -> std::result::Result<Adapter, Refusal> {
     if compute == Compute::SoftwareGpu {
         prefer_software(&gpu);
     }
-    let options = Object::new();
-    let _ = Reflect::set(
-        &options,
-        &"powerPreference".into(),
-        &"high-performance".into(),
-    );
-    let adapter = match call(&gpu, "requestAdapter", &[options.into()]).await {
+    let options = object(&[("powerPreference", "high-performance".into())]).unwrap_or_default();
+    let adapter = match wait(&gpu, "requestAdapter", &[options.into()]).await {
         Ok(adapter) if adapter.is_object() => adapter,
         refused => {
             let mut refusal = Refusal::new(
@@ -159,7 +155,7 @@ async fn look(compute: Compute) -> std::result::Result<Adapter, Refusal> {
     let info = match member(&adapter, "info") {
         Some(info) => info,
         // Its older name.
-        None => call(&adapter, "requestAdapterInfo", &[])
+        None => wait(&adapter, "requestAdapterInfo", &[])
             .await
             .unwrap_or_default(),
     };
@@ -186,9 +182,7 @@ async fn look(compute: Compute) -> std::result::Result<Adapter, Refusal> {
     }
     let features = member(&adapter, "features").unwrap_or_default();
     for name in FEATURES {
-        let has = member(&features, "has").and_then(|has| has.dyn_into::<Function>().ok());
-        let has = has.and_then(|has| has.call1(&features, &name.into()).ok());
-        let has = has.is_some_and(|has| has.is_truthy());
+        let has = call(&features, "has", &[name.into()]).is_ok_and(|has| has.is_truthy());
         details.push((name.to_owned(), if has { "yes" } else { "no" }.to_owned()));
     }
     let refuse = |note, why: String| Refusal {
@@ -241,15 +235,13 @@ fn prefer_software(gpu: &JsValue) {
         return;
     };
     let of = gpu.clone();
-    let asked = Closure::<dyn Fn(JsValue) -> js_sys::Promise>::new(move |options: JsValue| {
+    let asked = Closure::<dyn Fn(JsValue) -> Promise>::new(move |options: JsValue| {
         let (request, of) = (request.clone(), of.clone());
         wasm_bindgen_futures::future_to_promise(async move {
-            let software = Object::new();
-            Reflect::set(&software, &"forceFallbackAdapter".into(), &JsValue::TRUE)?;
+            let software = object(&[("forceFallbackAdapter", JsValue::TRUE)])?;
             for given in [software.into(), options] {
                 let adapter = request.call1(&of, &given)?;
-                let adapter =
-                    wasm_bindgen_futures::JsFuture::from(js_sys::Promise::resolve(&adapter)).await;
+                let adapter = JsFuture::from(Promise::resolve(&adapter)).await;
                 if let Ok(adapter) = adapter.as_ref()
                     && adapter.is_object()
                 {
@@ -305,9 +297,7 @@ async fn open(_adapter: &Adapter, _compute: Compute) -> Result<(Selected, Device
 /// Waits until the device is lost, and says what the browser says of it.
 pub(crate) async fn lost() -> Option<String> {
     let lost = member(&path(&["crossoverDevice"])?, "lost")?;
-    let said = wasm_bindgen_futures::JsFuture::from(js_sys::Promise::resolve(&lost))
-        .await
-        .ok()?;
+    let said = JsFuture::from(Promise::resolve(&lost)).await.ok()?;
     let word = |name: &str| {
         member(&said, name)
             .and_then(|word| word.as_string())
@@ -325,7 +315,5 @@ pub(crate) fn destroy() -> bool {
     let Some(device) = path(&["crossoverDevice"]) else {
         return false;
     };
-    let destroy =
-        member(&device, "destroy").and_then(|destroy| destroy.dyn_into::<Function>().ok());
-    destroy.is_some_and(|destroy| destroy.call0(&device).is_ok())
+    call(&device, "destroy", &[]).is_ok()
 }

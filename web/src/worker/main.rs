@@ -7,8 +7,6 @@
 #[cfg(target_family = "wasm")]
 mod adapter;
 #[cfg(target_family = "wasm")]
-mod browser;
-#[cfg(target_family = "wasm")]
 mod database;
 #[cfg(target_family = "wasm")]
 mod serve;

@@ -4,16 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use async_channel::Receiver;
-use crossover::lab::{Command, Event, Lab};
+use crossover::lab::{CheckpointKind, Command, Event, Lab};
 use crossover::platform::{self, Instant};
 use crossover_web::link::{Loss, Message, Opening, Order, Outbox, loss_of};
-use js_sys::{Array, Function, Uint8Array};
+use crossover_web::script::{Port, member, memory, sleep};
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::MessageEvent;
 
-use super::browser::{memory, sleep};
 use super::storage::{self, Storage};
 use super::{adapter, waker};
 
@@ -22,21 +21,12 @@ const BEAT: f64 = 1.0;
 /// Least seconds between two looks for changed files, and the share of the time that keeping them may take.
 const KEEP: f64 = 2.0;
 const KEEPING: f64 = 0.1;
+/// Most seconds between two looks.
+const LATEST: f64 = 8.0;
+/// Seconds in which checkpoints that are saved together come.
+const TOGETHER: f64 = 0.1;
 /// Signs of life between two looks at how full the storage is.
 const MEASURE: u32 = 10;
-
-#[wasm_bindgen]
-extern "C" {
-    /// What messages come and go by: a worker's own scope, or one end of a channel.
-    #[derive(Clone)]
-    pub type Port;
-
-    #[wasm_bindgen(method, structural, js_name = postMessage, catch)]
-    fn post(this: &Port, message: &JsValue, transfer: &JsValue) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, structural, setter, js_name = onmessage)]
-    fn listen(this: &Port, listener: &Function);
-}
 
 thread_local! {
     static SERVICE: RefCell<Option<Rc<Service>>> = const { RefCell::new(None) };
@@ -92,8 +82,8 @@ pub fn serve(port: Port) {
         });
     }));
     let hearing = Rc::clone(&service);
-    let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-        hearing.hear(&event.data());
+    let heard = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
+        hearing.hear(&member(&event, "data").unwrap_or_default());
     });
     service.port.listen(heard.as_ref().unchecked_ref());
     // It lives as long as the program.
@@ -213,6 +203,13 @@ impl Service {
         if matches!(event, Event::Started(_)) {
             self.runs.set(true);
         }
+        if ended_or_saved(&event) {
+            // The sooner it is on disk, the less a crash costs; what is saved together comes together.
+            self.spawn(|service| async move {
+                sleep(TOGETHER).await;
+                service.keep_now().await;
+            });
+        }
         let ended = event.ends_run();
         self.outbox.borrow_mut().push(Message::Lab(event));
         if ended {
@@ -226,10 +223,7 @@ impl Service {
     /// Keeps every file, and says so.
     fn close(self: &Rc<Self>) {
         self.spawn(|service| async move {
-            let storage = service.storage.borrow().clone();
-            if let Some(storage) = storage {
-                storage.keep().await;
-            }
+            service.keep_now().await;
             service.tell(Message::Closed);
         });
     }
@@ -257,18 +251,22 @@ impl Service {
         let mut pause = KEEP;
         loop {
             sleep(pause).await;
-            let Some(storage) = self.storage.borrow().clone() else {
-                return;
-            };
-            let before = storage.info();
             let began = platform::now();
-            storage.keep().await;
-            pause = KEEP
-                .max(began.elapsed().as_secs_f64() * (1.0 / KEEPING - 1.0))
-                .min(8.0);
-            if storage.info() != before {
-                self.tell(Message::Storage(storage.info()));
-            }
+            self.keep_now().await;
+            let share = 1.0 / KEEPING - 1.0;
+            pause = (began.elapsed().as_secs_f64() * share).clamp(KEEP, LATEST);
+        }
+    }
+
+    /// Keeps what changed.
+    async fn keep_now(self: &Rc<Self>) {
+        let Some(storage) = self.storage.borrow().clone() else {
+            return;
+        };
+        let before = storage.info();
+        storage.keep().await;
+        if storage.info() != before {
+            self.tell(Message::Storage(storage.info()));
         }
     }
 
@@ -364,4 +362,16 @@ impl Service {
         };
         self.lose(reason, words);
     }
+}
+
+/// Whether the run's state was just written.
+fn ended_or_saved(event: &Event) -> bool {
+    event.ends_run()
+        || matches!(
+            event,
+            Event::Checkpoint {
+                kind: CheckpointKind::Last,
+                ..
+            }
+        )
 }

@@ -4,24 +4,18 @@
 //! only grow are added to in place: whoever reads them forgives half a last line. One tab writes, by a lock.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use async_channel::Receiver;
 use crossover::platform;
 use crossover_web::link::{Place, StorageInfo};
-use js_sys::{AsyncIterator, Function, Object, Promise, Reflect, Uint8Array};
-use wasm_bindgen::JsCast;
+use crossover_web::script::{call, fetch, member, object, path, sleep, text, wait};
+use js_sys::{Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
-    FileSystemGetFileOptions, FileSystemReadWriteOptions, FileSystemRemoveOptions,
-    FileSystemSyncAccessHandle, FileSystemWritableFileStream,
-};
 
-use super::browser::{call, fetch, member, path, sleep, text};
 use super::database::Database;
+use super::waker;
 
 /// The folder of everything that is ours, and the name of the lock.
 const NAME: &str = "crossover";
@@ -34,7 +28,7 @@ const LOCK_SOON: f64 = 0.3;
 const LOCK_AGAIN: f64 = 4.0;
 
 enum Keeper {
-    Opfs(FileSystemDirectoryHandle),
+    Opfs(JsValue),
     Database(Database),
     None,
 }
@@ -45,6 +39,8 @@ pub(crate) struct Storage {
     info: RefCell<StorageInfo>,
     /// What could not be written yet, newest content each.
     waiting: RefCell<BTreeMap<String, Option<Vec<u8>>>>,
+    /// The paths of what is kept.
+    kept: RefCell<BTreeSet<String>>,
     /// How long each record was when it was written last, and what it began with.
     records: RefCell<BTreeMap<String, (usize, u64)>>,
     busy: Cell<bool>,
@@ -72,6 +68,7 @@ impl Storage {
                 ..StorageInfo::default()
             }),
             waiting: RefCell::default(),
+            kept: RefCell::default(),
             records: RefCell::default(),
             busy: Cell::new(false),
             filled: Cell::new(false),
@@ -122,12 +119,16 @@ impl Storage {
             sleep(0.02).await;
         }
         let changes = platform::take_changes();
+        if changes.is_empty() && self.waiting.borrow().is_empty() {
+            self.busy.set(false);
+            return;
+        }
         if self.locked.get() {
             let mut waiting = self.waiting.borrow_mut();
             let ours = |(path, _): &(String, _)| !path.starts_with(BUNDLED);
             waiting.extend(changes.into_iter().filter(ours));
             drop(waiting);
-            self.write_waiting().await;
+            waker::first(self.write_waiting()).await;
         }
         self.busy.set(false);
     }
@@ -137,9 +138,9 @@ impl Storage {
         let Some(manager) = path(&["navigator", "storage"]) else {
             return;
         };
-        let estimate = call(&manager, "estimate", &[]).await.unwrap_or_default();
+        let estimate = wait(&manager, "estimate", &[]).await.unwrap_or_default();
         let number = |name: &str| member(&estimate, name).and_then(|number| number.as_f64());
-        let kept = call(&manager, "persisted", &[]).await;
+        let kept = wait(&manager, "persisted", &[]).await;
         let mut info = self.info.borrow_mut();
         info.used = number("usage");
         info.quota = number("quota");
@@ -158,11 +159,9 @@ impl Storage {
             // Held until the worker ends.
             Promise::new(&mut |_, _| {})
         });
-        let asked = member(&locks, "request")
-            .and_then(|request| request.dyn_into::<Function>().ok())
-            .and_then(|request| request.call2(&locks, &NAME.into(), hold.as_ref()).ok());
+        let asked = call(&locks, "request", &[NAME.into(), hold.as_ref().clone()]);
         hold.forget();
-        if asked.is_none() {
+        if asked.is_err() {
             self.locked.set(true);
             return;
         }
@@ -189,15 +188,16 @@ impl Storage {
         if let Err(error) = read {
             complain("could not read what was kept", &error);
         }
-        let count = files.len();
+        let mut kept = self.kept.borrow_mut();
         for (path, content) in files {
+            kept.insert(path.clone());
             if is_record(&path) {
                 let record = (content.len(), hash(&content));
                 self.records.borrow_mut().insert(path.clone(), record);
             }
             platform::restore_file(&path, content);
         }
-        count
+        kept.len()
     }
 
     async fn write_waiting(&self) {
@@ -230,19 +230,22 @@ impl Storage {
                 waiting.entry(path).or_insert(content);
             }
         }
+        let mut kept = self.kept.borrow_mut();
+        for (path, content) in changes {
+            match content {
+                Some(_) => kept.insert(path),
+                None => kept.remove(&path),
+            };
+        }
         let mut info = self.info.borrow_mut();
         info.full = full;
-        for (_, content) in &changes {
-            if content.is_some() {
-                info.files = info.files.max(1);
-            }
-        }
+        info.files = kept.len();
     }
 
     /// Writes files one after the other; says which failed.
     async fn write_files(
         &self,
-        root: &FileSystemDirectoryHandle,
+        root: &JsValue,
         changes: &[(String, Option<Vec<u8>>)],
     ) -> Result<(), (JsValue, usize)> {
         // A run that begins anew must not be taken for one with the old run's checkpoints, should we end in between.
@@ -263,12 +266,7 @@ impl Storage {
         Ok(())
     }
 
-    async fn write_file(
-        &self,
-        root: &FileSystemDirectoryHandle,
-        path: &str,
-        content: &[u8],
-    ) -> Result<(), JsValue> {
+    async fn write_file(&self, root: &JsValue, path: &str, content: &[u8]) -> Result<(), JsValue> {
         let (folder, name) = place(root, path, true).await?;
         if !is_record(path) {
             return write_whole(&folder, name, content).await;
@@ -339,38 +337,29 @@ async fn open_keeper() -> Keeper {
     }
 }
 
-async fn open_opfs() -> Result<FileSystemDirectoryHandle, JsValue> {
+async fn open_opfs() -> Result<JsValue, JsValue> {
     let manager = path(&["navigator", "storage"])
         .ok_or_else(|| JsValue::from_str("there is no storage manager"))?;
-    let root: FileSystemDirectoryHandle =
-        call(&manager, "getDirectory", &[]).await?.unchecked_into();
+    let root = wait(&manager, "getDirectory", &[]).await?;
     folder(&root, NAME, true).await
 }
 
-async fn folder(
-    of: &FileSystemDirectoryHandle,
-    name: &str,
-    create: bool,
-) -> Result<FileSystemDirectoryHandle, JsValue> {
-    let options = FileSystemGetDirectoryOptions::new();
-    options.set_create(create);
-    let found = JsFuture::from(of.get_directory_handle_with_options(name, &options)).await?;
-    Ok(found.unchecked_into())
+async fn folder(of: &JsValue, name: &str, create: bool) -> Result<JsValue, JsValue> {
+    let options = object(&[("create", create.into())])?;
+    wait(of, "getDirectoryHandle", &[name.into(), options.into()]).await
 }
 
-async fn file(of: &FileSystemDirectoryHandle, name: &str) -> Result<FileSystemFileHandle, JsValue> {
-    let options = FileSystemGetFileOptions::new();
-    options.set_create(true);
-    let found = JsFuture::from(of.get_file_handle_with_options(name, &options)).await?;
-    Ok(found.unchecked_into())
+async fn file(of: &JsValue, name: &str) -> Result<JsValue, JsValue> {
+    let options = object(&[("create", true.into())])?;
+    wait(of, "getFileHandle", &[name.into(), options.into()]).await
 }
 
 /// The folder that a path is in, and its name there.
 async fn place<'a>(
-    root: &FileSystemDirectoryHandle,
+    root: &JsValue,
     path: &'a str,
     create: bool,
-) -> Result<(FileSystemDirectoryHandle, &'a str), JsValue> {
+) -> Result<(JsValue, &'a str), JsValue> {
     let mut at = root.clone();
     let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
@@ -383,49 +372,42 @@ async fn place<'a>(
 }
 
 /// Writes beside and puts in place: by the browser itself, or by hand where it only has handles for workers.
-async fn write_whole(
-    folder: &FileSystemDirectoryHandle,
-    name: &str,
-    content: &[u8],
-) -> Result<(), JsValue> {
+async fn write_whole(folder: &JsValue, name: &str, content: &[u8]) -> Result<(), JsValue> {
     let target = file(folder, name).await?;
     if member(&target, "createWritable").is_some() {
-        let stream: FileSystemWritableFileStream = JsFuture::from(target.create_writable())
-            .await?
-            .unchecked_into();
+        let stream = wait(&target, "createWritable", &[]).await?;
         // A copy: the memory below it may move while the browser writes.
         let bytes = Uint8Array::from(content);
-        let written = JsFuture::from(stream.write_with_js_u8_array(&bytes)?).await;
-        return match written {
-            Ok(_) => JsFuture::from(stream.close()).await.map(|_| ()),
+        return match wait(&stream, "write", &[bytes.into()]).await {
+            Ok(_) => wait(&stream, "close", &[]).await.map(|_| ()),
             Err(error) => {
-                let _ = JsFuture::from(stream.abort()).await;
+                let _ = wait(&stream, "abort", &[]).await;
                 Err(error)
             }
         };
     }
-    let beside = format!("{name}{PART}");
-    let part = file(folder, &beside).await?;
-    let whole = with_handle(&part, |handle| {
-        handle.truncate_with_u32(0)?;
+    let part = file(folder, &format!("{name}{PART}")).await?;
+    let written = with_handle(&part, |handle| {
+        call(handle, "truncate", &[0.into()])?;
         write_at(handle, content, 0)
     });
-    whole.await?;
-    call(&part, "move", &[folder.into(), name.into()])
+    written.await?;
+    wait(&part, "move", &[folder.clone(), name.into()])
         .await
         .map(|_| ())
 }
 
 /// Adds what a record has grown by.
 async fn write_end(
-    folder: &FileSystemDirectoryHandle,
+    folder: &JsValue,
     name: &str,
     content: &[u8],
     from: usize,
 ) -> Result<(), JsValue> {
     let target = file(folder, name).await?;
     with_handle(&target, |handle| {
-        if handle.get_size()? != from as f64 {
+        let size = call(handle, "getSize", &[])?.as_f64();
+        if size != Some(from as f64) {
             return Err(JsValue::from_str("the file is not what it was"));
         }
         write_at(handle, &content[from..], from)
@@ -435,35 +417,31 @@ async fn write_end(
 
 /// Uses the handle that only workers have, and closes it whatever happens.
 async fn with_handle(
-    file: &FileSystemFileHandle,
-    work: impl FnOnce(&FileSystemSyncAccessHandle) -> Result<(), JsValue>,
+    file: &JsValue,
+    work: impl FnOnce(&JsValue) -> Result<(), JsValue>,
 ) -> Result<(), JsValue> {
-    let handle: FileSystemSyncAccessHandle = call(file, "createSyncAccessHandle", &[])
-        .await?
-        .unchecked_into();
-    let worked = work(&handle).and_then(|()| handle.flush());
-    handle.close();
+    let handle = wait(file, "createSyncAccessHandle", &[]).await?;
+    let worked = work(&handle).and_then(|()| call(&handle, "flush", &[]).map(|_| ()));
+    call(&handle, "close", &[])?;
     worked
 }
 
-fn write_at(handle: &FileSystemSyncAccessHandle, content: &[u8], at: usize) -> Result<(), JsValue> {
-    let options = FileSystemReadWriteOptions::new();
-    options.set_at(at as f64);
+fn write_at(handle: &JsValue, content: &[u8], at: usize) -> Result<(), JsValue> {
+    let options = object(&[("at", (at as f64).into())])?;
     let bytes = Uint8Array::from(content);
-    let written = handle.write_with_js_u8_array_and_options(&bytes, &options)?;
-    match written as usize == content.len() {
+    let written = call(handle, "write", &[bytes.into(), options.into()])?;
+    match written.as_f64() == Some(content.len() as f64) {
         true => Ok(()),
         false => Err(JsValue::from_str("QuotaExceededError: only a part fitted")),
     }
 }
 
 /// Removes a file or a folder with all that is in it; that it is not there is fine.
-async fn remove(root: &FileSystemDirectoryHandle, path: &str) -> Result<(), JsValue> {
+async fn remove(root: &JsValue, path: &str) -> Result<(), JsValue> {
     let gone = async {
         let (folder, name) = place(root, path, false).await?;
-        let options = FileSystemRemoveOptions::new();
-        options.set_recursive(true);
-        JsFuture::from(folder.remove_entry_with_options(name, &options)).await
+        let options = object(&[("recursive", true.into())])?;
+        wait(&folder, "removeEntry", &[name.into(), options.into()]).await
     };
     match gone.await {
         Err(error) if !text(&error).contains("NotFound") => Err(error),
@@ -473,15 +451,15 @@ async fn remove(root: &FileSystemDirectoryHandle, path: &str) -> Result<(), JsVa
 
 /// Reads every file of a folder and of those in it. What was cut off while it was written is removed.
 async fn read_folder(
-    root: FileSystemDirectoryHandle,
+    root: JsValue,
     at: String,
     files: &mut Vec<(String, Vec<u8>)>,
 ) -> Result<(), JsValue> {
     let mut folders = vec![(root, at)];
     while let Some((folder, at)) = folders.pop() {
-        let entries: AsyncIterator = folder.entries();
+        let entries = call(&folder, "entries", &[])?;
         loop {
-            let next = JsFuture::from(entries.next()?).await?;
+            let next = wait(&entries, "next", &[]).await?;
             if member(&next, "done").is_none_or(|done| done.is_truthy()) {
                 break;
             }
@@ -494,12 +472,12 @@ async fn read_folder(
             };
             let kind = member(&handle, "kind").and_then(|kind| kind.as_string());
             if kind.as_deref() == Some("directory") {
-                folders.push((handle.unchecked_into(), path));
+                folders.push((handle, path));
             } else if name.ends_with(PART) {
-                let _ = JsFuture::from(folder.remove_entry(&name)).await;
+                let _ = wait(&folder, "removeEntry", &[name.into()]).await;
             } else {
-                let content = call(&handle, "getFile", &[]).await?;
-                let content = call(&content, "arrayBuffer", &[]).await?;
+                let content = wait(&handle, "getFile", &[]).await?;
+                let content = wait(&content, "arrayBuffer", &[]).await?;
                 files.push((path, Uint8Array::new(&content).to_vec()));
             }
         }

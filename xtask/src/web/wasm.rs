@@ -35,7 +35,7 @@ pub struct Program {
     pub wasm: Vec<u8>,
 }
 
-/// Builds both programs, and the library that tests of the wasm build link.
+/// Builds both programs.
 pub fn build() -> Result<()> {
     step(command(
         "cargo",
@@ -43,10 +43,7 @@ pub fn build() -> Result<()> {
             "build",
             "--locked",
             "-p",
-            "crossover",
-            "-p",
             "crossover-web",
-            "--lib",
             "--bins",
             "--profile",
             "web",
@@ -54,6 +51,24 @@ pub fn build() -> Result<()> {
             WASM,
         ],
     ))
+}
+
+/// The library that the programs were built of.
+pub fn library() -> Result<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(built()?.join("deps"))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let hash = name
+            .strip_prefix("libcrossover-")
+            .and_then(|rest| rest.strip_suffix(".rlib"));
+        if hash.is_some() {
+            found.push((path.metadata()?.modified()?, path));
+        }
+    }
+    // Earlier builds leave theirs.
+    let newest = found.into_iter().max();
+    Ok(newest.context("the library is built for browsers")?.1)
 }
 
 /// Where cargo puts what it builds for browsers.

@@ -1,4 +1,4 @@
-//! Files through the page: a hidden `<input type="file">`, and downloads.
+//! Files through the page (`static/page.js`): a hidden `<input type="file">`, and downloads.
 
 use egui::{Context, DroppedFileHandle};
 use wasm_bindgen::prelude::*;
@@ -6,33 +6,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::{Given, Inbox};
 
-#[wasm_bindgen(inline_js = r#"
-export function pick(accept) {
-  return new Promise((resolve) => {
-    const input = document.createElement("input");
-    input.type = "file";
-    input.accept = accept;
-    input.addEventListener("cancel", () => resolve(null));
-    input.addEventListener("change", async () => {
-      const file = input.files[0];
-      if (!file) return resolve(null);
-      try {
-        resolve([file.name, new Uint8Array(await file.arrayBuffer())]);
-      } catch (error) {
-        resolve([file.name, String(error)]);
-      }
-    });
-    input.click();
-  });
-}
-export function download(name, bytes) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([bytes]));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-}
-"#)]
+#[wasm_bindgen(js_namespace = crossoverPage)]
 extern "C" {
     fn pick(accept: &str) -> js_sys::Promise;
     fn download(name: &str, bytes: &[u8]);

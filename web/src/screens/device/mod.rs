@@ -170,7 +170,7 @@ impl Device {
                 button::segments(ui, palette, &mut preferences.motion, &motions);
             });
             ui.horizontal(|ui| {
-                let label = ui.add_sized([88.0, 20.0], egui::Label::new("Text"));
+                let label = named(ui, "Text");
                 let slider = Slider::new(&mut preferences.text, 80.0..=200.0)
                     .step_by(10.0)
                     .suffix(" %");
@@ -257,11 +257,21 @@ fn section(ui: &mut Ui, palette: &Palette, title: &str, content: impl FnOnce(&mu
 }
 
 fn row(ui: &mut Ui, name: &str, content: impl FnOnce(&mut Ui)) {
-    ui.horizontal(|ui| {
-        let size = egui::vec2(88.0, 20.0);
-        ui.add_sized(size, egui::Label::new(name));
+    ui.horizontal_wrapped(|ui| {
+        named(ui, name);
         content(ui);
     });
+}
+
+/// The name of a row, all as wide.
+fn named(ui: &mut Ui, name: &str) -> egui::Response {
+    let size = egui::vec2(80.0, ui.spacing().interact_size.y);
+    let left = egui::Layout::left_to_right(egui::Align::Center);
+    ui.allocate_ui_with_layout(size, left, |ui| {
+        ui.set_min_size(size);
+        ui.label(name)
+    })
+    .inner
 }
 
 impl Screen for Device {

@@ -43,6 +43,8 @@ pub struct Race {
     restart: Option<RunConfig>,
     /// Whether a person chose a preset; until then the device does.
     chosen: bool,
+    /// Whether the chart is to be saved as a picture.
+    picture: bool,
     /// Whether the sheet of settings is open, on a phone.
     sheet: bool,
 }
@@ -72,6 +74,7 @@ impl Default for Race {
             asked: Asked::default(),
             restart: None,
             chosen: false,
+            picture: false,
             sheet: false,
         }
     }
@@ -155,7 +158,7 @@ impl Screen for Race {
 
     fn ui(&mut self, ui: &mut egui::Ui, context: &mut Context<'_>) {
         self.prepare(context);
-        self.take_files(ui, context);
+        self.take_files(context);
         self.plan_soon(ui, context);
         self.shortcuts(ui, context);
         if context.state.narrow {

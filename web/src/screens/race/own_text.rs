@@ -61,10 +61,9 @@ fn kind(content: &[u8]) -> Kind {
 
 impl Race {
     /// Takes what was dropped, chosen or pasted.
-    pub(super) fn take_files(&mut self, ui: &Ui, context: &mut Context<'_>) {
-        let dropped = ui.input_mut(|input| std::mem::take(&mut input.raw.dropped_files));
-        if !dropped.is_empty() {
-            files::take_dropped(ui.ctx(), &self.files, &dropped);
+    pub(super) fn take_files(&mut self, context: &mut Context<'_>) {
+        for file in std::mem::take(&mut context.state.given) {
+            self.take_file(file, context);
         }
         for file in self.files.take() {
             self.take_file(file, context);

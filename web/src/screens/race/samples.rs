@@ -63,8 +63,8 @@ fn card(
             );
             if let Some(valid) = sample.valid {
                 let (words, color) = match valid {
-                    true => ("✔ every rule holds", palette.ok),
-                    false => ("✘ breaks a rule", palette.muted),
+                    true => ("every rule holds", palette.ok),
+                    false => ("breaks a rule", palette.muted),
                 };
                 ui.label(RichText::new(words).small().color(color));
             }
@@ -76,7 +76,8 @@ fn card(
         };
         ui.label(RichText::new(text).monospace().line_height(Some(18.0)));
         if !is_example {
-            let watch = ui.add(egui::Button::new("Watch it write").small());
+            ui.add_space(4.0);
+            let watch = ui.horizontal(|ui| ui.button("Watch it write")).inner;
             let watch = watch.on_hover_text("Opens Denoise with this model");
             if watch.clicked() {
                 route = Some(Route::Denoise {

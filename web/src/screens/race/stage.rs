@@ -1,6 +1,6 @@
 //! The chart with its verdict, what can be switched on it, and what the models wrote.
 
-use egui::{Frame, Margin, RichText, Ui};
+use egui::{RichText, Ui};
 
 use super::curves::{self, Options};
 use super::{Race, samples};
@@ -23,18 +23,22 @@ impl Race {
             return;
         };
         self.headline(ui, context, &run, is_example);
-        self.toolbar(ui, palette, &run);
+        let narrow = context.state.narrow;
+        // A phone has room for the chart or for what can be switched on it: the chart comes first.
+        if !narrow {
+            ui.scope(|ui| self.toolbar(ui, palette, &run, narrow));
+        }
         let starting = context.state.starting.clone();
         let chart = curves::chart(&run, &self.options, palette, is_example);
         legend(ui, palette, &chart, &run, &self.options);
         let height = match context.state.narrow {
             true => 280.0,
-            false => (ui.ctx().content_rect().height() - 420.0).clamp(260.0, 620.0),
+            false => (ui.ctx().content_rect().height() - 480.0).clamp(240.0, 620.0),
         };
-        let top = ui.cursor().min;
-        chart::show(ui, palette, &chart, &mut self.view, height);
-        let size = egui::vec2(ui.min_rect().right() - top.x, height);
-        let area = egui::Rect::from_min_size(top, size);
+        let area = chart::show(ui, palette, &chart, &mut self.view, height);
+        if std::mem::take(&mut self.picture) {
+            chart::picture::save(ui, area, "crossover-race.png", &self.files);
+        }
         if let Some(doing) = starting {
             over(
                 ui,
@@ -45,6 +49,9 @@ impl Race {
             );
         } else if is_example {
             over(ui, palette, area, "Recorded example", false);
+        }
+        if narrow {
+            ui.scope(|ui| self.toolbar(ui, palette, &run, narrow));
         }
         samples::show(ui, context, &run, is_example);
     }
@@ -87,41 +94,50 @@ impl Race {
         ui.add_space(4.0);
     }
 
-    fn toolbar(&mut self, ui: &mut Ui, palette: &Palette, run: &Run) {
+    fn toolbar(&mut self, ui: &mut Ui, palette: &Palette, run: &Run, narrow: bool) {
         let options = &mut self.options;
         let before = *options;
-        ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing = egui::vec2(12.0, 4.0);
-            let axes = Axis::ALL.map(|axis| (axis, axis.name()));
+        ui.spacing_mut().item_spacing.y = 4.0;
+        let units: Vec<(Unit, &str)> = Unit::ALL
+            .into_iter()
+            .filter(|unit| run.scale.factor(*unit).is_some())
+            .map(|unit| (unit, unit.name()))
+            .collect();
+        let axes = Axis::ALL.map(|axis| (axis, axis.name()));
+        if narrow {
+            ui.spacing_mut().button_padding.x = 8.0;
             button::segments(ui, palette, &mut options.axis, &axes);
-            let units: Vec<(Unit, &str)> = Unit::ALL
-                .into_iter()
-                .filter(|unit| run.scale.factor(*unit).is_some())
-                .map(|unit| (unit, unit.name()))
-                .collect();
             button::segments(ui, palette, &mut options.unit, &units);
-            ui.horizontal_wrapped(|ui| {
-                ui.spacing_mut().item_spacing.x = 4.0;
-                button::toggle(ui, palette, &mut options.log, "Log")
-                    .on_hover_text("Logarithmic axis (L)");
-                button::toggle(ui, palette, &mut options.train, "Train");
-                button::toggle(ui, palette, &mut options.validation, "Validation");
-                let band =
-                    ["No band", "Band ±1 SE", "Band ±2 SE"][usize::from(options.band.min(2))];
-                let switch = button::segment(ui, palette, options.band > 0, band);
-                if switch
-                    .on_hover_text(explain::text::STANDARD_ERROR)
-                    .clicked()
-                {
-                    options.band = (options.band + 2) % 3;
-                }
-                button::toggle(ui, palette, &mut options.floor, "Floor")
-                    .on_hover_text(explain::text::FLOOR);
-                button::toggle(ui, palette, &mut options.best, "Best AR")
-                    .on_hover_text(explain::text::ENVELOPE);
-                button::toggle(ui, palette, &mut options.onset, "Onset")
-                    .on_hover_text(explain::text::ONSET);
+        } else {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 16.0;
+                button::segments(ui, palette, &mut options.axis, &axes);
+                button::segments(ui, palette, &mut options.unit, &units);
             });
+        }
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing.x = 4.0;
+            button::toggle(ui, palette, &mut options.log, "Log")
+                .on_hover_text("Logarithmic axis (L)");
+            button::toggle(ui, palette, &mut options.train, "Train");
+            button::toggle(ui, palette, &mut options.validation, "Validation");
+            let band = ["No band", "Band ±1 SE", "Band ±2 SE"][usize::from(options.band.min(2))];
+            let switch = button::segment(ui, palette, options.band > 0, band);
+            if switch
+                .on_hover_text(explain::text::STANDARD_ERROR)
+                .clicked()
+            {
+                options.band = (options.band + 2) % 3;
+            }
+            button::toggle(ui, palette, &mut options.floor, "Floor")
+                .on_hover_text(explain::text::FLOOR);
+            button::toggle(ui, palette, &mut options.best, "Best AR")
+                .on_hover_text(explain::text::ENVELOPE);
+            button::toggle(ui, palette, &mut options.onset, "Onset")
+                .on_hover_text(explain::text::ONSET);
+            if button::quiet(ui, "Save picture").clicked() {
+                self.picture = true;
+            }
         });
         let moved = |options: &Options| (options.axis, options.unit, options.log);
         if moved(&before) != moved(options) {
@@ -140,7 +156,6 @@ fn legend(ui: &mut Ui, palette: &Palette, chart: &Chart, run: &Run, options: &Op
         for series in &run.series {
             let (dash, marker) = curves::look(series.objective);
             let color = palette.racer(series.objective, series.likelihood);
-            chart::sample_of(ui, color, dash, Some(marker), None);
             let mut words = format!("{} {}", series.name(), series.kind());
             if let Some(newest) = series.newest() {
                 words += &format!(
@@ -149,6 +164,8 @@ fn legend(ui: &mut Ui, palette: &Palette, chart: &Chart, run: &Run, options: &Op
                     numbers::loss(newest.se * factor)
                 );
             }
+            make_room(ui, &words, series.kind() == "bound");
+            chart::sample_of(ui, color, dash, Some(marker), None);
             ui.label(RichText::new(words).small());
             if series.kind() == "bound" {
                 explain::mark(ui, "the bound", explain::text::BOUND);
@@ -156,6 +173,7 @@ fn legend(ui: &mut Ui, palette: &Palette, chart: &Chart, run: &Run, options: &Op
             ui.add_space(10.0);
         }
         for level in &chart.levels {
+            make_room(ui, &level.name, level.dash == Dash::Dotted);
             chart::sample_of(ui, level.color, level.dash, None, None);
             ui.label(RichText::new(&level.name).small());
             if level.dash == Dash::Dotted {
@@ -165,6 +183,7 @@ fn legend(ui: &mut Ui, palette: &Palette, chart: &Chart, run: &Run, options: &Op
         }
         for mark in &chart.marks {
             let hollow = (!mark.filled).then_some(palette.background);
+            make_room(ui, &mark.name, true);
             chart::sample_of(ui, mark.color, Dash::Solid, Some(Marker::Diamond), hollow);
             ui.label(RichText::new(&mark.name).small());
             let (subject, words) = match mark.filled {
@@ -175,6 +194,7 @@ fn legend(ui: &mut Ui, palette: &Palette, chart: &Chart, run: &Run, options: &Op
             ui.add_space(10.0);
         }
         for moment in &chart.moments {
+            make_room(ui, &moment.name, false);
             chart::sample_of(ui, moment.color, Dash::Long, None, None);
             ui.label(RichText::new(&moment.name).small());
         }
@@ -184,27 +204,43 @@ fn legend(ui: &mut Ui, palette: &Palette, chart: &Chart, run: &Run, options: &Op
 /// Words over the chart, on a plate of paper.
 fn over(ui: &mut Ui, palette: &Palette, area: egui::Rect, words: &str, turns: bool) {
     let place = area.center_top() + egui::vec2(0.0, 16.0);
-    let area = egui::Rect::from_center_size(
-        place + egui::vec2(0.0, 14.0),
-        egui::vec2(area.width().min(420.0), 36.0),
+    let galley = ui.painter().layout_no_wrap(
+        words.to_owned(),
+        egui::TextStyle::Small.resolve(ui.style()),
+        palette.muted,
     );
-    ui.scope_builder(egui::UiBuilder::new().max_rect(area), |ui| {
-        ui.vertical_centered(|ui| {
-            Frame::new()
-                .fill(palette.panel)
-                .stroke(egui::Stroke::new(1.0, palette.hairline()))
-                .corner_radius(egui::CornerRadius::same(14))
-                .inner_margin(Margin::symmetric(12, 4))
-                .show(ui, |ui| {
-                    ui.horizontal(|ui| {
-                        if turns {
-                            ui.add(egui::Spinner::new().size(14.0));
-                        }
-                        ui.label(RichText::new(words).small().color(palette.muted));
-                    });
-                });
-        });
-    });
+    let turning = if turns { 24.0 } else { 0.0 };
+    let size = galley.size() + egui::vec2(28.0 + turning, 14.0);
+    let plate = egui::Rect::from_center_size(place + egui::vec2(0.0, 14.0), size);
+    ui.painter().rect(
+        plate,
+        egui::CornerRadius::same(14),
+        palette.panel,
+        egui::Stroke::new(1.0, palette.hairline()),
+        egui::StrokeKind::Inside,
+    );
+    // Drawn over the chart, and takes no room.
+    let inside = egui::UiBuilder::new()
+        .max_rect(plate.shrink2(egui::vec2(14.0, 6.0)))
+        .layout(egui::Layout::left_to_right(egui::Align::Center));
+    let mut ui = ui.new_child(inside);
+    if turns {
+        ui.add(egui::Spinner::new().size(14.0));
+    }
+    ui.label(RichText::new(words).small().color(palette.muted));
+}
+
+/// Begins a new row where what comes doesn't fit any more: a picture, words, and perhaps an explanation.
+fn make_room(ui: &mut Ui, words: &str, explained: bool) {
+    let text = ui.painter().layout_no_wrap(
+        words.to_owned(),
+        egui::TextStyle::Small.resolve(ui.style()),
+        ui.visuals().text_color(),
+    );
+    let needed = text.size().x + 44.0 + if explained { 30.0 } else { 0.0 };
+    if ui.available_size_before_wrap().x < needed {
+        ui.end_row();
+    }
 }
 
 fn loading(context: &Context<'_>, doing: &str) -> String {
@@ -228,8 +264,10 @@ fn standing(run: &Run) -> String {
     );
     match &run.phase {
         Phase::Training => match remaining(run) {
-            Some(left) => format!("Training · {place} · {} left", numbers::duration(left)),
-            None => format!("Training · {place}"),
+            Some(left) if left > 0.5 => {
+                format!("Training · {place} · {} left", numbers::duration(left))
+            }
+            _ => format!("Training · {place}"),
         },
         Phase::Paused => format!("Paused · {place}"),
         Phase::Working(doing) => format!("{}…", first_upper(doing)),

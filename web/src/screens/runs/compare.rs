@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crossover::lab::{Request, RunSummary, Started};
+use crossover::objective::Objective;
 use crossover::train::{Metrics, RunConfig};
 use egui::{Color32, RichText, Ui};
 
@@ -68,12 +69,23 @@ impl Runs {
                 }
             }
         });
-        ui.label(
-            RichText::new("● solid: AR, ■ dashed: masked, ▲ dash-dot: block")
-                .small()
-                .color(palette.muted),
-        );
-        chart::show(ui, palette, &shown, &mut self.view, 320.0);
+        ui.horizontal_wrapped(|ui| {
+            let looks = [
+                ("AR", Objective::Autoregressive),
+                ("Masked", Objective::Masked),
+                ("Block", Objective::Block),
+            ];
+            for (name, objective) in looks {
+                let (dash, marker) = curves::look(objective);
+                chart::sample_of(ui, palette.muted, dash, Some(marker), None);
+                ui.label(RichText::new(name).small().color(palette.muted));
+                ui.add_space(8.0);
+            }
+        });
+        let area = chart::show(ui, palette, &shown, &mut self.view, 320.0);
+        if button::quiet(ui, "Save picture").clicked() {
+            chart::picture::save(ui, area, "crossover-runs.png", &self.files);
+        }
         ui.add_space(8.0);
         differing(ui, palette, &ticked);
     }

@@ -23,7 +23,7 @@ pub enum Kind {
 impl Runs {
     /// The menu of what can be had of a run.
     pub(super) fn export(&mut self, ui: &mut Ui, context: &mut Context<'_>, run: &RunSummary) {
-        ui.menu_button("Export ▾", |ui| {
+        ui.menu_button("Export…", |ui| {
             let mut asked = None;
             if ui.button("Run folder (.zip)").clicked() {
                 asked = Some((

@@ -94,7 +94,7 @@ impl Runs {
                 if let Some(run) = &one {
                     self.export(ui, context, run);
                 } else {
-                    let _ = ui.button("Export ▾");
+                    let _ = ui.button("Export…");
                 }
             });
             if ui
@@ -150,7 +150,7 @@ impl Runs {
     }
 
     /// Lets a run go once its ten seconds are over.
-    fn watch_doomed(&mut self, ui: &Ui, context: &mut Context<'_>) {
+    fn watch_doomed(&mut self, ui: &egui::Context, context: &mut Context<'_>) {
         if context
             .state
             .acted
@@ -167,17 +167,12 @@ impl Runs {
                     |notice: &Notice| notice.actions.iter().any(|(_, act)| *act == Act::Undo);
                 context.state.notice.take_if(|notice| about_it(notice));
             } else {
-                ui.ctx()
-                    .request_repaint_after(std::time::Duration::from_secs_f64(left));
+                ui.request_repaint_after(std::time::Duration::from_secs_f64(left));
             }
         }
     }
 
-    fn take_files(&mut self, ui: &Ui, context: &mut Context<'_>) {
-        let dropped = ui.input_mut(|input| std::mem::take(&mut input.raw.dropped_files));
-        if !dropped.is_empty() {
-            files::take_dropped(ui.ctx(), &self.files, &dropped);
-        }
+    fn take_files(&mut self, context: &mut Context<'_>) {
         for file in self.files.take() {
             match file.content {
                 Ok(content) => {
@@ -214,8 +209,7 @@ impl Screen for Runs {
 
     fn ui(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
         self.refresh(context);
-        self.take_files(ui, context);
-        self.watch_doomed(ui, context);
+        self.take_files(context);
         if self.visible().next().is_none() {
             match self.listed {
                 true => self.empty(ui, context),
@@ -234,6 +228,10 @@ impl Screen for Runs {
                 ui.add_space(16.0);
                 self.compare(ui, context);
             });
+    }
+
+    fn tick(&mut self, ui: &egui::Context, context: &mut Context<'_>) {
+        self.watch_doomed(ui, context);
     }
 
     fn on_event(&mut self, event: &Event, context: &mut Context<'_>) {

@@ -10,9 +10,11 @@ use crate::numbers;
 use crate::state::units::Axis;
 use crate::theme::Palette;
 
-/// Draws a chart, `height` high, and lets a person read it.
-pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, height: f32) {
+/// Draws a chart, `height` high, and lets a person read it. Gives where it is.
+pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, height: f32) -> Rect {
     let id = Id::unique(("chart", &chart.name));
+    let top = ui.cursor().min;
+    let size = vec2(ui.available_width(), height);
     let (x, y) = extent(chart);
     let mut plot = Plot::new("plot")
         .id(id)
@@ -84,6 +86,7 @@ pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, heig
         _ => words,
     };
     response.widget_info(|| WidgetInfo::labeled(egui::Role::GraphicsObject, true, &words));
+    Rect::from_min_size(top, size)
 }
 
 /// What the view holds when nobody zoomed: everything that was measured, with some air.

@@ -5,6 +5,7 @@
 
 mod curve;
 mod draw;
+pub mod picture;
 mod thin;
 
 use egui::Color32;
