@@ -57,6 +57,8 @@ fn plot(ui: &mut Ui, chart: &Chart, height: f32, palette: &Palette) {
         .grid_color(palette.hairline())
         .x_grid_spacer(marks)
         .y_grid_spacer(marks)
+        .x_axis_formatter(|mark, _| told(mark))
+        .y_axis_formatter(|mark, _| told(mark))
         .x_axis_label(RichText::new(x).small())
         .y_axis_label(RichText::new(chart.y).small())
         .label_formatter(move |hover| match hover {
@@ -113,6 +115,12 @@ fn marks(input: GridInput) -> Vec<GridMark> {
         step_size: step,
     };
     (first..=last).map(mark).collect()
+}
+
+fn told(mark: GridMark) -> String {
+    let text = format!("{:.3}", mark.value);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0" } else { text }.to_owned()
 }
 
 fn draw(plot: &mut egui_plot::PlotUi<'_>, line: &Measured) {
