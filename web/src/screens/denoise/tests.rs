@@ -9,6 +9,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::*;
 use crate::link::Desk;
+use crate::link::files::Given;
 use crate::state::State;
 use crate::theatre::Look;
 use crate::theatre::tests::{square, story, trace_of};
@@ -464,7 +465,7 @@ fn a_file_that_is_no_trace_changes_nothing() {
         .state()
         .theatre
         .files
-        .put(crate::link::files::Given {
+        .put(Given {
             name: "x.jsonl".to_owned(),
             content: Ok(b"{}".to_vec()),
         });
@@ -476,7 +477,7 @@ fn a_file_that_is_no_trace_changes_nothing() {
         .state()
         .theatre
         .files
-        .put(crate::link::files::Given {
+        .put(Given {
             name: "square.jsonl".to_owned(),
             content: Ok(trace.into_bytes()),
         });
