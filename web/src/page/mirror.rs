@@ -86,11 +86,11 @@ impl Mirror {
 }
 
 fn before() -> Id {
-    Id::new("before every widget")
+    Id::unique("before every widget")
 }
 
 fn after() -> Id {
-    Id::new("after every widget")
+    Id::unique("after every widget")
 }
 
 fn request(id: &str, action: Action, data: Option<ActionData>) -> Option<Event> {

@@ -25,6 +25,8 @@ pub struct Drawn {
 pub struct Kept {
     /// The app.
     pub app: App,
+    /// Whether the next picture panics: for tests.
+    pub panics: bool,
     drawn: Drawn,
 }
 
