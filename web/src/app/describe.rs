@@ -27,7 +27,11 @@ impl App {
                 .to_owned(),
                 step: run.step,
                 steps: run.started.steps,
-                saved: None,
+                saved: self
+                    .link
+                    .as_ref()
+                    .and_then(|link| link.run())
+                    .map(|watched| watched.saved),
                 epoch: run.epoch(),
                 tokens: run
                     .series
@@ -56,6 +60,17 @@ impl App {
                         .collect(),
                 })
                 .collect(),
+            counters: self
+                .link
+                .as_ref()
+                .map_or_else(hook::Counters::default, |link| {
+                    let counted = link.counters();
+                    hook::Counters {
+                        messages: counted.messages,
+                        bytes: counted.bytes,
+                        ..hook::Counters::default()
+                    }
+                }),
             ..Hook::default()
         };
         for screen in &self.screens {

@@ -54,9 +54,9 @@ pub fn assemble() -> Result<()> {
     let mut site = Site::default();
 
     let app_wasm = site.hashed("app.wasm", Part::Code, app.wasm.clone());
-    let app_script = site.hashed("app.js", Part::Code, app.script.into_bytes());
+    let app_script = site.script("app.js", &app)?;
     let worker_wasm = site.hashed("worker.wasm", Part::Code, worker.wasm.clone());
-    let worker_script = site.hashed("worker.js", Part::Code, worker.script.into_bytes());
+    let worker_script = site.script("worker.js", &worker)?;
     let start = fs::read_to_string(sources.join("src/worker/start.js"))
         .context("the worker's first lines, `web/src/worker/start.js`")?;
     let start = replaced(
@@ -144,6 +144,16 @@ impl Site {
         let name = format!("{stem}-{}.{kind}", hash(&content));
         self.add(&name, part, content);
         name
+    }
+
+    /// Adds what loads a program, and what that imports in turn.
+    fn script(&mut self, name: &str, program: &wasm::Program) -> Result<String> {
+        let mut script = program.script.clone();
+        for (path, content) in &program.snippets {
+            let imported = self.hashed("snippet.js", Part::Code, content.clone().into_bytes());
+            script = replaced(&script, &[(path, &format!("./{imported}"))])?;
+        }
+        Ok(self.hashed(name, Part::Code, script.into_bytes()))
     }
 
     /// Adds the models and the trace, in a folder whose name holds the hash of all, and tells that folder.
