@@ -85,8 +85,8 @@ pub fn cache() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A built program with its JavaScript.
-pub fn bind(name: &str) -> Result<Program> {
+/// A built program with its JavaScript. Optimizing takes minutes for each.
+pub fn bind(name: &str, optimized: bool) -> Result<Program> {
     let path = built()?.join(format!("{name}.wasm"));
     let bound = cache()?.join(name);
     let mut output = Bindgen::new()
@@ -109,10 +109,15 @@ pub fn bind(name: &str) -> Result<Program> {
         }
     }
     output.emit(&bound)?;
+    let wasm = bound.join(format!("{name}_bg.wasm"));
     Ok(Program {
         script: fs::read_to_string(bound.join(format!("{name}.js")))?,
         snippets,
-        wasm: smaller(&bound.join(format!("{name}_bg.wasm")))?,
+        wasm: if optimized {
+            smaller(&wasm)?
+        } else {
+            fs::read(&wasm)?
+        },
     })
 }
 
