@@ -451,10 +451,12 @@ impl Watch {
                 self.answered(&[]);
                 return;
             }
-            Event::Answer { request, last, .. } => {
-                if *last {
-                    self.asked.remove(request);
-                }
+            Event::Answer {
+                request,
+                last: true,
+                ..
+            } => {
+                self.asked.remove(request);
             }
             Event::Refused { request, .. } => {
                 self.asked.remove(request);
