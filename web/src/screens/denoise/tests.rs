@@ -461,26 +461,18 @@ fn ar_stands_beside_with_both_costs() {
 fn a_file_that_is_no_trace_changes_nothing() {
     let mut harness = of(story());
     let before = harness.state().theatre.film().cloned();
-    harness
-        .state()
-        .theatre
-        .files
-        .put(Given {
-            name: "x.jsonl".to_owned(),
-            content: Ok(b"{}".to_vec()),
-        });
+    harness.state().theatre.files.put(Given {
+        name: "x.jsonl".to_owned(),
+        content: Ok(b"{}".to_vec()),
+    });
     harness.run();
     assert_eq!(harness.state().theatre.film().cloned(), before);
     assert!(harness.query_by_label_contains("x.jsonl").is_some());
     let trace = square().to_json_lines().unwrap();
-    harness
-        .state()
-        .theatre
-        .files
-        .put(Given {
-            name: "square.jsonl".to_owned(),
-            content: Ok(trace.into_bytes()),
-        });
+    harness.state().theatre.files.put(Given {
+        name: "square.jsonl".to_owned(),
+        content: Ok(trace.into_bytes()),
+    });
     harness.run();
     assert_eq!(harness.state().theatre.film().unwrap().length(), 9);
     assert!(harness.query_by_label("File").is_some());
