@@ -27,7 +27,11 @@ impl App {
                 .to_owned(),
                 step: run.step,
                 steps: run.started.steps,
-                saved: None,
+                saved: self
+                    .link
+                    .as_ref()
+                    .and_then(|link| link.run())
+                    .map(|run| run.saved),
                 epoch: run.epoch(),
                 tokens: run
                     .series
@@ -58,6 +62,11 @@ impl App {
                 .collect(),
             ..Hook::default()
         };
+        if let Some(link) = &self.link {
+            let counters = link.counters();
+            hook.counters.messages = counters.messages;
+            hook.counters.bytes = counters.bytes;
+        }
         for screen in &self.screens {
             screen.describe(&mut hook);
         }

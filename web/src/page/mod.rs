@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crossover_web::app::App;
+use crossover_web::link::hooks;
 use wasm_bindgen::prelude::*;
 use web_sys::HtmlCanvasElement;
 
@@ -137,6 +138,15 @@ fn faults() -> JsValue {
         });
     });
     set(&faults, "panicPage", &panic.into_js_value());
+    for (name, fault) in [
+        ("loseDevice", hooks::lose_device as fn()),
+        ("panic", hooks::panic),
+        ("fillStorage", hooks::fill_storage),
+        ("terminate", hooks::terminate),
+    ] {
+        let fault = Closure::<dyn Fn()>::new(fault);
+        set(&faults, name, &fault.into_js_value());
+    }
     faults.into()
 }
 
