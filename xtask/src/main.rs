@@ -14,7 +14,9 @@ use anyhow::{Context, Result, bail};
 
 const USAGE: &str =
     "usage: cargo xtask test         checks and tests everything; installs what that needs
-       cargo xtask web          writes the playground to dist/, for `crossover serve` or any other host
+       cargo xtask web [--quick]
+                                writes the playground to dist/, for `crossover serve` or any other host;
+                                quick: larger, for a look
        cargo xtask long NAME    what takes too long for CI:
            kill    kills runs at random moments and compares what follows (20 rounds)
            decode  how much faster a cache writes, and what denoising costs in forward passes
@@ -28,7 +30,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test"] => test::run(),
-        ["web"] => web::run(),
+        ["web"] => web::run(true),
+        ["web", "--quick"] => web::run(false),
         ["long", "kill"] => long::kill(),
         ["long", "decode"] => long::decode(),
         ["long", "sampler"] => long::sampler(),

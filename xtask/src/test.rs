@@ -40,7 +40,7 @@ pub fn run() -> Result<()> {
     step(command("cargo", &[&browser[..], &deny].concat()))?;
 
     wasm::build()?;
-    web::assemble()?;
+    web::assemble(false)?;
 
     let mut tests = command("cargo", &["test", "--locked", "--workspace"]);
     if command("node", &["--version"]).output().is_ok() {

@@ -73,17 +73,12 @@ impl Shell {
             return;
         }
         self.looked = Some(platform::now());
-        let hook = self.kept.borrow().hook();
+        let kept = self.kept.borrow();
+        bridge::title(kept.app.title());
+        let hook = kept.hook();
         bridge::say(&hook.status);
-        let run = hook.run.unwrap_or_default();
-        bridge::saved(run.saved.map(|step| step as f64));
-        let under_way = ["running", "paused"].contains(&run.state.as_str());
-        if under_way && run.steps > 0 {
-            let percent = 100 * run.step / run.steps;
-            bridge::title(&format!("{percent} % · Crossover"));
-        } else {
-            bridge::title("Crossover playground");
-        }
+        let saved = hook.run.and_then(|run| run.saved);
+        bridge::saved(saved.map(|step| step as f64));
     }
 }
 

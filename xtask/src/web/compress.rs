@@ -12,12 +12,12 @@ use sha2::{Digest, Sha256};
 
 use super::wasm;
 
-/// The brotli and gzip forms of each.
-pub fn all(contents: &[&[u8]]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+/// The brotli and gzip forms of each: the best that can be had, or quick ones.
+pub fn all(contents: &[&[u8]], best: bool) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     thread::scope(|scope| {
         let forms: Vec<_> = contents
             .iter()
-            .map(|content| scope.spawn(|| forms(content)))
+            .map(|content| scope.spawn(move || forms(content, best)))
             .collect();
         let joined = |form: thread::ScopedJoinHandle<'_, _>| {
             form.join()
@@ -27,19 +27,22 @@ pub fn all(contents: &[&[u8]]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     })
 }
 
-fn forms(content: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+fn forms(content: &[u8], best: bool) -> Result<(Vec<u8>, Vec<u8>)> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(content)?;
-    Ok((brotli(content)?, gzip.finish()?))
+    Ok((brotli(content, if best { 11 } else { 5 })?, gzip.finish()?))
 }
 
-fn brotli(content: &[u8]) -> Result<Vec<u8>> {
-    let kept = wasm::cache()?.join(format!("{}.br", hex::encode(Sha256::digest(content))));
+fn brotli(content: &[u8], quality: i32) -> Result<Vec<u8>> {
+    let kept = wasm::cache()?.join(format!(
+        "{}.{quality}.br",
+        hex::encode(Sha256::digest(content))
+    ));
     if let Ok(compressed) = fs::read(&kept) {
         return Ok(compressed);
     }
     let parameters = BrotliEncoderParams {
-        quality: 11,
+        quality,
         lgwin: 24,
         size_hint: content.len(),
         ..BrotliEncoderParams::default()

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -31,6 +31,8 @@ const FEATURES: [&str; 7] = [
 pub struct Program {
     /// The module that loads it.
     pub script: String,
+    /// What that imports: path and content of each.
+    pub snippets: Vec<(String, String)>,
     /// The program.
     pub wasm: Vec<u8>,
 }
@@ -83,8 +85,8 @@ pub fn cache() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A built program with its JavaScript.
-pub fn bind(name: &str) -> Result<Program> {
+/// A built program with its JavaScript. Optimizing takes minutes for each.
+pub fn bind(name: &str, optimized: bool) -> Result<Program> {
     let path = built()?.join(format!("{name}.wasm"));
     let bound = cache()?.join(name);
     let mut output = Bindgen::new()
@@ -95,13 +97,27 @@ pub fn bind(name: &str) -> Result<Program> {
         .remove_producers_section(true)
         .generate_output()
         .with_context(|| format!("can't bind `{}`", path.display()))?;
-    if !output.snippets().is_empty() || !output.local_modules().is_empty() {
-        bail!("`{name}` brings scripts of its own, which the page would not find");
+    ensure!(
+        output.local_modules().is_empty() && output.npm_dependencies().is_empty(),
+        "`{name}` brings modules of its own, which the page would not find"
+    );
+    let mut snippets = Vec::new();
+    for (folder, scripts) in output.snippets() {
+        for (index, script) in scripts.iter().enumerate() {
+            let path = format!("./snippets/{folder}/inline{index}.js");
+            snippets.push((path, script.clone()));
+        }
     }
     output.emit(&bound)?;
+    let wasm = bound.join(format!("{name}_bg.wasm"));
     Ok(Program {
         script: fs::read_to_string(bound.join(format!("{name}.js")))?,
-        wasm: smaller(&bound.join(format!("{name}_bg.wasm")))?,
+        snippets,
+        wasm: if optimized {
+            smaller(&wasm)?
+        } else {
+            fs::read(&wasm)?
+        },
     })
 }
 
