@@ -451,12 +451,12 @@ impl Watch {
                 self.answered(&[]);
                 return;
             }
-            Event::Answer { request, last, .. } => {
-                if *last {
-                    self.asked.remove(request);
-                }
+            Event::Answer {
+                request,
+                last: true,
+                ..
             }
-            Event::Refused { request, .. } => {
+            | Event::Refused { request, .. } => {
                 self.asked.remove(request);
             }
             Event::Started(started) => self.started(started),
