@@ -481,13 +481,13 @@ fn drop_text(harness: &mut Shown) {
     let answer =
         |harness: &mut Shown, wanted: fn(&Request) -> bool, answer: crossover::lab::Answer| {
             // The newest: a built-in chain may have been kept before.
-            let request = sent(harness)
+            let mut request = sent(harness)
                 .into_iter()
                 .filter_map(|command| match command {
                     Command::Ask { request, what } if wanted(&what) => Some(request),
                     _ => None,
                 });
-            let request = request.last();
+            let request = request.next_back();
             let event = Event::Answer {
                 request: request.unwrap(),
                 answer: Box::new(answer),

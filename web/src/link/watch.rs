@@ -455,8 +455,10 @@ impl Watch {
                 request,
                 last: true,
                 ..
+            } => {
+                self.asked.remove(request);
             }
-            | Event::Refused { request, .. } => {
+            Event::Refused { request, .. } => {
                 self.asked.remove(request);
             }
             Event::Started(started) => self.started(started),
