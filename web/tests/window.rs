@@ -34,10 +34,20 @@ fn is_there(program: &str) -> bool {
     tried.is_ok_and(|status| status.success())
 }
 
-fn key(keys: &str) {
+/// Presses keys in the app's window, which no window manager has given the keyboard.
+fn press(keys: &str) {
+    let chain = [
+        "search",
+        "--onlyvisible",
+        "--name",
+        "Crossover",
+        "windowfocus",
+        "key",
+        keys,
+    ];
     let pressed = Command::new("xdotool")
         .env("DISPLAY", DISPLAY)
-        .args(["key", keys])
+        .args(chain)
         .status();
     assert!(pressed.unwrap().success());
 }
@@ -118,7 +128,7 @@ fn the_window_opens_and_trains_when_asked() {
     });
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(steps(&folder), 0, "nothing trains unasked");
-    key("ctrl+Return");
+    press("ctrl+Return");
     wait_for("a run", || steps(&folder) > 20);
     std::thread::sleep(Duration::from_secs(2));
     assert!(shades(&folder) > 50);

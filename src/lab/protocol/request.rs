@@ -173,6 +173,10 @@ pub struct Writing {
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "events box their answer, and there are few"
+)]
 pub enum Answer {
     /// A file is kept.
     Kept {

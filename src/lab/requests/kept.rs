@@ -237,7 +237,7 @@ fn save(name: &str, files: Vec<(String, Vec<u8>)>) -> Result<String> {
         if let Ok(folder) = platform::Folder::create(&path, false) {
             break folder;
         }
-        if !exists(&path).is_ok() {
+        if exists(&path).is_err() {
             return Err(Error::work(format!("can't make `{path}`")));
         }
     };

@@ -31,7 +31,7 @@ impl App {
                     .link
                     .as_ref()
                     .and_then(|link| link.run())
-                    .map(|watched| watched.saved),
+                    .map(|run| run.saved),
                 epoch: run.epoch(),
                 tokens: run
                     .series
@@ -60,19 +60,13 @@ impl App {
                         .collect(),
                 })
                 .collect(),
-            counters: self
-                .link
-                .as_ref()
-                .map_or_else(hook::Counters::default, |link| {
-                    let counted = link.counters();
-                    hook::Counters {
-                        messages: counted.messages,
-                        bytes: counted.bytes,
-                        ..hook::Counters::default()
-                    }
-                }),
             ..Hook::default()
         };
+        if let Some(link) = &self.link {
+            let counters = link.counters();
+            hook.counters.messages = counters.messages;
+            hook.counters.bytes = counters.bytes;
+        }
         for screen in &self.screens {
             screen.describe(&mut hook);
         }

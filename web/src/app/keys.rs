@@ -109,31 +109,36 @@ impl App {
         if !self.keys_listed {
             return;
         }
-        let shown = Modal::new(Id::unique("keys")).show(context, |ui| {
-            ui.set_max_width(460.0);
-            ui.heading("Keys");
-            egui::ScrollArea::vertical()
-                .max_height(440.0)
-                .show(ui, |ui| {
-                    for (place, keys) in LIST {
-                        ui.add_space(8.0);
-                        ui.label(RichText::new(place).strong());
-                        egui::Grid::new(place)
-                            .num_columns(2)
-                            .spacing([24.0, 4.0])
-                            .show(ui, |ui| {
-                                for (key, does) in keys {
-                                    ui.label(RichText::new(*key).monospace().color(palette.text));
-                                    ui.label(RichText::new(*does).color(palette.muted));
-                                    ui.end_row();
-                                }
-                            });
-                    }
-                });
-            ui.add_space(8.0);
-            ui.checkbox(&mut self.state.preferences.single_keys, "Single keys act");
-            ui.button("Close").clicked()
-        });
+        let shown = Modal::new(Id::unique("keys"))
+            .frame(egui::Frame::window(&context.global_style()).inner_margin(20))
+            .show(context, |ui| {
+                ui.set_max_width(460.0);
+                ui.heading("Keys");
+                egui::ScrollArea::vertical()
+                    .max_height(440.0)
+                    .show(ui, |ui| {
+                        for (place, keys) in LIST {
+                            ui.add_space(8.0);
+                            ui.label(RichText::new(place).strong());
+                            egui::Grid::new(place)
+                                .num_columns(2)
+                                .min_col_width(132.0)
+                                .spacing([24.0, 4.0])
+                                .show(ui, |ui| {
+                                    for (key, does) in keys {
+                                        ui.label(
+                                            RichText::new(*key).monospace().color(palette.text),
+                                        );
+                                        ui.label(RichText::new(*does).color(palette.muted));
+                                        ui.end_row();
+                                    }
+                                });
+                        }
+                    });
+                ui.add_space(8.0);
+                ui.checkbox(&mut self.state.preferences.single_keys, "Single keys act");
+                ui.button("Close").clicked()
+            });
         if shown.inner || shown.should_close() {
             self.keys_listed = false;
         }

@@ -398,12 +398,16 @@ fn pictures() {
     let sizes = [("wide", vec2(1280.0, 800.0)), ("phone", vec2(390.0, 844.0))];
     for (size_name, size) in sizes {
         for (tone_name, tone) in [("light", Tone::Light), ("dark", Tone::Dark)] {
-            for scene in ["empty", "halfway", "finished", "runs", "device", "block"] {
+            let scenes = [
+                "empty", "halfway", "finished", "runs", "device", "block", "own", "keys", "focus",
+                "failed",
+            ];
+            for scene in scenes {
                 let mut app = app();
                 app.state_mut().preferences.tone = tone;
                 app.state_mut().storage.used = Some(61e6);
                 app = match scene {
-                    "halfway" => raced(app, halfway),
+                    "halfway" | "failed" | "focus" => raced(app, halfway),
                     "finished" | "runs" | "device" => raced(app, |_| true),
                     "block" => raced_as_block(app),
                     _ => app,
@@ -419,8 +423,33 @@ fn pictures() {
                     _ => 0,
                 };
                 let mut harness = shown(app, size);
-                if scene == "runs" {
-                    tick_runs(&mut harness);
+                match scene {
+                    "runs" => tick_runs(&mut harness),
+                    "own" => drop_text(&mut harness),
+                    "keys" => harness.event(egui::Event::Text("?".to_owned())),
+                    "focus" => {
+                        harness
+                            .query_all_by_label_contains("Loss: ")
+                            .next()
+                            .unwrap()
+                            .focus();
+                        harness.run_steps(2);
+                        for _ in 0..9 {
+                            harness.key_press(Key::ArrowLeft);
+                            harness.run_steps(1);
+                        }
+                    }
+                    "failed" => {
+                        let failed = Event::Failed {
+                            message:
+                                "Loss became NaN at step 310. Kept the best checkpoint (step 300)"
+                                    .to_owned(),
+                            hint: Some("Try a lower learning rate".to_owned()),
+                            input: false,
+                        };
+                        harness.state_mut().hear(&failed, Palette::LIGHT);
+                    }
+                    _ => {}
                 }
                 harness.run_steps(4);
                 let picture = harness.render().unwrap();
@@ -430,6 +459,88 @@ fn pictures() {
             }
         }
     }
+}
+
+/// A text of one's own, kept and looked at.
+fn drop_text(harness: &mut Shown) {
+    #[derive(Debug)]
+    struct Text(std::path::PathBuf);
+    impl egui::DroppedFile for Text {
+        fn path(&self) -> &std::path::Path {
+            &self.0
+        }
+        fn bytes(&self) -> Result<Vec<u8>, String> {
+            Ok("It was a bright cold day in April.\n"
+                .repeat(900)
+                .into_bytes())
+        }
+    }
+    let text = std::sync::Arc::new(Text("a-novel.txt".into()));
+    harness.input_mut().dropped_files.push(text);
+    harness.run_steps(3);
+    let answer =
+        |harness: &mut Shown, wanted: fn(&Request) -> bool, answer: crossover::lab::Answer| {
+            // The newest: a built-in chain may have been kept before.
+            let mut request = sent(harness)
+                .into_iter()
+                .filter_map(|command| match command {
+                    Command::Ask { request, what } if wanted(&what) => Some(request),
+                    _ => None,
+                });
+            let request = request.next_back();
+            let event = Event::Answer {
+                request: request.unwrap(),
+                answer: Box::new(answer),
+                last: true,
+            };
+            harness.state_mut().hear(&event, Palette::LIGHT);
+            harness.run_steps(2);
+        };
+    let kept = crossover::lab::Answer::Kept {
+        path: "runs/texts/a-novel.txt".to_owned(),
+    };
+    answer(harness, |what| matches!(what, Request::Keep { .. }), kept);
+    let preview = crossover::lab::Preview {
+        unique: 20_000,
+        held_out: 3_150,
+        length: 64,
+        vocab_size: 19,
+        documents: None,
+        near_duplicates: Some(3),
+        first: "It was a bright cold day in April.\nIt was a bright cold day in ".to_owned(),
+        held_out_first: "April.\nIt was a bright cold day in April.\nIt was a bright cold "
+            .to_owned(),
+        floor_nats: None,
+        notices: Vec::new(),
+    };
+    let preview = crossover::lab::Answer::Preview(preview);
+    answer(
+        harness,
+        |what| matches!(what, Request::Preview { .. }),
+        preview,
+    );
+}
+
+/// A text is kept, looked at, and trains under its path; nothing else is told of it.
+#[test]
+fn a_dropped_text_is_kept_looked_at_and_trained_on() {
+    let mut harness = desktop(app());
+    sent(&mut harness);
+    drop_text(&mut harness);
+    assert!(has_text(
+        &harness,
+        "20k unique tokens · 3.1k held out · vocabulary 19 · 3 near-duplicates"
+    ));
+    assert!(has_text(&harness, "Your text stays on this device."));
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    harness.run_steps(3);
+    let source = sent(&mut harness)
+        .into_iter()
+        .find_map(|command| match command {
+            Command::Start { config, .. } => Some(config.corpus.source),
+            _ => None,
+        });
+    assert_eq!(source, Some(vec!["runs/texts/a-novel.txt".to_owned()]));
 }
 
 fn raced_as_block(app: App) -> App {
@@ -518,5 +629,121 @@ fn tick_runs(harness: &mut Shown) {
             last: true,
         };
         harness.state_mut().hear(&event, Palette::LIGHT);
+    }
+}
+
+#[test]
+fn restart_with_changes_appears_when_settings_differ() {
+    let mut harness = desktop(app());
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    harness.run_steps(3);
+    let folder = sent(&mut harness)
+        .into_iter()
+        .find_map(|command| match command {
+            Command::Start { folder, .. } => Some(folder),
+            _ => None,
+        });
+    let folder = folder.unwrap();
+    for mut event in recorded_events().into_iter().filter(halfway) {
+        if let Event::Started(started) = &mut event {
+            started.folder.clone_from(&folder);
+        }
+        harness.state_mut().hear(&event, Palette::LIGHT);
+    }
+    harness.run_steps(3);
+    let again = |harness: &Shown| {
+        harness
+            .query_by_role_and_label(egui::Role::Button, "Restart with changes")
+            .is_some()
+    };
+    assert!(!again(&harness));
+    named(&harness, egui::Role::Button, "Give AR dropout 0.3").click();
+    harness.run_steps(3);
+    assert!(again(&harness));
+    named(&harness, egui::Role::Button, "Restart with changes").click();
+    harness.run_steps(3);
+    assert_eq!(sent(&mut harness), [Command::Stop]);
+    let stopped = Event::Stopped {
+        step: 1_300,
+        folder,
+    };
+    harness.state_mut().hear(&stopped, Palette::LIGHT);
+    harness.run_steps(3);
+    let dropout = sent(&mut harness)
+        .into_iter()
+        .find_map(|command| match command {
+            Command::Start { config, .. } => Some(config.model.dropout),
+            _ => None,
+        });
+    assert_eq!(dropout, Some(0.3));
+}
+
+/// Two runs are compared by ticking them; a removed one can be had back for ten seconds.
+#[test]
+fn runs_are_compared_renamed_and_removed_with_an_undo() {
+    let mut harness = desktop(app());
+    harness.key_press(Key::Num4);
+    harness.run_steps(3);
+    tick_runs(&mut harness);
+    harness.run_steps(3);
+    assert!(has_text(&harness, "model.dropout"));
+    assert!(has_text(&harness, "Losses compared: "));
+    named(&harness, egui::Role::CheckBox, "20261124-001834-latin-5").click();
+    harness.run_steps(2);
+    sent(&mut harness);
+
+    harness.key_press(Key::F2);
+    harness.run_steps(3);
+    harness.event(egui::Event::Text("-too".to_owned()));
+    harness.run_steps(2);
+    harness.key_press(Key::Enter);
+    harness.run_steps(2);
+    let renamed = sent(&mut harness).into_iter().any(|command| {
+        matches!(command, Command::Ask { what: Request::Rename { run, .. }, .. } if run == "runs/with-dropout")
+    });
+    assert!(renamed);
+
+    let removed = |commands: &[Command]| {
+        commands.iter().any(|command| {
+            matches!(
+                command,
+                Command::Ask {
+                    what: Request::Remove { .. },
+                    ..
+                }
+            )
+        })
+    };
+    harness.key_press(Key::Delete);
+    harness.run_steps(3);
+    assert!(has_text(&harness, "with-dropout is deleted."));
+    named(&harness, egui::Role::Button, "Undo").click();
+    harness.run_steps(60);
+    assert!(!removed(&sent(&mut harness)));
+    assert!(has_text(&harness, "with-dropout"));
+    named(&harness, egui::Role::CheckBox, "with-dropout").click();
+    harness.run_steps(3);
+    harness.key_press(Key::Delete);
+    harness.run_steps(8);
+    assert!(!removed(&sent(&mut harness)));
+    // Ten seconds, a quarter of one each frame; another screen is no excuse.
+    harness.key_press(Key::Num5);
+    harness.run_steps(44);
+    assert!(removed(&sent(&mut harness)));
+}
+
+/// What Tab reaches can be seen and has a name: the harness refuses widgets without one.
+#[test]
+fn every_screen_has_names_for_its_controls() {
+    for key in [Key::Num1, Key::Num4, Key::Num5] {
+        let mut harness = desktop(raced(app(), |_| true));
+        harness.key_press(key);
+        harness.run_steps(4);
+        harness.check_accessibility();
+        for _ in 0..6 {
+            harness.key_press(Key::Tab);
+            harness.run_steps(1);
+        }
+        assert!(harness.ctx.memory(|memory| memory.focused()).is_some());
     }
 }

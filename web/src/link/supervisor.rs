@@ -1,5 +1,7 @@
 //! A lab that comes back: what [`Watch`] decides, done to real links.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crossover::lab::{Command, Event};
 
 use super::watch::{Deed, Watch, Watched};
@@ -21,7 +23,8 @@ pub enum Then {
 pub struct Supervisor {
     watch: Watch,
     link: Option<Link>,
-    wake: Wake,
+    /// What wakes whoever draws: another one when everything is drawn anew.
+    wake: Arc<Mutex<Wake>>,
     /// What links that are gone have carried.
     before: Counters,
     now: f64,
@@ -43,12 +46,17 @@ impl Supervisor {
         let mut supervisor = Self {
             watch,
             link: None,
-            wake: std::sync::Arc::new(wake),
+            wake: Arc::new(Mutex::new(Arc::new(wake))),
             before: Counters::default(),
             now: 0.0,
         };
         supervisor.carry_out();
         supervisor
+    }
+
+    /// From now on this is called when there is something to [`Supervisor::poll`].
+    pub fn wake_by(&mut self, wake: impl Fn() + Send + Sync + 'static) {
+        *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(wake);
     }
 
     /// The lab's events since the last time; `now` is in seconds of a clock that only goes forward. To be called once a
@@ -201,7 +209,12 @@ impl Supervisor {
             match deed {
                 Deed::Open(opening) => {
                     self.drop_link();
-                    self.link = Some(Link::open(opening, self.wake.clone()));
+                    let wake = Arc::clone(&self.wake);
+                    let wake = move || {
+                        let wake = wake.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                        wake();
+                    };
+                    self.link = Some(Link::open(opening, Arc::new(wake)));
                     changed = true;
                 }
                 Deed::Drop => {

@@ -217,7 +217,10 @@ impl Watch {
 
     /// Takes note that time goes by.
     pub fn look(&mut self, now: f64) {
-        let slept = self.looked.is_none_or(|looked| now - looked > ASLEEP);
+        // A page that is drawn anew may count its time anew.
+        let slept = self
+            .looked
+            .is_none_or(|looked| now - looked > ASLEEP || now < looked);
         self.looked = Some(now);
         if slept {
             self.heard = now;
@@ -448,10 +451,12 @@ impl Watch {
                 self.answered(&[]);
                 return;
             }
-            Event::Answer { request, last, .. } => {
-                if *last {
-                    self.asked.remove(request);
-                }
+            Event::Answer {
+                request,
+                last: true,
+                ..
+            } => {
+                self.asked.remove(request);
             }
             Event::Refused { request, .. } => {
                 self.asked.remove(request);

@@ -202,24 +202,6 @@ impl Draft {
         pristine
     }
 
-    /// Whether two drafts ask for the same run.
-    pub fn same_run(&self, config: &RunConfig) -> bool {
-        Field::ALL.iter().all(|field| {
-            let wanted = field.get(self);
-            let mut other = self.clone();
-            other.edited = config.clone();
-            wanted == field.get(&other)
-        }) && self.second()
-            == config
-                .objectives
-                .get(1)
-                .copied()
-                .unwrap_or(Objective::Masked)
-            && self
-                .config()
-                .is_none_or(|own| source_name(&own) == source_name(config))
-    }
-
     /// The second racer.
     pub fn second(&self) -> Objective {
         self.edited
@@ -234,12 +216,6 @@ impl Draft {
         self.edited.objectives = vec![Objective::Autoregressive, second];
         self.edited.objective.block_size = None;
     }
-}
-
-/// The last part of a source: paths become absolute natively.
-fn source_name(config: &RunConfig) -> &str {
-    let source = config.corpus.source.first().map_or("", String::as_str);
-    source.rsplit(['/', '\\', ':']).next().unwrap_or(source)
 }
 
 #[cfg(test)]
@@ -275,18 +251,5 @@ mod tests {
         assert_eq!(Field::Context.get(&draft), 64.0);
         assert_eq!(Field::Batch.get(&draft), 32.0);
         assert_eq!(draft, Draft { ..draft.pristine() });
-    }
-
-    #[test]
-    fn a_resolved_configuration_is_the_same_run() {
-        let draft = Draft::of(Preset::Quick);
-        let mut resolved = RunConfig::default();
-        resolved.corpus.unique = Some(25_000);
-        resolved.corpus.held_out = Some(25_000);
-        resolved.corpus.length = Some(25);
-        resolved.train.steps = Some(2_500);
-        assert!(draft.same_run(&resolved));
-        resolved.model.dropout = 0.3;
-        assert!(!draft.same_run(&resolved));
     }
 }

@@ -50,7 +50,8 @@ impl Notice {
     pub fn went_wrong(message: &str, hint: Option<&str>) -> Self {
         let mut sentence = message.to_owned();
         if let Some(hint) = hint {
-            sentence = format!("{} – {hint}", sentence.trim_end_matches('.'));
+            let (said, hint) = (sentence.trim_end_matches('.'), hint.trim_end_matches('.'));
+            sentence = format!("{said}. {}.", first_upper(hint));
         }
         Self {
             grade: Grade::Error,

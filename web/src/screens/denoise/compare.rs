@@ -162,6 +162,22 @@ impl Compare {
         });
     }
 
+    fn cache_menu(&mut self, ui: &mut Ui, palette: &Palette) {
+        ui.horizontal(|ui| {
+            ui.label("Cache");
+            ui.name_inputs("Cache", |ui| {
+                ComboBox::from_id_salt("cache")
+                    .selected_text(CACHES[self.cache].0)
+                    .show_ui(ui, |ui| {
+                        for (index, (name, _)) in CACHES.iter().enumerate() {
+                            ui.selectable_value(&mut self.cache, index, *name);
+                        }
+                    });
+            });
+            ui.label(RichText::new("Measuring it doubles the work.").color(palette.muted));
+        });
+    }
+
     /// Shows the companion at the same place.
     pub fn ui(
         &mut self,
@@ -174,23 +190,13 @@ impl Compare {
     ) {
         let Some(wish) = self.wish() else { return };
         ui.separator();
-        ui.horizontal_wrapped(|ui| match self.kind {
-            Kind::Other => sampler_menu(ui, "Other sampler", &mut self.sampler),
-            Kind::Cached => {
-                ui.label("Cache");
-                ui.name_inputs("Cache", |ui| {
-                    ComboBox::from_id_salt("cache")
-                        .selected_text(CACHES[self.cache].0)
-                        .show_ui(ui, |ui| {
-                            for (index, (name, _)) in CACHES.iter().enumerate() {
-                                ui.selectable_value(&mut self.cache, index, *name);
-                            }
-                        });
-                });
-                ui.label(RichText::new("Measuring it doubles the work.").color(palette.muted));
+        match self.kind {
+            Kind::Other => {
+                ui.horizontal(|ui| sampler_menu(ui, "Other sampler", &mut self.sampler));
             }
+            Kind::Cached => self.cache_menu(ui, palette),
             Kind::Off | Kind::Ar => {}
-        });
+        }
         let written = self.written.as_ref();
         let other = written.filter(|(of, granted, _)| (*of, granted) == (beside, &wish));
         if let Some((.., other)) = other {

@@ -9,6 +9,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::*;
 use crate::link::Desk;
+use crate::link::files::Given;
 use crate::state::State;
 use crate::theatre::Look;
 use crate::theatre::tests::{square, story, trace_of};
@@ -422,6 +423,59 @@ fn people_who_want_no_motion_see_the_end() {
     let theatre = &harness.state().theatre;
     assert_eq!(theatre.state(), theatre.player.last());
     assert!(theatre.player.last() > 7 && !theatre.player.is_playing());
+}
+
+/// Acceptance 30, as far as a theatre without a lab goes.
+#[test]
+fn ar_stands_beside_with_both_costs() {
+    let mut harness = of(story());
+    harness.state_mut().theatre.model = Chosen::Bundled;
+    harness.state_mut().theatre.compare.kind = compare::Kind::Ar;
+    harness.state_mut().asked();
+    harness.run();
+    let asked = harness.state_mut().asked();
+    let [(request, Template::Tokens { tokens })] = &asked[..] else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(*tokens, story().header.prompt);
+    let mut other = story();
+    other.footer.model_calls = 8;
+    harness.state_mut().hear(&Event::Answer {
+        request: *request,
+        answer: Box::new(Answer::Written {
+            trace: other.to_json_lines().unwrap(),
+        }),
+        last: true,
+    });
+    harness.run();
+    assert!(harness.query_by_label("AR").is_some());
+    let costs = harness.get_by_label_contains("Above: 5 model calls");
+    let costs = costs.accesskit_node().value().unwrap_or_default();
+    assert!(costs.contains("AR: 8 model calls"), "{costs}");
+    // It is asked for once.
+    harness.run();
+    assert!(harness.state_mut().asked().is_empty());
+}
+
+#[test]
+fn a_file_that_is_no_trace_changes_nothing() {
+    let mut harness = of(story());
+    let before = harness.state().theatre.film().cloned();
+    harness.state().theatre.files.put(Given {
+        name: "x.jsonl".to_owned(),
+        content: Ok(b"{}".to_vec()),
+    });
+    harness.run();
+    assert_eq!(harness.state().theatre.film().cloned(), before);
+    assert!(harness.query_by_label_contains("x.jsonl").is_some());
+    let trace = square().to_json_lines().unwrap();
+    harness.state().theatre.files.put(Given {
+        name: "square.jsonl".to_owned(),
+        content: Ok(trace.into_bytes()),
+    });
+    harness.run();
+    assert_eq!(harness.state().theatre.film().unwrap().length(), 9);
+    assert!(harness.query_by_label("File").is_some());
 }
 
 /// For people to look at.

@@ -1,7 +1,9 @@
 //! A chart of measured lines, or the same as a table.
 
 use egui::{Grid, RichText, ScrollArea, Stroke, Ui, vec2};
-use egui_plot::{FilledArea, Line, LineStyle, MarkerShape, Plot, PlotPoints, Points};
+use egui_plot::{
+    FilledArea, GridInput, GridMark, Line, LineStyle, MarkerShape, Plot, PlotPoints, Points,
+};
 
 use super::figures::{Chart, Line as Measured};
 use crate::theme::Palette;
@@ -53,7 +55,10 @@ fn plot(ui: &mut Ui, chart: &Chart, height: f32, palette: &Palette) {
         .allow_double_click_reset(false)
         .show_background(false)
         .grid_color(palette.hairline())
-        .grid_spacing(24.0..=120.0)
+        .x_grid_spacer(marks)
+        .y_grid_spacer(marks)
+        .x_axis_formatter(|mark, _| told(mark))
+        .y_axis_formatter(|mark, _| told(mark))
         .x_axis_label(RichText::new(x).small())
         .y_axis_label(RichText::new(chart.y).small())
         .label_formatter(move |hover| match hover {
@@ -91,6 +96,31 @@ fn plot(ui: &mut Ui, chart: &Chart, height: f32, palette: &Palette) {
             }
         })
     });
+}
+
+/// A handful of round places on an axis.
+fn marks(input: GridInput) -> Vec<GridMark> {
+    let (from, to) = input.bounds;
+    let rough = (to - from) / 5.0;
+    if !(rough.is_finite() && rough > 0.0) {
+        return Vec::new();
+    }
+    let power = 10.0_f64.powf(rough.log10().floor());
+    let round = [1.0, 2.0, 2.5, 5.0, 10.0].map(|factor| factor * power);
+    let step = round.into_iter().find(|step| *step >= rough);
+    let step = step.unwrap_or(10.0 * power);
+    let (first, last) = ((from / step).ceil() as i64, (to / step).floor() as i64);
+    let mark = |index: i64| GridMark {
+        value: index as f64 * step,
+        step_size: step,
+    };
+    (first..=last).map(mark).collect()
+}
+
+fn told(mark: GridMark) -> String {
+    let text = format!("{:.3}", mark.value);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0" } else { text }.to_owned()
 }
 
 fn draw(plot: &mut egui_plot::PlotUi<'_>, line: &Measured) {

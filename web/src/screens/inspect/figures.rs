@@ -174,6 +174,9 @@ impl Chart {
 }
 
 #[cfg(test)]
+pub use tests::measured;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -242,6 +245,3 @@ mod tests {
         assert_ne!(ratio.lines[0].color, ratio.lines[1].color);
     }
 }
-
-#[cfg(test)]
-pub use tests::measured;

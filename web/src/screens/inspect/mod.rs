@@ -11,6 +11,7 @@ mod tests;
 use crossover::lab::{Answer, Event, Measured, Request, RunSummary};
 use egui::{ComboBox, DragValue, Key, Modifiers, RichText, ScrollArea, Ui, vec2};
 
+use crate::link::files::{self, Inbox};
 use crate::numbers;
 use crate::screens::{Context, Screen};
 use crate::theatre::models::{run_of, short};
@@ -39,7 +40,7 @@ pub struct Inspect {
     attention: attention::Looking,
     is_running: bool,
     is_paused: bool,
-    copied: bool,
+    files: Inbox,
 }
 
 impl Default for Inspect {
@@ -60,7 +61,7 @@ impl Default for Inspect {
             attention: attention::Looking::default(),
             is_running: false,
             is_paused: false,
-            copied: false,
+            files: Inbox::default(),
         }
     }
 }
@@ -116,11 +117,24 @@ impl Inspect {
 
     fn controls(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
         let palette = context.palette;
+        let narrow = ui.available_width() < NARROW;
         let now = ui.input(|input| input.time);
-        ui.horizontal_wrapped(|ui| {
-            model_menu(ui, "Model A", &mut self.first, &self.runs, false);
-            model_menu(ui, "Model B", &mut self.second, &self.runs, true);
-        });
+        let mut menus = |ui: &mut Ui, which: usize| match which {
+            0 => model_menu(ui, "Model A", &mut self.first, &self.runs, false),
+            _ => model_menu(ui, "Model B", &mut self.second, &self.runs, true),
+        };
+        match narrow {
+            true => {
+                ui.horizontal(|ui| menus(ui, 0));
+                ui.horizontal(|ui| menus(ui, 1));
+            }
+            false => {
+                ui.horizontal(|ui| {
+                    menus(ui, 0);
+                    menus(ui, 1);
+                });
+            }
+        }
         ui.horizontal_wrapped(|ui| {
             for (name, value, range) in [
                 ("Sequences", &mut self.sequences, 16..=1024),
@@ -147,17 +161,14 @@ impl Inspect {
             }
             let csv = ui.add_enabled(self.measured.is_some(), egui::Button::new("CSV"));
             if csv
-                .on_hover_text("Copy all figures as comma-separated values")
+                .on_hover_text("Save all figures as comma-separated values")
                 .clicked()
             {
-                ui.ctx().copy_text(self.csv(palette));
-                self.copied = true;
+                let csv = self.csv(palette).into_bytes();
+                files::save(ui.ctx(), &self.files, "measured.csv", csv);
             }
             ui.toggle_value(&mut self.as_table, "Tables")
                 .on_hover_text("T");
-            if self.copied {
-                ui.label(RichText::new("Copied.").color(palette.muted));
-            }
             if let Some((.., asked)) = self.measuring {
                 let n = self
                     .measured
@@ -272,6 +283,9 @@ impl Screen for Inspect {
             && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::T))
         {
             self.as_table = !self.as_table;
+        }
+        for file in self.files.take() {
+            self.problem = file.content.err();
         }
         if let (Some((request, began, _)), Some(_)) = (self.measuring, &self.measured)
             && request == 0

@@ -115,7 +115,8 @@ fn training(series: &Series, axis: Axis, factor: f64, color: Color32) -> Curve {
         marker: None,
         width: 1.0,
         points: places(&series.train, axis, factor),
-        band: None,
+        errors: None,
+        band: 0.0,
         band_color: color,
         told: false,
     }
@@ -130,12 +131,8 @@ pub fn validation(
     band_color: Color32,
 ) -> Curve {
     let (dash, marker) = look(series.objective);
-    let errors = |points: &[Point]| -> Vec<f64> {
-        points
-            .iter()
-            .map(|point| point.se * factor * f64::from(options.band))
-            .collect()
-    };
+    let errors =
+        |points: &[Point]| -> Vec<f64> { points.iter().map(|point| point.se * factor).collect() };
     Curve {
         name: series.name().to_owned(),
         color,
@@ -143,7 +140,8 @@ pub fn validation(
         marker: Some(marker),
         width: 2.0,
         points: places(&series.validation, options.axis, factor),
-        band: (options.band > 0).then(|| errors(&series.validation)),
+        errors: Some(errors(&series.validation)),
+        band: f64::from(options.band),
         band_color,
         told: true,
     }
@@ -255,7 +253,7 @@ mod tests {
             for (a, b) in a.points.iter().zip(&b.points) {
                 assert!((a[1] / b[1] - factor).abs() < 1e-9);
             }
-            let (a, b) = (a.band.as_ref().unwrap(), b.band.as_ref().unwrap());
+            let (a, b) = (a.errors.as_ref().unwrap(), b.errors.as_ref().unwrap());
             assert!((a[0] / b[0] - factor).abs() < 1e-9);
         }
         assert!((nats.levels[0].y / bits.levels[0].y - factor).abs() < 1e-9);

@@ -41,6 +41,8 @@ pub struct Race {
     asked: Asked,
     /// What to start once the run under way has stopped.
     restart: Option<RunConfig>,
+    /// The folder and the settings of the run that was started last.
+    launched: Option<(String, RunConfig)>,
     /// Whether a person chose a preset; until then the device does.
     chosen: bool,
     /// Whether the chart is to be saved as a picture.
@@ -73,6 +75,7 @@ impl Default for Race {
             plan: plan::Planned::default(),
             asked: Asked::default(),
             restart: None,
+            launched: None,
             chosen: false,
             picture: false,
             sheet: false,

@@ -259,7 +259,7 @@ impl Race {
                 ("Held out", &preview.held_out_first),
             ] {
                 ui.label(RichText::new(name).small().color(palette.muted));
-                let line = line.replace('\n', " ⏎ ");
+                let line = line.replace('\n', " ¶ ");
                 ui.add(egui::Label::new(RichText::new(line).monospace()).truncate());
             }
             for notice in &preview.notices {

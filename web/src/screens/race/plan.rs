@@ -96,8 +96,8 @@ impl Race {
                     numbers::count(plan.parameters as f64),
                 )));
                 if let Some(epoch) = plan.critical_epoch {
-                    ui.horizontal(|ui| {
-                        ui.spacing_mut().item_spacing.x = 0.0;
+                    ui.horizontal_wrapped(|ui| {
+                        ui.spacing_mut().item_spacing = egui::Vec2::ZERO;
                         ui.label(small(format!(
                             "Crossover predicted near epoch {} (extrapolated, ×3 either way)",
                             numbers::count(epoch.round())

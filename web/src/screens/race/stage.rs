@@ -16,22 +16,33 @@ use crate::widgets::{button, explain};
 impl Race {
     /// Everything that is not settings.
     pub(super) fn stage(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
-        let palette = context.palette;
-        let own = context.state.run.clone();
+        // Taken out while it is shown, because it is large and everything else may change meanwhile.
+        let own = context.state.run.take();
         let is_example = own.is_none();
-        let Some(run) = own.or_else(|| self.example.clone()) else {
+        let Some(run) = own.or_else(|| self.example.take()) else {
             return;
         };
-        self.headline(ui, context, &run, is_example);
+        self.show_run(ui, context, &run, is_example);
+        match is_example {
+            true => self.example = Some(run),
+            false => context.state.run = Some(run),
+        }
+    }
+
+    fn show_run(&mut self, ui: &mut Ui, context: &mut Context<'_>, run: &Run, is_example: bool) {
+        let palette = context.palette;
+        self.headline(ui, context, run, is_example);
         let narrow = context.state.narrow;
         // A phone has room for the chart or for what can be switched on it: the chart comes first.
         if !narrow {
-            ui.scope(|ui| self.toolbar(ui, palette, &run, narrow));
+            ui.scope(|ui| self.toolbar(ui, palette, run, narrow));
         }
         let starting = context.state.starting.clone();
-        let chart = curves::chart(&run, &self.options, palette, is_example);
-        legend(ui, palette, &chart, &run, &self.options);
-        let height = match context.state.narrow {
+        let chart = curves::chart(run, &self.options, palette, is_example);
+        if !narrow {
+            legend(ui, palette, &chart, run, &self.options);
+        }
+        let height = match narrow {
             true => 280.0,
             false => (ui.ctx().content_rect().height() - 480.0).clamp(240.0, 620.0),
         };
@@ -51,9 +62,10 @@ impl Race {
             over(ui, palette, area, "Recorded example", false);
         }
         if narrow {
-            ui.scope(|ui| self.toolbar(ui, palette, &run, narrow));
+            legend(ui, palette, &chart, run, &self.options);
+            ui.scope(|ui| self.toolbar(ui, palette, run, narrow));
         }
-        samples::show(ui, context, &run, is_example);
+        samples::show(ui, context, run, is_example);
     }
 
     /// Who is ahead, and where the run stands.

@@ -110,8 +110,11 @@ impl Race {
         });
     }
 
+    /// Whether the settings are no longer those that this run began with.
     fn is_changed(&self, run: &Run) -> bool {
-        !self.draft.same_run(&run.started.config)
+        self.launched.as_ref().is_some_and(|(folder, config)| {
+            run.folder().ends_with(folder) && self.draft.config().as_ref() != Some(config)
+        })
     }
 
     /// Starts what is set.
@@ -129,6 +132,7 @@ impl Race {
         );
         context.state.notice = None;
         context.state.starting = Some("Preparing the text and compiling kernels".to_owned());
+        self.launched = Some((folder.clone(), config.clone()));
         context.desk.send(Command::Start {
             config: Box::new(config),
             folder,

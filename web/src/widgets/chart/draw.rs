@@ -147,14 +147,14 @@ fn remember_zoom(
 }
 
 fn bands(chart: &Chart, curve: &Curve) -> Vec<FilledArea> {
-    let Some(band) = &curve.band else {
+    let Some(errors) = curve.errors.as_ref().filter(|_| curve.band > 0.0) else {
         return Vec::new();
     };
     let with_band: Vec<([f64; 2], f64)> = curve
         .points
         .iter()
-        .zip(band)
-        .map(|(point, half)| ([chart.place(point[0]), point[1]], *half))
+        .zip(errors)
+        .map(|(point, error)| ([chart.place(point[0]), point[1]], curve.band * error))
         .collect();
     with_band
         .split(|(point, half)| !point[1].is_finite() || !half.is_finite())

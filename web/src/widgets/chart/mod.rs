@@ -49,8 +49,10 @@ pub struct Curve {
     pub width: f32,
     /// Measurements, left to right; a NaN is a gap.
     pub points: Vec<[f64; 2]>,
-    /// Half the height of the band around each, where there is one.
-    pub band: Option<Vec<f64>>,
+    /// The standard error of each, where there is one.
+    pub errors: Option<Vec<f64>>,
+    /// Standard errors in half the height of the band; 0: no band.
+    pub band: f64,
     /// The band's colour.
     pub band_color: Color32,
     /// Whether the reading cursor tells it.
@@ -144,9 +146,9 @@ impl Chart {
                     color: curve.color,
                     at: *point,
                     se: curve
-                        .band
+                        .errors
                         .as_ref()
-                        .and_then(|band| band.get(index).copied()),
+                        .and_then(|errors| errors.get(index).copied()),
                 })
             })
             .collect()
@@ -171,6 +173,6 @@ pub struct Reading {
     pub color: Color32,
     /// The measurement.
     pub at: [f64; 2],
-    /// Half its band.
+    /// Its standard error.
     pub se: Option<f64>,
 }
