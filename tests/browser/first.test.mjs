@@ -153,7 +153,7 @@ test('the second visit needs no server', async () => {
   await page.evaluate(async () => {
     await navigator.serviceWorker.ready;
   });
-  await page.waitForFunction(() => navigator.serviceWorker.controller !== null, null, { timeout: CANVAS });
+  await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
   await stop();
   await page.reload();
   await drawn(page);
@@ -175,8 +175,6 @@ test('what an earlier version kept is dropped', async () => {
       const names = await caches.keys();
       return navigator.serviceWorker.controller && names.length === 1 && names[0] !== 'crossover-0000000000';
     },
-    null,
-    { timeout: CANVAS },
   );
 });
 

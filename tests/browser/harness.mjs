@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after } from 'node:test';
+import { after, afterEach } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -24,7 +24,15 @@ export const SLOW = 4;
 /// How long the page may take until its canvas is there, in milliseconds.
 export const CANVAS = 4000 * SLOW;
 
+/// How long to wait for what no test times: a busy machine is no failure.
+const PATIENCE = 60_000;
+
 const closing = [];
+const opened = [];
+// A page left open would train on beside the next test.
+afterEach(async () => {
+  for (const context of opened.splice(0)) await context.close();
+});
 after(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
@@ -89,8 +97,9 @@ export async function open({
     reducedMotion: reduced ? 'reduce' : 'no-preference',
     hasTouch: touch,
   });
-  closing.push(() => context.close());
+  opened.push(context);
   const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
   const problems = [];
   page.on('pageerror', (error) => problems.push(String(error)));
   page.on('console', (message) => {
@@ -110,14 +119,14 @@ export async function open({
 
 /// Waits until the canvas has taken over.
 export async function drawn(page) {
-  await page.waitForFunction(() => performance.getEntriesByName('canvas').length > 0, null, { timeout: CANVAS });
+  await page.waitForFunction(() => performance.getEntriesByName('canvas').length > 0, null, { timeout: PATIENCE });
 }
 
 /// What is on the screen.
 export const state = (page) => page.evaluate(() => window.crossover.state());
 
 /// Waits until what is on the screen is so, and tells it.
-export async function until(page, holds, { timeout = 10_000 * SLOW } = {}) {
+export async function until(page, holds, { timeout = PATIENCE } = {}) {
   const end = Date.now() + timeout;
   for (;;) {
     const now = await state(page);
