@@ -47,8 +47,8 @@ pub fn save(_context: &Context, _inbox: &Inbox, name: &str, content: Vec<u8>) {
 
 /// Takes files that were dropped on the page.
 pub fn take_dropped(context: &Context, inbox: &Inbox, files: &[DroppedFileHandle]) {
-    for file in files.iter().cloned() {
-        let (context, inbox) = (context.clone(), inbox.clone());
+    for file in files {
+        let (context, inbox, file) = (context.clone(), inbox.clone(), file.clone());
         wasm_bindgen_futures::spawn_local(async move {
             let name = file.path().file_name().unwrap_or_default();
             inbox.put(Given {
