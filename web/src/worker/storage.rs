@@ -124,10 +124,9 @@ impl Storage {
             return;
         }
         if self.locked.get() {
-            let mut waiting = self.waiting.borrow_mut();
             let ours = |(path, _): &(String, _)| !path.starts_with(BUNDLED);
-            waiting.extend(changes.into_iter().filter(ours));
-            drop(waiting);
+            let changes = changes.into_iter().filter(ours);
+            self.waiting.borrow_mut().extend(changes);
             waker::first(self.write_waiting()).await;
         }
         self.busy.set(false);
