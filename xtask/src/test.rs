@@ -74,7 +74,7 @@ fn wasm_probe() -> Result<PathBuf> {
         .arg(&probe)
         .arg("--extern")
         .arg(format!("crossover={}", wasm::library()?.display()));
-    for dependencies in [built.join("deps"), target()?.join("debug/deps")] {
+    for dependencies in [built.join("deps"), target()?.join("web/deps")] {
         link.arg("-L")
             .arg(format!("dependency={}", dependencies.display()));
     }
