@@ -106,9 +106,9 @@ fn widget(id: NodeId, node: &Node, update: &TreeUpdate, zoom: f32) -> Widget {
     }
 }
 
-/// A widget's name: its own, or the text of what labels it.
+/// A widget's name: its own, or the text of what labels it, or what an empty field asks for.
 fn label(node: &Node, update: &TreeUpdate) -> Option<String> {
-    if let Some(label) = node.label() {
+    if let Some(label) = node.label().filter(|label| !label.trim().is_empty()) {
         return Some(label.to_owned());
     }
     let labels = node.labelled_by().iter().filter_map(|id| {
@@ -116,7 +116,10 @@ fn label(node: &Node, update: &TreeUpdate) -> Option<String> {
         node.value().or(node.label())
     });
     let labels: Vec<&str> = labels.collect();
-    (!labels.is_empty()).then(|| labels.join(" "))
+    match labels.is_empty() {
+        true => node.placeholder().map(str::to_owned),
+        false => Some(labels.join(" ")),
+    }
 }
 
 /// What the page makes of it: an element of its own, an ARIA role, or a `group`.
