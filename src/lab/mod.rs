@@ -34,7 +34,7 @@ pub use protocol::{
 };
 pub use session::prepare;
 pub use template::templates;
-pub use writing::traced;
+pub use writing::{check_vocabulary, traced};
 
 /// A lab at work: where commands go and events come from. It closes with the last copy of this.
 #[derive(Debug, Clone)]

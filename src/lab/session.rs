@@ -122,7 +122,7 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
     let origin = format!("{name}/{CONFIG}");
     let config = RunConfig::from_toml(&String::from_utf8_lossy(&text), &origin)?;
     config.check()?;
-    if let Some(result) = stored_result(&folder)? {
+    if let Some(result) = stored_result(&folder.read(EVENTS)?.unwrap_or_default()) {
         control.emit(Event::Notice {
             message: format!("`{name}` is a finished run"),
         });
@@ -236,16 +236,15 @@ pub(super) fn file_name(objective: Objective, kind: CheckpointKind) -> String {
     format!("checkpoints/{kind}-{}.safetensors", objective.name())
 }
 
-/// The result of a run that has come to its end.
-fn stored_result(folder: &Folder) -> Result<Option<Outcome>> {
-    let text = folder.read(EVENTS)?.unwrap_or_default();
-    Ok(String::from_utf8_lossy(&text)
+/// The result among a run's events, once it has come to its end.
+pub(super) fn stored_result(events: &[u8]) -> Option<Outcome> {
+    String::from_utf8_lossy(events)
         .lines()
         .rev()
         .find_map(|line| match serde_json::from_str(line) {
             Ok(Event::Result(outcome)) => Some(*outcome),
             _ => None,
-        }))
+        })
 }
 
 impl<'a> Session<'a> {

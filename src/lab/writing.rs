@@ -7,7 +7,7 @@ use crate::lab::protocol::Writing;
 use crate::laws::flops::ReadCost;
 use crate::model::Visibility;
 use crate::objective::{Factorization, Objective};
-use crate::sample::{Caching, Cell, Decoding, Denoising, Sampler, Way};
+use crate::sample::{Caching, Cell, Decoding, Denoising, Sampler, Trace, Way};
 
 impl Writing {
     /// How a model is asked to write: by its own likelihood, or the one of a dual model's two that was asked for.
@@ -116,6 +116,24 @@ pub fn traced(way: Way) -> Way {
         }),
         Way::LeftToRight(decoding) => Way::LeftToRight(decoding),
     }
+}
+
+/// Refuses a trace, called `name`, whose tokens are not the model's.
+///
+/// # Errors
+/// When it has others.
+pub fn check_vocabulary(trace: &Trace, tokenizer: &Tokenizer, name: &str) -> Result<()> {
+    let vocab = &trace.header.vocab;
+    if vocab
+        .as_ref()
+        .is_some_and(|vocab| *vocab != tokenizer.vocab())
+    {
+        return Err(Error::input(format!(
+            "`{name}` was written with other tokens than this checkpoint's"
+        ))
+        .with_hint("give the checkpoint that wrote it, or another of the same tokenizer"));
+    }
+    Ok(())
 }
 
 /// The tokens that a text begins with. A model that writes left to right goes on behind them, and can't fill gaps.

@@ -11,7 +11,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::corpus::Tokenizer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, grouped};
 use crate::model::weights::HostTensor;
 use crate::model::{ModelConfig, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
@@ -408,18 +408,6 @@ fn data_length(header: &[u8]) -> u64 {
         .values()
         .filter_map(|tensor| tensor["data_offsets"][1].as_u64());
     ends.max().unwrap_or(0)
-}
-
-/// `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let parts: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .filter_map(|part| std::str::from_utf8(part).ok())
-        .collect();
-    parts.join(",")
 }
 
 fn host_tensor(view: &TensorView<'_>) -> Result<HostTensor, String> {

@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+pub use crossover::error::grouped;
 use crossover::lab::Estimate;
 
 /// A loss or a difference of losses: three decimals, a true minus sign, never "−0.000".
@@ -61,19 +62,6 @@ pub fn short(value: f64) -> String {
         format!("{value:.0}")
     };
     text.strip_suffix(".0").unwrap_or(&text).to_owned()
-}
-
-/// A whole number with thousands set apart: 1,234,567.
-pub fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Floating-point operations: 2.7e13.

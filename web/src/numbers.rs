@@ -1,5 +1,7 @@
 //! Figures as people read them: the same everywhere.
 
+pub use crossover::error::grouped;
+
 /// A loss, three decimals.
 pub fn loss(nats: f64) -> String {
     match nats.is_finite() {
@@ -82,19 +84,6 @@ pub fn bytes(value: u64) -> String {
         true => format!("{scaled:.1} {unit}"),
         false => format!("{scaled:.0} {unit}"),
     }
-}
-
-/// A whole number with its digits in groups: `1,240`.
-pub fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// An epoch: whole where it nearly is.

@@ -6,9 +6,9 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
-use crate::lab::protocol::{Answer, Event, RunSummary};
-use crate::lab::session::{CONFIG, EVENTS, METRICS, file_name};
-use crate::lab::{CheckpointKind, Outcome};
+use crate::lab::CheckpointKind;
+use crate::lab::protocol::{Answer, RunSummary};
+use crate::lab::session::{CONFIG, EVENTS, METRICS, file_name, stored_result};
 use crate::objective::Objective;
 use crate::platform;
 use crate::train::{Checkpoint, Metrics, RunConfig};
@@ -90,7 +90,7 @@ fn summary(folder: &str) -> Result<RunSummary> {
         parameters: shape.parameters(),
         steps: config.train.steps.unwrap_or_default(),
         step: steps_done.min().unwrap_or_default(),
-        outcome: outcome(&String::from_utf8_lossy(&events)),
+        outcome: stored_result(&events),
         checkpoints: files
             .iter()
             .filter(|(name, _)| name.ends_with(".safetensors"))
@@ -99,17 +99,6 @@ fn summary(folder: &str) -> Result<RunSummary> {
         bytes: files.iter().map(|(_, bytes)| bytes).sum(),
         config,
     })
-}
-
-/// The result among a run's events.
-fn outcome(events: &str) -> Option<Outcome> {
-    events
-        .lines()
-        .rev()
-        .find_map(|line| match serde_json::from_str(line) {
-            Ok(Event::Result(outcome)) => Some(*outcome),
-            _ => None,
-        })
 }
 
 pub(super) fn read(path: &str) -> Result<Answer> {

@@ -1,12 +1,11 @@
 //! A model writes, and its trace is the answer.
 
-use crate::corpus::Tokenizer;
 use crate::device::Selected;
 use crate::error::{Error, Result};
 use crate::lab::load::{Loaded, load_checkpoint};
 use crate::lab::protocol::{Answer, Template, Writing};
 use crate::lab::template::templates;
-use crate::lab::writing::traced;
+use crate::lab::writing::{check_vocabulary, traced};
 use crate::platform;
 use crate::sample::{Cell, Parent, Trace};
 
@@ -101,23 +100,4 @@ fn fitting(cells: Vec<Cell>, window: usize) -> Result<Vec<Cell>> {
         ))
         .with_hint(format!("use at most {window}"))),
     }
-}
-
-/// Refuses a trace whose tokens are not the model's.
-pub(in crate::lab) fn check_vocabulary(
-    trace: &Trace,
-    tokenizer: &Tokenizer,
-    name: &str,
-) -> Result<()> {
-    let vocab = &trace.header.vocab;
-    if vocab
-        .as_ref()
-        .is_some_and(|vocab| *vocab != tokenizer.vocab())
-    {
-        return Err(Error::input(format!(
-            "`{name}` was written with other tokens than this checkpoint's"
-        ))
-        .with_hint("give the checkpoint that wrote it, or another of the same tokenizer"));
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use crossover::corpus::Tokenizer;
 use crossover::error::Error;
-use crossover::lab::{load_checkpoint, traced};
+use crossover::lab::{check_vocabulary, load_checkpoint, traced};
 use crossover::sample::{Edit, Parent, Trace};
 use serde::Serialize;
 
@@ -32,14 +32,7 @@ pub fn run(arguments: &BranchTraceArguments, parent: &Trace, out: &Path) -> Resu
     let loaded = load_checkpoint(&arguments.checkpoint.display().to_string(), &device)?;
     let tokenizer = &loaded.checkpoint.tokenizer;
     let name = arguments.file.display().to_string();
-    let is_another = |vocab: &Vec<String>| *vocab != tokenizer.vocab();
-    if parent.header.vocab.as_ref().is_some_and(is_another) {
-        return Err(Error::input(format!(
-            "`{name}` was written with other tokens than this checkpoint's"
-        ))
-        .with_hint("give the checkpoint that wrote it, or another of the same tokenizer")
-        .into());
-    }
+    check_vocabulary(parent, tokenizer, &name)?;
     let edits = edits(arguments, tokenizer)?;
     let template = parent.branch(arguments.step, &edits)?;
     let seed = settings::seed(&arguments.common);

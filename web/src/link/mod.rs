@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crossover::lab::{Command, Event, Request};
 use serde::{Deserialize, Serialize};
 
-pub use notice::{Action, Notice, Severity, count, span};
+pub use notice::{Action, Notice, Severity, span};
 pub use outbox::Outbox;
 pub use supervisor::{Supervisor, Then};
 pub use system::Link;

@@ -68,19 +68,6 @@ pub struct Notice {
     pub run: Option<String>,
 }
 
-/// A count as people read it: `1,240`.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A span of time as people read it: `3 m 10 s`.
 pub fn span(seconds: f64) -> String {
     let whole = seconds.round().max(0.0) as u64;
@@ -94,11 +81,12 @@ pub fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numbers::grouped;
 
     #[test]
     fn numbers_read_as_people_write_them() {
         assert_eq!(
-            [0, 999, 1240, 1_000_000].map(count),
+            [0, 999, 1240, 1_000_000].map(grouped),
             ["0", "999", "1,240", "1,000,000"]
         );
         assert_eq!(

@@ -8,8 +8,9 @@ use crossover::objective::Objective;
 
 use super::{
     Action, Compute, DeviceInfo, Loading, Loss, Message, Notice, Opening, Order, Severity,
-    StorageInfo, count, span,
+    StorageInfo, span,
 };
+use crate::numbers::grouped;
 
 /// Silence after which a worker counts as hung, seconds.
 const PATIENCE: f64 = 30.0;
@@ -496,8 +497,8 @@ impl Watch {
             .push(Deed::Remember(Some(started.folder.clone())));
         if let Some(recovery) = self.recovery.take() {
             let (lost, from) = (
-                count(recovery.step.unwrap_or(started.step)),
-                count(started.step),
+                grouped(recovery.step.unwrap_or(started.step)),
+                grouped(started.step),
             );
             let text = match recovery.reason {
                 Loss::Device => format!(
@@ -515,7 +516,7 @@ impl Watch {
         self.begun = None;
         self.deeds.push(Deed::Remember(None));
         if let (Some(recovery), Event::Failed { message, .. }) = (self.recovery.take(), event) {
-            let step = count(recovery.step.unwrap_or_default());
+            let step = grouped(recovery.step.unwrap_or_default());
             let text = format!("The run stopped at step {step} and can't go on: {message}.");
             self.tell(Place::Loss, Severity::Error, text, None, vec![]);
             self.about(Place::Loss, was.map(|run| run.folder));
@@ -532,7 +533,7 @@ impl Watch {
                 {
                     let text = format!(
                         "The run stopped at step {} when this page closed.",
-                        count(run.step)
+                        grouped(run.step)
                     );
                     self.tell(
                         Place::CutOff,
@@ -547,7 +548,7 @@ impl Watch {
             },
             Some(Question::GivenUp { folder, reason }) => {
                 let kept = match summary(&folder) {
-                    Some(run) => format!("Run saved at {}.", count(run.step)),
+                    Some(run) => format!("Run saved at {}.", grouped(run.step)),
                     None => "The run was not saved.".to_owned(),
                 };
                 self.tell_given_up(reason, &kept);
@@ -630,7 +631,7 @@ impl Watch {
             _ => "Trainer stopped",
         };
         let text = match step {
-            Some(step) => format!("{who} at step {}. Restarting.", count(step)),
+            Some(step) => format!("{who} at step {}. Restarting.", grouped(step)),
             None => format!("{who}. Restarting."),
         };
         self.tell(
@@ -666,7 +667,7 @@ impl Watch {
                         vec![Action::SmallerBatch(smaller), Action::Export],
                     ),
                 };
-                let text = format!("Out of memory at step {}.{fits}", count(run.step));
+                let text = format!("Out of memory at step {}.{fits}", grouped(run.step));
                 self.tell(
                     Place::Loss,
                     Severity::Error,
