@@ -17,6 +17,7 @@ const USAGE: &str =
        cargo xtask web [--quick]
                                 writes the playground to dist/, for `crossover serve` or any other host;
                                 quick: larger, for a look
+       cargo xtask bundle       trains the models that come with the playground and records its first text
        cargo xtask long NAME    what takes too long for CI:
            kill    kills runs at random moments and compares what follows (20 rounds)
            decode  how much faster a cache writes, and what denoising costs in forward passes
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test"] => test::run(),
+        ["bundle"] => web::bundle::run(),
         ["web"] => web::run(true),
         ["web", "--quick"] => web::run(false),
         ["long", "kill"] => long::kill(),

@@ -3,6 +3,7 @@
 //! Every name but those of `index.html`, `sw.js` and the manifest holds a hash of the content, so that what a browser
 //! keeps can't be out of date. Beside each file lie its brotli and gzip forms, for hosts that send those.
 
+pub mod bundle;
 mod compress;
 mod page;
 pub mod wasm;

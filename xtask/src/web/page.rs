@@ -116,7 +116,7 @@ impl Recording {
         let text: Vec<String> = text.collect::<Result<_>>()?;
         let prompt: Vec<Option<String>> = prompt.iter().map(|id| spelled(*id)).collect();
         Ok(Self {
-            columns: columns(text.len()),
+            columns: columns(&text),
             data: json!({ "prompt": prompt, "steps": steps }),
             text,
         })
@@ -141,10 +141,12 @@ fn visible(token: &str) -> String {
     token.replace(' ', "·").replace('\n', "⏎")
 }
 
-/// How many cells stand in a row on a wide screen: a square for a small square of cells.
-fn columns(length: usize) -> usize {
-    match length.isqrt() {
-        side if side * side == length && side < 8 => side,
+/// How many cells stand in a row on a wide screen: a square for a small square of cells, few where tokens are words.
+fn columns(text: &[String]) -> usize {
+    let widest = text.iter().map(|token| token.chars().count()).max();
+    match text.len().isqrt() {
+        side if side * side == text.len() && side < 8 => side,
+        _ if widest > Some(3) => 8,
         _ => 16,
     }
 }
@@ -169,6 +171,14 @@ mod tests {
             json!({ "prompt": ["<", null], "steps": [[[1, "<"]], [[1, null]], [[1, "·"]]] })
         );
         assert_eq!(recording.cells(), "<i>&lt;</i><i>·</i>");
+    }
+
+    #[test]
+    fn words_have_wide_cells_and_a_small_square_is_one() {
+        let cells = |token: &str, length| columns(&vec![token.to_owned(); length]);
+        assert_eq!(cells("a", 64), 16);
+        assert_eq!(cells("·upon", 64), 8);
+        assert_eq!(cells("1", 25), 5);
     }
 
     #[test]

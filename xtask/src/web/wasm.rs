@@ -37,22 +37,22 @@ pub struct Program {
     pub wasm: Vec<u8>,
 }
 
-/// Builds both programs.
+/// Builds both programs. The page computes nothing, so it is built without the backends, whose compilers it would carry.
 pub fn build() -> Result<()> {
-    step(command(
-        "cargo",
-        &[
-            "build",
-            "--locked",
-            "-p",
-            "crossover-web",
-            "--bins",
-            "--profile",
-            "web",
-            "--target",
-            WASM,
-        ],
-    ))
+    for (program, features) in [
+        ("crossover-app", &["--no-default-features"][..]),
+        ("worker", &[]),
+    ] {
+        let mut build = command(
+            "cargo",
+            &["build", "--locked", "-p", "crossover-web", "--bin", program],
+        );
+        build
+            .args(features)
+            .args(["--profile", "web", "--target", WASM]);
+        step(build)?;
+    }
+    Ok(())
 }
 
 /// The library that the programs were built of.
