@@ -95,6 +95,8 @@ pub struct Counters {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Bytes of memory that the lab holds, as it said last; 0 where it can't know.
+    pub memory: u64,
     /// Pictures drawn.
     pub frames: u64,
     /// Milliseconds that the longest of them took.

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::{command, root, step, target, tool};
 
@@ -20,20 +21,12 @@ const BROWSERS: [&str; 4] = [
 
 /// Runs every test, where a browser and what drives it can be had. The page and `crossover` are built already.
 pub fn run() -> Result<()> {
-    if command("node", &["--version"]).output().is_err() {
-        eprintln!("    skipping the browser: no `node`");
-        return Ok(());
-    }
-    let driver = match tool(PLAYWRIGHT) {
-        Ok(driver) => driver,
+    let node = match node() {
+        Ok(node) => node,
         Err(error) => {
-            eprintln!("    skipping the browser: npm has no `{PLAYWRIGHT}` for us: {error:#}");
+            eprintln!("    skipping the browser: {error:#}");
             return Ok(());
         }
-    };
-    let Some(chromium) = chromium() else {
-        eprintln!("    skipping the browser: no Chromium (`apt-get install chromium`)");
-        return Ok(());
     };
     let mut tests = Vec::new();
     for entry in fs::read_dir(root().join("tests/browser"))? {
@@ -46,16 +39,37 @@ pub fn run() -> Result<()> {
     ensure!(!tests.is_empty(), "there are no tests of the browser");
     let screenshots = target()?.join("screenshots");
     eprintln!("    pictures of every screen: {}", screenshots.display());
-    let mut run = command(
-        "node",
-        &["--test", "--test-concurrency=1", "--test-reporter=spec"],
-    );
-    run.args(tests)
-        .env("CROSSOVER", target()?.join("debug/crossover"))
-        .env("PLAYWRIGHT", driver)
-        .env("CHROMIUM", chromium)
+    let mut run = node;
+    run.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+        .args(tests)
         .env("SCREENSHOTS", screenshots);
     step(run)
+}
+
+/// Prints how the page does while it trains for these minutes.
+pub fn measure(minutes: &str) -> Result<()> {
+    step(command(
+        "cargo",
+        &["build", "--locked", "--workspace", "--bin", "crossover"],
+    ))?;
+    let mut measure = node()?;
+    measure
+        .arg(root().join("tests/browser/measure.mjs"))
+        .env("MINUTES", minutes);
+    step(measure)
+}
+
+/// `node`, told where the program, the browser and what drives it are.
+fn node() -> Result<Command> {
+    let is_there = command("node", &["--version"]).output().is_ok();
+    ensure!(is_there, "no `node`");
+    let driver = tool(PLAYWRIGHT).with_context(|| format!("npm has no `{PLAYWRIGHT}` for us"))?;
+    let chromium = chromium().context("no Chromium (`apt-get install chromium`)")?;
+    let mut node = command("node", &[]);
+    node.env("CROSSOVER", target()?.join("debug/crossover"))
+        .env("PLAYWRIGHT", driver)
+        .env("CHROMIUM", chromium);
+    Ok(node)
 }
 
 /// A Chromium: this machine's, or Debian's once it is installed.

@@ -23,6 +23,8 @@ const USAGE: &str =
            decode  how much faster a cache writes, and what denoising costs in forward passes
            sampler a hundred million draws, whose rare tokens are counted
            peer    training speed and memory beside the PyTorch peer in ../shared/peers
+           playground [MINUTES]
+                   how the page that `cargo xtask web` made does while it trains, for 20 minutes or as many as are named
            pilots [TABLE]
                    the races of docs/pilots.md, hours in all; finished ones are kept in runs/pilots";
 
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
         ["long", "decode"] => long::decode(),
         ["long", "sampler"] => long::sampler(),
         ["long", "peer"] => long::peer(),
+        ["long", "playground"] => browser::measure("20"),
+        ["long", "playground", minutes] => browser::measure(minutes),
         ["long", "pilots"] => pilots::run(None),
         ["long", "pilots", table] => pilots::run(Some(table)),
         _ => {

@@ -66,6 +66,7 @@ impl App {
             let counters = link.counters();
             hook.counters.messages = counters.messages;
             hook.counters.bytes = counters.bytes;
+            hook.counters.memory = counters.memory;
         }
         for screen in &self.screens {
             screen.describe(&mut hook);
