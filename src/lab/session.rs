@@ -338,6 +338,11 @@ impl<'a> Session<'a> {
             folder: self.folder.name(),
             objectives: self.config.objectives.clone(),
             step: self.step(),
+            done: self
+                .trainers
+                .iter()
+                .map(|trainer| trainer.state.step)
+                .collect(),
             steps: self.steps,
             tokens_per_epoch: self.corpus.train.tokens_per_epoch() as u64,
             parameters: self.shape.parameters(),

@@ -8,7 +8,6 @@ mod allocator;
 mod arguments;
 mod commands;
 mod devices;
-mod numbers;
 mod presets;
 mod report;
 mod seeds;

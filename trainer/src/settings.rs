@@ -7,10 +7,11 @@ use crossover::model::ModelConfig;
 use crossover::objective::Objective;
 use crossover::platform;
 use crossover::train::RunConfig;
+use crossover_report::numbers;
 use serde::de::DeserializeOwned;
 
 use crate::arguments::{CommonArguments, ModelArguments, RunArguments};
-use crate::{numbers, presets};
+use crate::presets;
 
 /// Runs in one folder: their report draws each.
 const MOST_SEEDS: u64 = 1_000;

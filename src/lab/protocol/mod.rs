@@ -169,8 +169,12 @@ pub struct Started {
     pub folder: String,
     /// The models that train, in order.
     pub objectives: Vec<Objective>,
-    /// Steps done already (0 unless resumed).
+    /// Steps that all of them have done already (0 unless resumed).
     pub step: u64,
+    /// Steps that each of them has done already, in the same order: one that is ahead keeps what was told of it. Empty in
+    /// records of older versions.
+    #[serde(default)]
+    pub done: Vec<u64>,
     /// Steps of the whole run, for each model.
     pub steps: u64,
     /// Tokens of one pass over the unique data.
@@ -187,6 +191,15 @@ pub struct Started {
     pub grid_side: Option<usize>,
     /// What the run computes on, and why.
     pub device: String,
+}
+
+impl Started {
+    /// Steps that a model has done already.
+    pub fn step_of(&self, objective: Objective) -> u64 {
+        let index = self.objectives.iter().position(|known| *known == objective);
+        let done = index.and_then(|index| self.done.get(index));
+        done.copied().unwrap_or(self.step)
+    }
 }
 
 /// A text a model wrote, for people to read.

@@ -6,11 +6,12 @@ use crossover::lab::bench::{Speed, WritingSpeed, matmul_peak, training_speed, wr
 use crossover::objective::Objective;
 use crossover::platform;
 use crossover::train::RunConfig;
+use crossover_report::numbers;
 use serde::Serialize;
 
 use crate::arguments::BenchArguments;
 use crate::commands::{print_json, print_text};
-use crate::{devices, numbers, settings};
+use crate::{devices, settings};
 
 #[derive(Serialize)]
 struct Bench {

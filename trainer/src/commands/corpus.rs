@@ -11,6 +11,7 @@ use crossover::corpus::{
 use crossover::error::Error;
 use crossover::platform;
 use crossover::random::{Purpose, Stream};
+use crossover_report::numbers;
 use serde::Serialize;
 
 use crate::arguments::{
@@ -18,7 +19,7 @@ use crate::arguments::{
     ReadingArguments, StatsArguments, TalesArguments,
 };
 use crate::commands::{print_json, print_text, tokenizer};
-use crate::{numbers, settings};
+use crate::settings;
 
 /// Runs one of the corpus commands.
 pub fn run(command: &CorpusCommand) -> Result<()> {

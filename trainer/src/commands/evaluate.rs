@@ -10,11 +10,12 @@ use crossover::evaluate::{Mean, k_order_bound, left_to_right_nats, nats, windows
 use crossover::lab::{Estimate, load_checkpoint};
 use crossover::objective::{Bound, Factorization, Likelihood, Objective};
 use crossover::platform;
+use crossover_report::numbers;
 use serde::Serialize;
 
 use crate::arguments::EvaluateArguments;
 use crate::commands::{generation, print_json, print_text};
-use crate::{devices, numbers, settings};
+use crate::{devices, settings};
 
 /// Windows at most, unless somebody asks for another number.
 const WINDOWS: usize = 2_000;

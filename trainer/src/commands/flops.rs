@@ -6,12 +6,13 @@ use crossover::error::Error;
 use crossover::laws::flops;
 use crossover::model::{ModelConfig, Shape};
 use crossover::train::RunConfig;
+use crossover_report::numbers;
 use serde::Serialize;
 
 use crate::arguments::FlopsArguments;
 use crate::commands::{print_json, print_text};
 use crate::presets::{self, Preset};
-use crate::{numbers, settings};
+use crate::settings;
 
 /// The paper's models: `science.md` 4 names the configuration files they come from. The 8B shape is our choice of a
 /// dense model of that size, as its configuration is not published.

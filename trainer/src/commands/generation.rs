@@ -12,13 +12,14 @@ use crossover::lab::{Loaded, load_checkpoint};
 use crossover::laws::flops::ReadCost;
 use crossover::objective::{Factorization, Likelihood, Objective};
 use crossover::sample::{Parameters, Sampler, Way};
+use crossover_report::frontier::{self, Comparison, FIGURES};
+use crossover_report::numbers;
 use serde::Serialize;
 
 use super::{check_place, evaluate, print_json, print_text};
 use crate::arguments::EvaluateArguments;
-use crate::report::frontier::{self, Comparison, FIGURES};
 use crate::terminal::aligned;
-use crate::{devices, numbers, settings};
+use crate::{devices, report, settings};
 
 /// Columns that every terminal has.
 const COLUMNS: usize = 80;
@@ -118,7 +119,7 @@ pub fn run(arguments: &EvaluateArguments, samples: u64) -> Result<()> {
         tell(pollster::block_on(row)?)?;
     }
     let file = arguments.out.as_deref();
-    let file = file.map(|file| frontier::write(&comparison, file));
+    let file = file.map(|file| report::write_comparison(&comparison, file));
     let file = file.transpose()?.map(|file| file.display().to_string());
     if arguments.common.json {
         return print_json(&Done {

@@ -12,12 +12,14 @@ use crossover::error::Error;
 use crossover::lab::{self, Event, Lab};
 use crossover::platform::Folder;
 use crossover::train::RunConfig;
+use crossover_report::together::Together;
 use serde::Serialize;
 
 use super::run::{Interrupt, as_before, stopped, watch};
 use crate::arguments::RunArguments;
 use crate::commands::{print_json, print_text};
-use crate::seeds::{MARK, Series, Together, run_folder};
+
+use crate::seeds::{MARK, Series, run_folder};
 use crate::terminal::Turn;
 use crate::{devices, report, settings, terminal};
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use crossover::corpus::{CorpusConfig, Survey, Tokenizer};
 use crossover::error::Error;
 use crossover::platform;
+use crossover_report::numbers;
 use serde::Serialize;
 
 use crate::arguments::{
@@ -15,7 +16,6 @@ use crate::arguments::{
 };
 use crate::commands::corpus::files_of;
 use crate::commands::{check_place, print_json, print_text};
-use crate::numbers;
 
 /// What is compared unless somebody names others.
 const COMPARED: [&str; 4] = ["byte", "char", "bpe:512", "bpe:1024"];

@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use crossover::error::Error;
 use crossover::objective::Objective;
 use crossover::sample::Trace;
+use crossover_report::numbers::counted;
 use serde::Serialize;
 
 use crate::arguments::{CheckTraceArguments, GifTraceArguments, HtmlTraceArguments, TraceCommand};
 use crate::commands::{branch, check_place, print_json, print_text};
-use crate::numbers::counted;
 use crate::traces::{self, Film};
 
 /// Does one thing with traces.

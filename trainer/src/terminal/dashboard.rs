@@ -2,6 +2,11 @@
 
 use crossover::lab::{Outcome, SampleText};
 use crossover::objective::{Bound, Likelihood, Objective};
+use crossover_report::history::Curve;
+use crossover_report::numbers;
+use crossover_report::scale::{self, Range};
+use crossover_report::theme::{self, racer};
+use crossover_report::verdict;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -12,11 +17,6 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::plain;
 use super::state::State;
-use crate::numbers;
-use crate::report::history::Curve;
-use crate::report::scale::{self, Range};
-use crate::report::theme::{self, racer};
-use crate::report::verdict;
 
 /// Columns left of the chart, for its ticks.
 const TICKS: u16 = 6;
@@ -531,7 +531,7 @@ fn one(
         None => {}
     }
     let mut lines = vec![Line::from(head)];
-    match side.and_then(|side| crate::report::grid_rows(&sample.text, side)) {
+    match side.and_then(|side| crossover_report::grid_rows(&sample.text, side)) {
         Some(rows) => lines.extend(rows.iter().map(|row| {
             let cells: Vec<String> = row.iter().map(char::to_string).collect();
             Line::from(format!("  {}", visible(&cells.join(" "))))
@@ -560,9 +560,9 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     use super::super::state::Turn;
-    use crate::report::history::tests::dual_race;
     use crossover::lab::Event;
     use crossover::train::RunConfig;
+    use crossover_report::fixtures::dual_race;
 
     use super::super::state::tests::{started, started_with, watched};
     use super::*;

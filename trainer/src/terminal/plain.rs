@@ -3,10 +3,10 @@
 use crossover::lab::{Event, Outcome};
 use crossover::objective::Objective;
 use crossover::train::RunConfig;
+use crossover_report::numbers;
+use crossover_report::theme::racer;
 
 use super::state::{State, Turn};
-use crate::numbers;
-use crate::report::theme::racer;
 
 /// The lines that an event adds to a log; `state` has taken it already.
 pub fn lines(state: &State, event: &Event) -> Vec<String> {
@@ -176,7 +176,7 @@ pub fn time_left(state: &State) -> String {
 mod tests {
     use super::super::state::tests::started;
     use super::*;
-    use crate::report::history::tests::line;
+    use crossover_report::fixtures::line;
 
     #[test]
     fn a_log_has_a_start_the_first_losses_and_a_line_for_each_evaluation() {

@@ -2,8 +2,7 @@
 
 use crossover::lab::{Event, Outcome, SampleText, Started};
 use crossover::objective::{Likelihood, Objective};
-
-use crate::report::history::History;
+use crossover_report::history::History;
 
 /// Weight of the newest step in a smoothed speed.
 const NEWEST: f64 = 0.1;
@@ -177,7 +176,7 @@ pub(crate) mod tests {
     use crossover::train::RunConfig;
 
     use super::*;
-    use crate::report::history::tests::{line, race};
+    use crossover_report::fixtures::{line, race};
 
     /// The start of a race of 100 steps.
     pub fn started(step: u64) -> Event {
@@ -191,6 +190,7 @@ pub(crate) mod tests {
             config,
             folder: "runs/test".to_owned(),
             step,
+            done: vec![step; 2],
             steps: 100,
             tokens_per_epoch: 25_000,
             parameters: 452_000,

@@ -5,11 +5,10 @@ use std::path::Path;
 use crossover::lab::{GridShare, Outcome, RaceResult, TrainResult};
 use crossover::objective::Bound;
 use crossover::train::RunConfig;
-
-use crate::numbers;
-use crate::report::theme::{self, racer};
-use crate::report::verdict;
-use crate::seeds::{Crossings, Races, Spread, Together, Trainings};
+use crossover_report::numbers;
+use crossover_report::theme::{self, racer};
+use crossover_report::together::{Crossings, Races, Spread, Together, Trainings};
+use crossover_report::verdict;
 
 /// Columns that every terminal has.
 const COLUMNS: usize = 80;
@@ -375,8 +374,7 @@ mod tests {
     use crossover::objective::{Bound, Objective};
 
     use super::*;
-    use crate::report::verdict::tests::won;
-    use crate::seeds::tests::races;
+    use crossover_report::fixtures::{races, won};
 
     #[test]
     fn a_race_ends_with_a_table_and_three_verdicts() {

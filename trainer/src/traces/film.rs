@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use crossover::sample::{Step, Trace};
-
-use crate::numbers::counted;
+use crossover_report::numbers::counted;
 
 /// No token is known: before the first step of a branch, where that step hides one.
 const UNKNOWN: i64 = i64::MIN;

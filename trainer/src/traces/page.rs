@@ -1,12 +1,12 @@
 //! Traces as one page that plays them: no request leaves it, and what a model wrote can't become part of it.
 
 use crossover::sample::Step;
+use crossover_report::{escape, theme};
 use serde::Serialize;
 
 use super::colours::STOPS;
 use super::film::Film;
 use super::layout::Layout;
-use crate::report::{escape, theme};
 
 /// What the page's script gets.
 #[derive(Serialize)]

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crossover_report::numbers::counted;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout as Split, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -15,7 +16,6 @@ use super::colours::{self, band};
 use super::film::{Film, Look, Measure, visible};
 use super::layout::{Layout, fitted, width};
 use super::player::{Player, View};
-use crate::numbers::counted;
 use crate::terminal::Palette;
 
 /// A position where nothing is written; one where something was until now.

@@ -65,11 +65,10 @@ type Name = &'static str;
 
 impl Watched {
     fn new(started: &Started) -> Self {
-        let at = |_: &Objective| started.step;
         let each: BTreeMap<Name, u64> = started
             .objectives
             .iter()
-            .map(|objective| (objective.name(), at(objective)))
+            .map(|objective| (objective.name(), started.step_of(*objective)))
             .collect();
         Self {
             folder: started.folder.clone(),

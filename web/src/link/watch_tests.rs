@@ -29,6 +29,7 @@ fn started(step: u64) -> Message {
         folder: FOLDER.to_owned(),
         objectives: vec![Objective::Autoregressive, Objective::Masked],
         step,
+        done: vec![step; 2],
         steps: 4000,
         tokens_per_epoch: 1,
         parameters: 1,

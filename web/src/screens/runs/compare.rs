@@ -114,6 +114,7 @@ impl Runs {
             folder: summary.run.clone(),
             objectives: summary.config.objectives.clone(),
             step: 0,
+            done: Vec::new(),
             steps: summary.steps,
             tokens_per_epoch: 0,
             parameters: summary.parameters,

@@ -1,20 +1,18 @@
 //! The report of several seeds: what they say together, each seed's own figures, and the way to its own report.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 
-use crossover::error::Error;
+use crossover::error::Result;
 use crossover::lab::Outcome;
 use crossover::train::RunConfig;
 
-use super::chart::{Crossing, Plot};
-use super::history::History;
-use super::scale::{self, Range};
-use super::theme::{Racer, racer};
-use super::{Run, escape, page, tables, verdict};
+use crate::chart::{Crossing, Plot};
+use crate::history::History;
 use crate::numbers;
-use crate::seeds::{Races, Series, Together, run_folder};
+use crate::scale::{self, Range};
+use crate::theme::{Racer, racer};
+use crate::together::{Races, Together};
+use crate::{Run, escape, page, tables, verdict};
 
 /// Everything a folder of several seeds says.
 #[derive(Debug)]
@@ -32,29 +30,16 @@ pub struct Seeds {
 }
 
 impl Seeds {
-    /// Reads a folder of several seeds.
+    /// What a folder says of several seeds that a command ran; their runs are to be put in.
     ///
     /// # Errors
-    /// When its configuration, or the files of a run that has begun, can't be read.
-    pub fn read(folder: &Path, series: &Series) -> anyhow::Result<Self> {
-        let path = folder.join("config.toml");
-        let name = path.display().to_string();
-        let config_text = fs::read_to_string(&path).map_err(|error| {
-            Error::input(format!("can't read `{name}`"))
-                .with_source(error)
-                .with_hint("each `seed-N` in that folder has a report of its own")
-        })?;
-        let config = RunConfig::from_toml(&config_text, &name)?;
-        let runs = series.seeds.iter().map(|seed| {
-            let own = run_folder(folder, *seed);
-            // A run has begun once it has done a step.
-            let has_begun = own.join("metrics.jsonl").exists();
-            Ok((*seed, has_begun.then(|| Run::read(&own)).transpose()?))
-        });
+    /// When the configuration is none.
+    pub fn parse(folder: &str, command: &str, config_text: String) -> Result<Self> {
+        let config = RunConfig::from_toml(&config_text, &format!("{folder}/config.toml"))?;
         Ok(Self {
-            folder: folder.display().to_string(),
-            command: series.command.clone(),
-            runs: runs.collect::<anyhow::Result<_>>()?,
+            folder: folder.to_owned(),
+            command: command.to_owned(),
+            runs: Vec::new(),
             config_text,
             config,
         })
@@ -74,8 +59,13 @@ impl Seeds {
     }
 }
 
-/// The page.
-pub fn page(seeds: &Seeds) -> String {
+/// The name of a seed's run in that folder.
+pub fn run_name(seed: u64) -> String {
+    format!("seed-{seed}")
+}
+
+/// The report as one HTML page, which links to those of the runs beside it.
+pub fn render(seeds: &Seeds) -> String {
     let together = seeds.together();
     let count = seeds.runs.len();
     let finished = seeds.begun().filter(|run| run.outcome.is_some()).count();

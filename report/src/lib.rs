@@ -1,35 +1,37 @@
-//! The report: one self-contained page for a run directory, finished or not, and one for the runs of several seeds.
+//! What a run came to, for people: one self-contained page, and the words and figures that every view shares.
 //!
-//! [`Run`] is what the directory's files say; [`render`] turns it into HTML without touching anything else;
-//! [`write`] does both and puts `report.html` beside the files. [`seeds`] does so for the folder around several runs.
+//! Text goes in, the content of a run's files, and text comes out. Nothing here opens a file, so that a page in a browser
+//! makes the same report as the command line.
+//!
+//! - [`Run`] is what a run's files say; [`render`] turns it into HTML. [`seeds`] does so for several seeds of one run,
+//!   [`frontier`] for ways of writing.
+//! - [`history`] is a run's curves, [`together`] the statistics over seeds, [`verdict`] what they say in a sentence.
+//! - [`numbers`] is how figures read, [`theme`] how lines look, [`scale`] how long axes are.
 
 mod chart;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 pub mod frontier;
 pub mod history;
+pub mod numbers;
 mod page;
 mod samples;
 pub mod scale;
-mod seeds;
+pub mod seeds;
 mod tables;
+#[cfg(test)]
+mod tests;
 pub mod theme;
+pub mod together;
 pub mod verdict;
 
 pub use samples::rows as grid_rows;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use anyhow::Context;
-use crossover::error::Error;
+use crossover::error::Result;
 use crossover::lab::{Event, Outcome, RaceResult, SampleText, Started};
 use crossover::train::{Metrics, RunConfig};
 
-use crate::seeds::{Series, run_folder};
 use history::History;
-use seeds::Seeds;
-
-/// The report's name in its folder.
-const PAGE: &str = "report.html";
 
 /// Everything a run directory says about its run.
 #[derive(Debug, Clone)]
@@ -51,44 +53,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads a run directory.
-    ///
-    /// # Errors
-    /// When `config.toml` or `metrics.jsonl` is missing, or the configuration is none.
-    pub fn read(folder: &Path) -> anyhow::Result<Self> {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            fs::read_to_string(&path).map_err(|error| {
-                Error::input(format!("can't read `{}`", path.display()))
-                    .with_source(error)
-                    .with_hint("give the folder that a `race` or `train` wrote")
-            })
-        };
-        let events = folder.join("events.jsonl");
-        // A run that was killed before its first event has no such file.
-        let events = if events.exists() {
-            read("events.jsonl")?
-        } else {
-            String::new()
-        };
-        Self::parse(
-            &folder.display().to_string(),
-            read("config.toml")?,
-            &read("metrics.jsonl")?,
-            &events,
-        )
-    }
-
     /// Reads a run from the text of its files.
     ///
     /// # Errors
     /// When the configuration is none.
-    pub fn parse(
-        folder: &str,
-        config_text: String,
-        metrics: &str,
-        events: &str,
-    ) -> anyhow::Result<Self> {
+    pub fn parse(folder: &str, config_text: String, metrics: &str, events: &str) -> Result<Self> {
         let config = RunConfig::from_toml(&config_text, &format!("{folder}/config.toml"))?;
         let mut run = Self {
             folder: folder.to_owned(),
@@ -121,7 +90,8 @@ impl Run {
         match event {
             Event::Started(started) => {
                 // A resumed run writes anew what came after its checkpoint.
-                self.samples.retain(|sample| sample.step <= started.step);
+                self.samples
+                    .retain(|sample| sample.step <= started.step_of(sample.objective));
                 self.started = Some(*started);
             }
             Event::Sample(sample) => {
@@ -169,47 +139,6 @@ pub fn render(run: &Run) -> String {
     page::page(run)
 }
 
-/// Writes `report.html` into a run directory, or into a folder of several seeds and into each of their runs, and says
-/// where.
-///
-/// # Errors
-/// When the directory's files can't be read or the report can't be written.
-pub fn write(folder: &Path) -> anyhow::Result<PathBuf> {
-    let Some(series) = Series::read(folder)? else {
-        return put(&folder.join(PAGE), &render(&Run::read(folder)?));
-    };
-    let seeds = Seeds::read(folder, &series)?;
-    for (seed, run) in &seeds.runs {
-        if let Some(run) = run {
-            put(&run_folder(folder, *seed).join(PAGE), &render(run))?;
-        }
-    }
-    put(&folder.join(PAGE), &seeds::page(&seeds))
-}
-
-/// Writes the report of several seeds alone, not that of their runs, and says where.
-///
-/// # Errors
-/// As [`write`].
-pub fn write_together(folder: &Path, series: &Series) -> anyhow::Result<PathBuf> {
-    put(
-        &folder.join(PAGE),
-        &seeds::page(&Seeds::read(folder, series)?),
-    )
-}
-
-fn put(path: &Path, html: &str) -> anyhow::Result<PathBuf> {
-    // Renamed into place, so that a reader never meets half a page.
-    let mut beside = std::ffi::OsString::from(".");
-    beside.push(path.file_name().unwrap_or_default());
-    beside.push(".new");
-    let beside = path.with_file_name(beside);
-    fs::write(&beside, html)
-        .and_then(|()| fs::rename(&beside, path))
-        .with_context(|| format!("can't write `{}`", path.display()))?;
-    Ok(path.to_owned())
-}
-
 /// Text made safe for HTML, in elements and in quoted attributes.
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -225,6 +154,3 @@ pub fn escape(text: &str) -> String {
     }
     safe
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,9 +2,9 @@
 
 use crossover::lab::SampleText;
 
-use super::theme::racer;
-use super::{Run, escape};
 use crate::numbers;
+use crate::theme::racer;
+use crate::{Run, escape};
 
 /// Moments shown, the first and the last among them.
 const MOMENTS: usize = 6;

@@ -4,8 +4,9 @@ use crossover::lab::{DualAr, Event, Outcome, SampleText, Started, TrainResult};
 use crossover::objective::{Bound, Objective};
 use crossover::train::RunConfig;
 
-use super::history::History;
-use super::*;
+use crate::fixtures::{dual_race, race, won};
+use crate::history::History;
+use crate::*;
 
 fn started(config: RunConfig) -> Started {
     Started {
@@ -13,6 +14,7 @@ fn started(config: RunConfig) -> Started {
         config,
         folder: "runs/test".to_owned(),
         step: 0,
+        done: vec![0; 2],
         steps: 100,
         tokens_per_epoch: 25_000,
         parameters: 452_000,
@@ -41,7 +43,7 @@ fn parsed(config: &RunConfig, history: &History, events: &[Event]) -> Run {
 }
 
 fn raced() -> History {
-    history::tests::race(&[0.9, 0.6, 0.8, 1.1], &[0.95, 0.8, 0.7, 0.551])
+    race(&[0.9, 0.6, 0.8, 1.1], &[0.95, 0.8, 0.7, 0.551])
 }
 
 #[test]
@@ -49,7 +51,7 @@ fn a_finished_race_says_what_it_found_and_loads_nothing() {
     let config = RunConfig::default();
     let events = [
         Event::Started(Box::new(started(config.clone()))),
-        Event::Result(Box::new(Outcome::Race(verdict::tests::won()))),
+        Event::Result(Box::new(Outcome::Race(won()))),
     ];
     let html = render(&parsed(&config, &raced(), &events));
     assert!(html.contains("Diffusion wins by 0.041 ± 0.008 nats/token (envelope, epoch 61;"));
@@ -71,7 +73,7 @@ fn a_dual_opponent_is_drawn_and_judged_by_both_its_losses() {
         ..RunConfig::default()
     };
     config.objective.dual_fraction = 0.25;
-    let mut result = verdict::tests::won();
+    let mut result = won();
     result.second = Objective::Dual;
     result.dual_ar = Some(DualAr {
         nats: 0.55,
@@ -81,7 +83,7 @@ fn a_dual_opponent_is_drawn_and_judged_by_both_its_losses() {
         envelope_crossover_epoch: None,
     });
     let events = [Event::Result(Box::new(Outcome::Race(result)))];
-    let html = render(&parsed(&config, &history::tests::dual_race(), &events));
+    let html = render(&parsed(&config, &dual_race(), &events));
     for expected in [
         "The dual model wins by 0.041",
         "▼ Dual bound 0.900",
@@ -125,7 +127,7 @@ fn a_single_model_has_a_report_too() {
         objectives: vec![Objective::Masked],
         ..RunConfig::default()
     };
-    let history = history::tests::race(&[], &[0.9, 0.6]);
+    let history = race(&[], &[0.9, 0.6]);
     let result = TrainResult {
         objective: Objective::Masked,
         nats: 0.6,
@@ -173,17 +175,4 @@ fn what_a_model_writes_stays_text() {
     let run = parsed(&config, &raced(), &events);
     assert_eq!(run.samples.len(), 1, "a repeated step replaces its sample");
     assert!(render(&run).contains("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"));
-}
-
-#[test]
-fn the_report_is_written_beside_its_run() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    assert!(write(folder.path()).is_err(), "an empty folder is no run");
-    let config = RunConfig::default().to_toml().expect("defaults are valid");
-    fs::write(folder.path().join("config.toml"), config).expect("writable");
-    fs::write(folder.path().join("metrics.jsonl"), metrics(&raced())).expect("writable");
-    let path = write(folder.path()).expect("a run");
-    let html = fs::read_to_string(path).expect("written");
-    assert!(html.ends_with("</html>\n"));
-    assert!(!folder.path().join(".report.html.new").exists());
 }

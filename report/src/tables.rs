@@ -4,12 +4,12 @@ use crossover::lab::{GridShare, Outcome, RaceResult, TrainResult};
 use crossover::objective::{Bound, Likelihood, Objective};
 use crossover::train::RunConfig;
 
-use super::history::History;
-use super::seeds::Seeds;
-use super::theme::{self, Racer, line, racer};
-use super::{Run, escape};
+use crate::history::History;
 use crate::numbers;
-use crate::seeds::{Races, Spread, Trainings, run_name};
+use crate::seeds::{Seeds, run_name};
+use crate::theme::{self, Racer, line, racer};
+use crate::together::{Races, Spread, Trainings};
+use crate::{Run, escape};
 
 /// A table whose first column names its rows. All cells are plain text.
 pub(super) fn table(class: &str, caption: &str, head: &[&str], rows: &[Row]) -> String {

@@ -3,10 +3,10 @@
 use crossover::lab::{DualAr, RaceResult};
 use crossover::objective::Objective;
 
-use super::history::History;
-use super::theme::{self, Racer, racer};
+use crate::history::History;
 use crate::numbers;
-use crate::seeds::{Duals, Races, Spread, Trainings};
+use crate::theme::{self, Racer, racer};
+use crate::together::{Duals, Races, Spread, Trainings};
 
 /// A difference counts from this many standard errors on.
 const SIGNIFICANT: f64 = 2.0;
@@ -335,39 +335,9 @@ fn errors(result: &RaceResult) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::super::history::tests::race;
+mod tests {
     use super::*;
-
-    /// A race that diffusion won by 0.041 ± 0.008.
-    pub fn won() -> RaceResult {
-        RaceResult {
-            ar_best_nats: 0.592,
-            ar_best_se: 0.004,
-            ar_best_step: 240,
-            second: Objective::Masked,
-            block_size: None,
-            dual_ar: None,
-            masked_best_nats: 0.551,
-            masked_best_se: 0.006,
-            masked_best_step: 2500,
-            difference: -0.041,
-            difference_se: 0.008,
-            curve_crossover_epoch: Some(23.0),
-            envelope_crossover_epoch: Some(61.04),
-            floor_nats: Some(0.4796),
-            masked_left_to_right: None,
-            masked_k_order: None,
-            orders: None,
-            test_windows: 2_000,
-            tokens: 50_000,
-            characters_per_token: 1.0,
-            bytes_per_token: 1.0,
-            grids: None,
-            peak_memory_bytes: Some(64_000_000),
-            wall_seconds: 100.0,
-        }
-    }
+    use crate::fixtures::{race, won};
 
     #[test]
     fn a_headline_names_its_crossover_its_certainty_and_its_seeds() {
@@ -424,7 +394,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_headline_over_seeds_wins_only_where_every_seed_crossed() {
-        use crate::seeds::tests::races;
+        use crate::fixtures::races;
         assert_eq!(
             seeds_headline(&races(&[-0.041, -0.05, -0.03])),
             "Diffusion wins by 0.040 ± 0.006 nats/token (envelope, in each of 3 seeds, at epoch 61 on average; ± is \

@@ -1,17 +1,16 @@
 //! Quality against cost: the page of `evaluate --generate`, and what its table and the terminal's have in common.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
 
 use crossover::lab::Estimate;
 use crossover::lab::generation::{Quality, Row, Writer};
 use crossover::objective::Objective;
 
-use super::chart::{Area, Size, path};
-use super::scale::{self, Range};
-use super::theme::{Series, outline, racer, series};
-use super::{escape, page, put, tables};
+use crate::chart::{Area, Size, path};
 use crate::numbers;
+use crate::scale::{self, Range};
+use crate::theme::{Series, outline, racer, series};
+use crate::{escape, page, tables};
 
 /// Ways of writing that were compared, and everything a page says of them.
 #[derive(Debug)]
@@ -285,16 +284,8 @@ fn lines(rows: &[Row]) -> Vec<Line<'_>> {
     lines
 }
 
-/// Writes the page and says where.
-///
-/// # Errors
-/// When it can't be written.
-pub fn write(comparison: &Comparison, file: &Path) -> anyhow::Result<PathBuf> {
-    put(file, &html(comparison))
-}
-
-/// The page.
-fn html(comparison: &Comparison) -> String {
+/// The comparison as one HTML page.
+pub fn render(comparison: &Comparison) -> String {
     let rows = &comparison.rows;
     let body = page::part("Quality against cost", &(charts(rows) + READING))
         + &page::part("All figures", &table(rows))
@@ -631,7 +622,7 @@ mod tests {
             device: "cpu".to_owned(),
             rows,
         };
-        let html = html(&comparison);
+        let html = render(&comparison);
         // Twin NLL, entropy and repetition, wide and narrow, against two costs.
         assert_eq!(html.matches("<svg class=\"chart").count(), 12);
         assert!(html.contains("&lt;run&gt;") && !html.contains("<run>"));

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use crossover::train::Metrics;
 
-use super::escape;
-use super::history::{Curve, Evaluation, History};
-use super::scale::{self, Range};
-use super::theme::Racer;
+use crate::escape;
+use crate::history::{Curve, Evaluation, History};
 use crate::numbers;
+use crate::scale::{self, Range};
+use crate::theme::Racer;
 
 /// What a loss is drawn against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -654,8 +654,8 @@ pub(super) fn path(points: &[(f64, f64)]) -> String {
 mod tests {
     use crossover::objective::Objective;
 
-    use super::super::history::tests::{line, race};
     use super::*;
+    use crate::fixtures::{line, race};
 
     #[test]
     fn an_unmeasured_evaluation_leaves_a_gap() {

@@ -4,12 +4,12 @@ use crossover::lab::Outcome;
 use crossover::objective::{Bound, Objective};
 use crossover::train::RunConfig;
 
-use super::chart::{self, Axis, Crossing, Plot};
-use super::frontier::Cost;
-use super::history::Curve;
-use super::theme::{Racer, racer};
-use super::{Run, escape, samples, scale, tables, theme, verdict};
+use crate::chart::{self, Axis, Crossing, Plot};
+use crate::frontier::Cost;
+use crate::history::Curve;
 use crate::numbers;
+use crate::theme::{Racer, racer};
+use crate::{Run, escape, samples, scale, tables, theme, verdict};
 
 /// What earlier races have shown about regularisation. Plain text, a paragraph.
 const PILOTS: &str = "Regularisation is what decides between the second and the third crossover. On little data, AR \

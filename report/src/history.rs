@@ -3,8 +3,8 @@
 use crossover::objective::{Likelihood, Objective};
 use crossover::train::Metrics;
 
-use super::theme::{self, Racer};
-use crate::seeds::Spread;
+use crate::theme::{self, Racer};
+use crate::together::Spread;
 
 /// All curves of a run, in the order their models train.
 #[derive(Debug, Clone, Default)]
@@ -188,64 +188,9 @@ impl Curve {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use crossover::objective::Bound;
-
+mod tests {
     use super::*;
-
-    /// A step's line with made-up cost: 1,000 tokens, 1e9 FLOPs and half a second a step, 25 steps an epoch.
-    pub fn line(objective: Objective, step: u64, val: Option<f64>) -> Metrics {
-        Metrics {
-            objective,
-            likelihood: objective.likelihoods()[0],
-            step,
-            epoch: step as f64 / 25.0,
-            tokens: step * 1_000,
-            flops: step as f64 * 1e9,
-            seconds: step as f64 * 0.5,
-            train_nats: Some(1.0),
-            val_nats: val,
-            val_se: val.map(|_| 0.01),
-            bound: match objective {
-                Objective::Autoregressive => Bound::Exact,
-                _ => Bound::Elbo,
-            },
-            lr: 1e-3,
-            grad_norm: Some(1.0),
-            tokens_per_second: 50_000.0,
-        }
-    }
-
-    /// A race evaluated every 25 steps with these losses.
-    pub fn race(ar: &[f64], masked: &[f64]) -> History {
-        let mut history = History::default();
-        for (objective, losses) in [(Objective::Autoregressive, ar), (Objective::Masked, masked)] {
-            for (index, nats) in losses.iter().enumerate() {
-                history.push(line(objective, 25 * (index as u64 + 1), Some(*nats)));
-            }
-        }
-        history
-    }
-
-    /// A race against a dual model, whose second likelihood is the bound.
-    pub fn dual_race() -> History {
-        let mut history = race(&[0.9, 0.6, 0.8], &[]);
-        for (step, exact, bound) in [(25, 1.0, 1.2), (50, 0.7, 1.0), (75, 0.55, 0.9)] {
-            let exact = line(Objective::Dual, step, Some(exact));
-            let bound = Metrics {
-                likelihood: Likelihood::Masked,
-                bound: Bound::Elbo,
-                val_nats: Some(bound),
-                ..exact.clone()
-            };
-            history.push(Metrics {
-                bound: Bound::Exact,
-                ..exact
-            });
-            history.push(bound);
-        }
-        history
-    }
+    use crate::fixtures::{dual_race, line, race};
 
     #[test]
     fn a_dual_model_has_two_curves_and_races_with_its_bound() {

@@ -1,6 +1,6 @@
 //! Ranges, ticks and thinned lines: what a chart needs before it draws.
 
-use super::history::History;
+use crate::history::History;
 
 /// Part of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -200,8 +200,8 @@ pub fn apart(places: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::tests::race;
     use super::*;
+    use crate::fixtures::race;
 
     #[test]
     fn ticks_are_round() {
