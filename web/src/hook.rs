@@ -11,7 +11,7 @@ pub struct Hook {
     pub screen: String,
     /// What the lab computes on, as the badge says it: empty until it is known.
     pub badge: String,
-    /// What goes on, in one line: the same that a screen reader is told.
+    /// What goes on, in one line.
     pub status: String,
     /// The run that is shown.
     pub run: Option<Run>,

@@ -118,6 +118,7 @@ fn the_window_opens_and_trains_when_asked() {
         .current_dir(&folder)
         .env("DISPLAY", DISPLAY)
         .env("LIBGL_ALWAYS_SOFTWARE", "1")
+        .env("XDG_CONFIG_HOME", folder.join("settings"))
         .env_remove("WAYLAND_DISPLAY")
         .spawn();
     let _app = Running(app.unwrap());

@@ -45,35 +45,60 @@ enum Press {
     Link(u64, Action),
 }
 
-/// The bar, where there is something to say: the app's own news first.
-pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
-    let (grade, text, details, buttons, id) = match (&state.notice, &state.told) {
-        (Some(notice), _) => (
-            notice.grade,
-            notice.text.clone(),
-            notice.details.clone(),
-            notice
-                .actions
-                .iter()
+/// What the bar says.
+pub struct Line<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// How bad it is.
+    pub grade: Grade,
+    details: Option<&'a str>,
+    buttons: Vec<(String, Press)>,
+    /// The number of a notice that the way to the lab gave.
+    id: Option<u64>,
+}
+
+/// What the bar says, where there is something to say: the app's own news first.
+pub fn line(state: &State) -> Option<Line<'_>> {
+    if let Some(notice) = &state.notice {
+        let actions = notice.actions.iter();
+        return Some(Line {
+            text: &notice.text,
+            grade: notice.grade,
+            details: notice.details.as_deref(),
+            buttons: actions
                 .map(|(label, act)| (label.clone(), Press::Own(act.clone())))
-                .collect::<Vec<_>>(),
-            None,
-        ),
-        (None, Some(told)) => (
-            match told.severity {
-                Severity::Info => Grade::Info,
-                Severity::Warning => Grade::Warning,
-                Severity::Error => Grade::Error,
-            },
-            told.text.clone(),
-            told.more.clone(),
-            told.actions
-                .iter()
-                .map(|action| (action.label(), Press::Link(told.id, *action)))
                 .collect(),
-            Some(told.id),
-        ),
-        (None, None) => return,
+            id: None,
+        });
+    }
+    let told = state.told.as_ref()?;
+    let actions = told.actions.iter();
+    Some(Line {
+        text: &told.text,
+        grade: match told.severity {
+            Severity::Info => Grade::Info,
+            Severity::Warning => Grade::Warning,
+            Severity::Error => Grade::Error,
+        },
+        details: told.more.as_deref(),
+        buttons: actions
+            .map(|action| (action.label(), Press::Link(told.id, *action)))
+            .collect(),
+        id: Some(told.id),
+    })
+}
+
+/// The bar, where there is something to say.
+pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
+    let Some(Line {
+        text,
+        grade,
+        details,
+        buttons,
+        id,
+    }) = line(state)
+    else {
+        return;
     };
     let color = match grade {
         Grade::Info => palette.masked,
@@ -95,7 +120,7 @@ pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
                     let dismiss = ui.add(Button::new("×").frame_when_inactive(false));
                     dismiss.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Dismiss"));
                     close = dismiss.clicked();
-                    if let Some(details) = &details {
+                    if let Some(details) = details {
                         let button = ui.add(Button::new("Details").frame_when_inactive(false));
                         let button =
                             button.on_hover_text(format!("{details}\nClick to copy diagnostics."));
@@ -110,8 +135,13 @@ pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
                         }
                     }
                     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                        let line = Label::new(RichText::new(&text).color(palette.text)).truncate();
-                        ui.add(line).on_hover_text(&text);
+                        let line = Label::new(RichText::new(text).color(palette.text)).truncate();
+                        let said = ui.add(line).on_hover_text(text);
+                        said.widget_info(|| WidgetInfo::labeled(Role::Status, true, text));
+                        // Read out where the system has a reader; the page has a region of its own for that.
+                        ui.ctx().accesskit_node_builder(said.id, |node| {
+                            node.set_live(egui::accesskit::Live::Polite);
+                        });
                     });
                 });
             });

@@ -1,19 +1,23 @@
 //! The frame around the screens: tabs, badge, the one-line bar, keys.
 
+mod announce;
 mod bar;
 mod describe;
 mod keys;
 #[cfg(test)]
 mod tests;
 
-use crossover::lab::{Event, Request};
+use crossover::lab::{Answer, Event, Request};
 
-use crate::link::files::{self, Given, Inbox};
-use crate::link::{Action, Compute, Desk, Supervisor, Then};
+use crate::link::files::{self, Given, Inbox, Notes};
+use crate::link::{Action, Desk, Supervisor, Then};
 use crate::numbers;
 use crate::screens::{Context, Denoise, Device, Inspect, Race, Runs, Screen};
-use crate::state::{Phase, Route, State, Wish};
+use crate::state::{Grade, Phase, Preferences, Route, Staged, State, Wish};
+use crate::theatre;
 use crate::theme::{Motion, Palette, style};
+
+use announce::Announcer;
 
 /// The app.
 pub struct App {
@@ -26,6 +30,13 @@ pub struct App {
     shown: usize,
     keys_listed: bool,
     title: String,
+    /// Where preferences are kept; tests keep none.
+    notes: Notes,
+    /// The preferences that are kept.
+    kept: Preferences,
+    /// The question for the record of a run that was heard of in its middle.
+    record: Option<u64>,
+    announcer: Announcer,
 }
 
 /// Where screens are in the row of tabs.
@@ -37,12 +48,11 @@ const DEVICE: usize = 4;
 impl App {
     /// Opens the app and its lab.
     pub fn new(context: &egui::Context) -> Self {
+        let mut app = Self::without_lab().keeping(Notes::own());
         let repaint = context.clone();
         let wake = move || repaint.request_repaint();
-        Self {
-            link: Some(Supervisor::open(Compute::Auto, wake)),
-            ..Self::without_lab()
-        }
+        app.link = Some(Supervisor::open(app.kept.compute, wake));
+        app
     }
 
     /// The app with nothing behind it: what it shows is what it is told.
@@ -62,7 +72,20 @@ impl App {
             shown: RACE,
             keys_listed: false,
             title: String::new(),
+            notes: Notes::default(),
+            kept: Preferences::default(),
+            record: None,
+            announcer: Announcer::default(),
         }
+    }
+
+    /// The same with the preferences that are kept there, and will be.
+    pub fn keeping(mut self, notes: Notes) -> Self {
+        let text = notes.read(Preferences::NAME).unwrap_or_default();
+        self.kept = Preferences::read(&text);
+        self.state.preferences = self.kept;
+        self.notes = notes;
+        self
     }
 
     /// The same with the recorded text at the step to which the page has played it.
@@ -92,6 +115,7 @@ impl App {
     /// Takes note of an event, as if the lab had told it.
     pub fn hear(&mut self, event: &Event, palette: &Palette) {
         self.state.fold(event);
+        self.complete(event);
         let mut context = Context {
             state: &mut self.state,
             desk: &mut self.desk,
@@ -99,6 +123,29 @@ impl App {
         };
         for screen in &mut self.screens {
             screen.on_event(event, &mut context);
+        }
+    }
+
+    /// Asks for what a run that goes on measured before it was heard of, and takes the answer.
+    fn complete(&mut self, event: &Event) {
+        let Some(run) = &mut self.state.run else {
+            return;
+        };
+        match event {
+            Event::Started(_) => {
+                let path = format!("{}/metrics.jsonl", run.folder());
+                let ask = || self.desk.ask(Request::Read { path });
+                self.record = run.is_partial.then(ask);
+            }
+            Event::Answer {
+                request, answer, ..
+            } if self.record == Some(*request) => {
+                self.record = None;
+                if let Answer::File { content, .. } = answer.as_ref() {
+                    run.remember(content);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -150,7 +197,7 @@ impl App {
     fn go(&mut self) {
         self.shown = match self.state.route.take() {
             Some(Route::Race) => RACE,
-            Some(Route::Denoise { .. }) => DENOISE,
+            Some(Route::Denoise) => DENOISE,
             Some(Route::Runs) => RUNS,
             Some(Route::Device) => DEVICE,
             None => self.shown,
@@ -274,7 +321,8 @@ impl App {
                 && self.state.system_reduces_motion);
         style::apply(
             &context,
-            &self.state.preferences,
+            self.state.preferences.tone,
+            self.state.preferences.text,
             self.state.reduced_motion,
             touch,
         );
@@ -325,13 +373,24 @@ impl App {
         style::focus_ring(ui, palette);
         self.entitle(&context);
         self.carry_out();
+        self.keep_preferences();
         if self.state.is_busy() {
             // Somebody has to look whether the lab still answers.
             context.request_repaint_after(std::time::Duration::from_secs(1));
         }
     }
 
-    /// What was dropped and the screen that is shown didn't take: a run or a checkpoint comes in, anything else is a text.
+    /// Keeps what a person chose, where that changed.
+    fn keep_preferences(&mut self) {
+        let now = self.state.preferences;
+        if now != self.kept {
+            self.notes
+                .write(Preferences::NAME, now.written().as_deref());
+            self.kept = now;
+        }
+    }
+
+    /// What was dropped, wherever that was: a run or a checkpoint comes in, a trace plays, anything else is a text.
     fn take_dropped(&mut self, context: &egui::Context) {
         let dropped = context.input_mut(|input| std::mem::take(&mut input.raw.dropped_files));
         if !dropped.is_empty() {
@@ -348,6 +407,13 @@ impl App {
                         content,
                     });
                 }
+                Ok(content) if theatre::is_trace(&file.name, &content) => {
+                    self.state.staged = Some(Staged::Trace(Given {
+                        name: file.name,
+                        content: Ok(content),
+                    }));
+                    self.state.route = Some(Route::Denoise);
+                }
                 content => {
                     self.state.given.push(Given { content, ..file });
                     self.state.route = Some(Route::Race);
@@ -357,7 +423,18 @@ impl App {
         }
     }
 
-    /// What goes on, in one line: also what a screen reader is told.
+    /// What is to be told now to those who can't see the screen: the bar, or how things stand. `now` is in seconds of a clock
+    /// that only goes forward; to be called a few times a second.
+    pub fn announcement(&mut self, now: f64) -> Option<String> {
+        let status = self.status();
+        let line = bar::line(&self.state);
+        let bar = line
+            .as_ref()
+            .map(|line| (line.text, line.grade == Grade::Error));
+        self.announcer.look(now, &status, bar)
+    }
+
+    /// What goes on, in one line.
     pub fn status(&self) -> String {
         let Some(run) = &self.state.run else {
             return String::new();

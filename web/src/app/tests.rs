@@ -9,10 +9,15 @@ use egui_kittest::kittest::{NodeT, Queryable};
 use egui_kittest::{Harness, Node};
 
 use super::App;
-use crate::state::recorded;
+use crate::link::files::Notes;
+use crate::state::units::Axis;
+use crate::state::{Preferences, recorded};
 use crate::theme::{Motion, Palette, Tone};
 
 type Shown = Harness<'static, App>;
+
+/// What the field that guards the reset is labelled by.
+const RESET: &str = "To remove every run and text, type reset:";
 
 /// What the lab told of the recorded race.
 fn recorded_events() -> Vec<Event> {
@@ -85,6 +90,29 @@ fn has_text(harness: &Shown, text: &str) -> bool {
     harness.query_all_by_label_contains(text).next().is_some()
 }
 
+#[derive(Debug)]
+struct Dropped {
+    path: std::path::PathBuf,
+    content: Vec<u8>,
+}
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Ok(self.content.clone())
+    }
+}
+
+fn drop_file(harness: &mut Shown, name: &str, content: Vec<u8>) {
+    let path = name.into();
+    let file = std::sync::Arc::new(Dropped { path, content });
+    harness.input_mut().dropped_files.push(file);
+    harness.run_steps(3);
+}
+
 #[test]
 fn the_main_key_starts_the_default_race_and_nothing_starts_by_itself() {
     let mut harness = desktop(app());
@@ -128,6 +156,215 @@ fn a_link_fills_settings_and_starts_nothing() {
     assert_eq!(config.corpus.source, ["tales"]);
     assert_eq!(config.train.epochs, 7.0);
     assert_eq!(config.model.dropout, 0.3);
+}
+
+/// What was chosen is there again when the app is opened anew, and forgotten by a reset.
+#[test]
+fn choices_survive_closing_until_everything_is_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = || {
+        let app = App::without_lab().keeping(Notes::in_folder(folder.path()));
+        let mut harness = desktop(app);
+        harness.key_press(Key::Num5);
+        harness.state_mut().state_mut().device = Some(device());
+        harness.run_steps(3);
+        harness
+    };
+    let mut harness = opened();
+    for choice in ["Dark", "Reduced", "Processor"] {
+        named(&harness, egui::Role::Button, choice).click();
+        harness.run_steps(2);
+    }
+    harness.key_press(Key::Num1);
+    harness.run_steps(2);
+    harness.key_press(Key::X);
+    harness.run_steps(2);
+    let chosen = Preferences {
+        tone: Tone::Dark,
+        motion: Motion::Reduced,
+        compute: crate::link::Compute::Processor,
+        axis: Axis::Epochs,
+        ..Preferences::default()
+    };
+    assert_eq!(harness.state_mut().state_mut().preferences, chosen);
+    drop(harness);
+
+    let mut harness = opened();
+    assert_eq!(harness.state_mut().state_mut().preferences, chosen);
+    harness
+        .get_by_role_and_label(egui::Role::TextInput, RESET)
+        .focus();
+    harness.run_steps(2);
+    harness.event(egui::Event::Text("reset".to_owned()));
+    harness.run_steps(2);
+    named(&harness, egui::Role::Button, "Reset everything").click();
+    harness.run_steps(3);
+    assert_eq!(
+        harness.state_mut().state_mut().preferences,
+        Preferences::default()
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    // The newest question is the reset's: the Runs screen may have asked before.
+    let asked = sent(&mut harness).into_iter().rev();
+    let mut asked = asked.filter_map(|command| match command {
+        Command::Ask {
+            request,
+            what: Request::Runs,
+        } => Some(request),
+        _ => None,
+    });
+    let answer = Event::Answer {
+        request: asked.next().unwrap(),
+        answer: Box::new(crossover::lab::Answer::Runs { runs: Vec::new() }),
+        last: true,
+    };
+    harness.state_mut().hear(&answer, Palette::LIGHT);
+    let removed = sent(&mut harness).into_iter().any(|command| {
+        matches!(command, Command::Ask { what: Request::Remove { run }, .. } if run == "runs/texts")
+    });
+    assert!(removed);
+}
+
+/// A note that another program wrote, or half of one, is as good as none.
+#[test]
+fn damaged_choices_are_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = || Notes::in_folder(folder.path());
+    notes().write(Preferences::NAME, Some("{\"tone\":\"da"));
+    let mut app = App::without_lab().keeping(notes());
+    assert_eq!(app.state_mut().preferences, Preferences::default());
+}
+
+/// A page that was loaded again hears of a run in its middle: the curve begins at the beginning nonetheless.
+#[test]
+fn a_run_that_goes_on_shows_its_whole_curve() {
+    let evaluations = |harness: &Shown| -> Vec<usize> {
+        let series = harness.state().hook().series;
+        series.iter().map(|series| series.points.len()).collect()
+    };
+    let whole = evaluations(&desktop(raced(app(), halfway)));
+    let mut harness = desktop(app());
+    sent(&mut harness);
+    let events: Vec<Event> = recorded_events().into_iter().filter(halfway).collect();
+    for mut event in events.clone() {
+        match &mut event {
+            Event::Started(started) => {
+                started.folder = "runs/mine".to_owned();
+                (started.step, started.done) = (1_000, vec![1_000, 1_000]);
+            }
+            Event::Metrics(metrics) if metrics.step <= 1_000 => continue,
+            _ => {}
+        }
+        harness.state_mut().hear(&event, Palette::LIGHT);
+    }
+    assert!(evaluations(&harness)[0] < whole[0] / 2);
+    let asked = sent(&mut harness)
+        .into_iter()
+        .find_map(|command| match command {
+            Command::Ask {
+                request,
+                what: Request::Read { path },
+            } => Some((request, path)),
+            _ => None,
+        });
+    let (request, path) = asked.unwrap();
+    assert_eq!(path, "runs/mine/metrics.jsonl");
+    let record: String = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Metrics(metrics) => Some(serde_json::to_string(metrics).unwrap() + "\n"),
+            _ => None,
+        })
+        .collect();
+    let answer = Event::Answer {
+        request,
+        answer: Box::new(crossover::lab::Answer::File {
+            name: "metrics.jsonl".to_owned(),
+            content: record.into_bytes(),
+        }),
+        last: true,
+    };
+    harness.state_mut().hear(&answer, Palette::LIGHT);
+    assert_eq!(evaluations(&harness), whole);
+}
+
+/// Files may be dropped anywhere: what they are decides where they go.
+#[test]
+fn dropped_files_find_their_screen() {
+    let trace = crate::theatre::tests::square().to_json_lines().unwrap();
+    let kinds = |commands: Vec<Command>| -> Vec<String> {
+        let asked = commands.into_iter().filter_map(|command| match command {
+            Command::Ask {
+                what: Request::Import { name, .. },
+                ..
+            } => Some(format!("import {name}")),
+            Command::Ask {
+                what: Request::Keep { name, .. },
+                ..
+            } if name != crate::settings::CHAIN_FILE => Some(format!("keep {name}")),
+            _ => None,
+        });
+        asked.collect()
+    };
+    for key in [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5] {
+        let mut harness = desktop(app());
+        harness.key_press(key);
+        harness.run_steps(3);
+        sent(&mut harness);
+        drop_file(&mut harness, "square.jsonl", trace.clone().into_bytes());
+        let hook = harness.state().hook();
+        assert_eq!(hook.screen, "Denoise");
+        let theatre = hook.theatre.unwrap();
+        assert_eq!((theatre.source.as_str(), theatre.cells.len()), ("file", 9));
+
+        harness.key_press(key);
+        harness.run_steps(3);
+        let half = &trace.as_bytes()[..trace.len() / 2];
+        drop_file(&mut harness, "half.jsonl", half.to_vec());
+        assert_eq!(harness.state().hook().screen, "Denoise");
+        assert!(has_text(&harness, "half.jsonl"));
+        assert_eq!(harness.state().hook().theatre.unwrap().cells.len(), 9);
+
+        harness.key_press(key);
+        harness.run_steps(3);
+        drop_file(&mut harness, "run.zip", b"PK".to_vec());
+        let lines = "{\"text\":\"not a trace\"}\n".repeat(400);
+        drop_file(&mut harness, "corpus.jsonl", lines.into_bytes());
+        assert_eq!(harness.state().hook().screen, "Race");
+        let asked = kinds(sent(&mut harness));
+        assert_eq!(asked, ["import run.zip", "keep corpus.jsonl"]);
+    }
+}
+
+/// What the bar says has a name and is told, an error even if something else happens before its turn.
+#[test]
+fn the_bar_is_told_and_found_by_its_text() {
+    let mut harness = desktop(raced(app(), halfway));
+    let tell = |now: f64, harness: &mut Shown| harness.state_mut().announcement(now);
+    let status = tell(0.0, &mut harness).unwrap();
+    assert!(status.starts_with("Training: step 1,276 of"), "{status}");
+    let lost = "GPU lost at step 1,240. Resumed from 1,200 (try 1 of 3).";
+    let failed = crate::link::Notice {
+        id: 1,
+        severity: crate::link::Severity::Error,
+        text: lost.to_owned(),
+        more: None,
+        actions: Vec::new(),
+        run: None,
+    };
+    harness.state_mut().state_mut().told = Some(failed);
+    harness.run_steps(2);
+    let said = named(&harness, egui::Role::Status, lost);
+    assert_eq!(said.accesskit_node().live(), egui::accesskit::Live::Polite);
+    assert_eq!(tell(1.0, &mut harness), None);
+    let copied = crate::state::Notice::said("The link is on the clipboard.");
+    harness.state_mut().state_mut().notice = Some(copied);
+    assert_eq!(tell(2.0, &mut harness), None);
+    assert_eq!(tell(5.0, &mut harness).as_deref(), Some(lost));
+    let told = tell(10.0, &mut harness);
+    assert_eq!(told.as_deref(), Some("The link is on the clipboard."));
+    assert_eq!(tell(20.0, &mut harness), None);
 }
 
 #[test]
@@ -295,19 +532,8 @@ fn backspace_restores_a_default() {
 fn a_picture_is_asked_about_and_cancel_changes_nothing() {
     let mut harness = desktop(app());
     sent(&mut harness);
-    #[derive(Debug)]
-    struct Picture(std::path::PathBuf);
-    impl egui::DroppedFile for Picture {
-        fn path(&self) -> &std::path::Path {
-            &self.0
-        }
-        fn bytes(&self) -> Result<Vec<u8>, String> {
-            Ok([b"\x89PNG\r\n\x1a\n\0\0".as_slice(), &[7; 9_000]].concat())
-        }
-    }
-    let picture = std::sync::Arc::new(Picture("photo.png".into()));
-    harness.input_mut().dropped_files.push(picture);
-    harness.run_steps(3);
+    let picture = [b"\x89PNG\r\n\x1a\n\0\0".as_slice(), &[7; 9_000]].concat();
+    drop_file(&mut harness, "photo.png", picture);
     assert!(has_text(
         &harness,
         "photo.png doesn't look like text. Train on raw bytes?"
@@ -463,21 +689,8 @@ fn pictures() {
 
 /// A text of one's own, kept and looked at.
 fn drop_text(harness: &mut Shown) {
-    #[derive(Debug)]
-    struct Text(std::path::PathBuf);
-    impl egui::DroppedFile for Text {
-        fn path(&self) -> &std::path::Path {
-            &self.0
-        }
-        fn bytes(&self) -> Result<Vec<u8>, String> {
-            Ok("It was a bright cold day in April.\n"
-                .repeat(900)
-                .into_bytes())
-        }
-    }
-    let text = std::sync::Arc::new(Text("a-novel.txt".into()));
-    harness.input_mut().dropped_files.push(text);
-    harness.run_steps(3);
+    let text = "It was a bright cold day in April.\n".repeat(900);
+    drop_file(harness, "a-novel.txt", text.into_bytes());
     let answer =
         |harness: &mut Shown, wanted: fn(&Request) -> bool, answer: crossover::lab::Answer| {
             // The newest: a built-in chain may have been kept before.

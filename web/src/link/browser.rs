@@ -369,7 +369,8 @@ fn absolute(address: &str) -> String {
         .unwrap_or_else(|| address.to_owned())
 }
 
-fn note(name: &str, value: Option<&str>) {
+/// Keeps a short text for the next visit, or none.
+pub(super) fn note(name: &str, value: Option<&str>) {
     // A browser that keeps nothing has nothing to be reminded of.
     if let Some(storage) = local() {
         let _ = match value {
@@ -379,7 +380,8 @@ fn note(name: &str, value: Option<&str>) {
     }
 }
 
-fn noted(name: &str) -> Option<String> {
+/// What was kept by [`note`].
+pub(super) fn noted(name: &str) -> Option<String> {
     local()?.get_item(name).ok().flatten()
 }
 

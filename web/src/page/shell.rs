@@ -28,6 +28,7 @@ pub struct Kept {
     /// Whether the next picture panics: for tests.
     pub panics: bool,
     drawn: Drawn,
+    opened: Instant,
 }
 
 impl Kept {
@@ -36,6 +37,7 @@ impl Kept {
         Self {
             app,
             drawn: Drawn::default(),
+            opened: platform::now(),
             panics: false,
         }
     }
@@ -73,10 +75,13 @@ impl Shell {
             return;
         }
         self.looked = Some(platform::now());
-        let kept = self.kept.borrow();
+        let mut kept = self.kept.borrow_mut();
         bridge::title(kept.app.title());
+        let now = kept.opened.elapsed().as_secs_f64();
+        if let Some(words) = kept.app.announcement(now) {
+            bridge::say(&words);
+        }
         let hook = kept.hook();
-        bridge::say(&hook.status);
         let saved = hook.run.and_then(|run| run.saved);
         bridge::saved(saved.map(|step| step as f64));
     }

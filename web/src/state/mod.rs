@@ -1,9 +1,10 @@
 //! What the app knows, folded from the lab's events. Nothing here draws.
 //!
 //! [`Run`] is the run on the table, [`Series`] its curves, [`verdict`] what they say, [`units`] how they are read.
-//! [`recorded`] is a run that ships with the app, shown while there is none.
+//! [`recorded`] is a run that ships with the app, shown while there is none. [`Preferences`] survive closing.
 
 pub mod notice;
+mod preferences;
 pub mod recorded;
 mod run;
 mod series;
@@ -11,13 +12,12 @@ pub mod units;
 pub mod verdict;
 
 use crossover::lab::Event;
-use crossover::objective::Objective;
 
 use crate::link::files::Given;
 use crate::link::{self, Compute, DeviceInfo, Loading, StorageInfo};
-use crate::theme::Preferences;
 
 pub use notice::{Act, Grade, Notice};
+pub use preferences::Preferences;
 pub use run::{Phase, Run};
 pub use series::{Point, Series};
 
@@ -42,7 +42,7 @@ pub struct State {
     pub run: Option<Run>,
     /// What the one-line bar says.
     pub notice: Option<Notice>,
-    /// What a person chose about looks and keys.
+    /// What a person chose about looks and habits.
     pub preferences: Preferences,
     /// Where the app should go next.
     pub route: Option<Route>,
@@ -64,6 +64,10 @@ pub struct State {
     pub theatre: Option<crate::theatre::Onstage>,
     /// Texts that were dropped somewhere, for the Race screen.
     pub given: Vec<Given>,
+    /// Whether the lab has let go of all texts, until the Race screen has taken note of it.
+    pub texts_are_gone: bool,
+    /// What the theatre is to show next.
+    pub staged: Option<Staged>,
     /// A run that was asked for and has not begun: what it is doing.
     pub starting: Option<String>,
 }
@@ -86,15 +90,21 @@ pub enum Wish {
 pub enum Route {
     /// The Race screen.
     Race,
-    /// The Denoise screen, to watch a model of the current run write.
-    Denoise {
-        /// Whose.
-        objective: Objective,
-    },
+    /// The Denoise screen.
+    Denoise,
     /// The Runs screen.
     Runs,
     /// The Device screen.
     Device,
+}
+
+/// Something for the theatre.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Staged {
+    /// A trace that was dropped somewhere.
+    Trace(Given),
+    /// The checkpoint of a model that is to write.
+    Model(String),
 }
 
 impl State {
@@ -112,13 +122,19 @@ impl State {
                 other => *other = Some(Run::new(started.as_ref().clone())),
             },
             Event::Notice { message } => self.notice = Some(Notice::said(message)),
-            Event::Failed { message, hint, .. } => {
-                self.notice = Some(Notice::went_wrong(message, hint.as_deref()));
-            }
             _ => {}
         }
+        let was_busy = self.is_busy();
         if let Some(run) = &mut self.run {
             run.fold(event);
+        }
+        if let Event::Failed { message, hint, .. } = event {
+            // A run may have better words for its end.
+            let told = match self.run.as_ref().map(|run| &run.phase) {
+                Some(Phase::Failed { message, hint }) if was_busy => (message, hint),
+                _ => (message, hint),
+            };
+            self.notice = Some(Notice::went_wrong(told.0, told.1.as_deref()));
         }
     }
 

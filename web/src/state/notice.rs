@@ -60,7 +60,24 @@ impl Notice {
         }
     }
 
-    /// The same, as a warning.
+    /// A file or a request that was refused: what is wrong with it, in one line of plain words; what to do about it is
+    /// among the details.
+    pub fn refused(message: &str, hint: Option<&str>) -> Self {
+        let told = Self::went_wrong(message, hint);
+        let plain = message.trim_end_matches('.').replace('`', "");
+        // Who gave a file knows which it was.
+        let plain = match plain.split_once(" was made by ") {
+            Some((_, who)) => format!("made by {who}"),
+            None => plain,
+        };
+        Self {
+            text: format!("{}.", first_upper(&plain)),
+            details: Some(told.text),
+            ..told
+        }
+    }
+
+    /// Something worth a look.
     pub fn warning(text: impl Into<String>) -> Self {
         Self {
             grade: Grade::Warning,
@@ -81,4 +98,25 @@ pub fn first_upper(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_file_is_told_in_one_plain_sentence() {
+        let hint = Some("it may be truncated");
+        let said = |message: &str| Notice::refused(message, hint).text;
+        assert_eq!(
+            said("can't read `x.safetensors`: header promises 1,812,344 bytes, file has 900,000"),
+            "Can't read x.safetensors: header promises 1,812,344 bytes, file has 900,000."
+        );
+        assert_eq!(
+            said("`x.safetensors` was made by a newer Crossover (3; this reads 2)"),
+            "Made by a newer Crossover (3; this reads 2)."
+        );
+        let details = Notice::refused("no room.", hint).details;
+        assert_eq!(details.as_deref(), Some("No room. It may be truncated."));
+    }
 }

@@ -98,6 +98,16 @@ impl Series {
         self.last = Some(metrics.clone());
     }
 
+    /// Puts what was measured earlier before it.
+    pub fn precede(&mut self, earlier: Self) {
+        let newest = self.last.as_ref().map_or(u64::MAX, |last| last.step);
+        put_before(&mut self.train, earlier.train, newest);
+        put_before(&mut self.validation, earlier.validation, newest);
+        self.stride = self.stride.max(earlier.stride);
+        self.seen += earlier.seen;
+        self.last = self.last.take().or(earlier.last);
+    }
+
     /// Forgets what came after a step: a resumed run does it again.
     pub fn cut_back(&mut self, step: u64) {
         self.train.retain(|point| point.step <= step);
@@ -143,6 +153,14 @@ impl Series {
             Bound::Elbo => "bound",
         }
     }
+}
+
+/// Puts those of the earlier points in front that come before the first of these. What is newer than the newest line is
+/// still to be told.
+fn put_before(points: &mut Vec<Point>, earlier: Vec<Point>, newest: u64) {
+    let first = points.first().map_or(u64::MAX, |point| point.step);
+    let is_missing = |point: &Point| point.step < first && point.step <= newest;
+    points.splice(0..0, earlier.into_iter().filter(is_missing));
 }
 
 #[cfg(test)]

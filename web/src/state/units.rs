@@ -1,11 +1,13 @@
 //! How curves are read: what the axes count, and in what unit a loss is told.
 
 use crossover::lab::Outcome;
+use serde::{Deserialize, Serialize};
 
 use super::series::Point;
 
 /// What the horizontal axis counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// Tokens trained on.
     #[default]
@@ -61,7 +63,8 @@ impl Axis {
 }
 
 /// What a loss is told in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Nats per token.
     #[default]
@@ -126,6 +129,14 @@ impl Scale {
         Self {
             characters: known(characters),
             bytes: known(bytes),
+        }
+    }
+
+    /// This unit, or nats where losses can't be told in it.
+    pub fn known(&self, unit: Unit) -> Unit {
+        match self.factor(unit) {
+            Some(_) => unit,
+            None => Unit::Nats,
         }
     }
 

@@ -32,5 +32,17 @@ pub struct Onstage {
     pub texts: Vec<String>,
 }
 
+/// Whether a file is meant to be a trace: its name says that it is lines of JSON, and the first is a trace's header.
+pub fn is_trace(name: &str, content: &[u8]) -> bool {
+    let mut lines = content.split(|byte| *byte == b'\n');
+    let header = lines.next().unwrap_or_default();
+    let has = |header: serde_json::Value| {
+        ["version", "kind", "length", "prompt"]
+            .iter()
+            .all(|field| header.get(field).is_some())
+    };
+    name.ends_with(".jsonl") && serde_json::from_slice(header).is_ok_and(has)
+}
+
 #[cfg(test)]
 pub mod tests;

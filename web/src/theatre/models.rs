@@ -54,9 +54,10 @@ fn file(path: &str) -> &str {
 
 /// Whether a checkpoint's model denoises.
 pub fn is_diffusion(path: &str) -> bool {
-    ["-masked.", "-block.", "-dual."]
-        .iter()
-        .any(|kind| file(path).contains(kind))
+    path == BUNDLED
+        || ["-masked.", "-block.", "-dual."]
+            .iter()
+            .any(|kind| file(path).contains(kind))
 }
 
 /// A checkpoint in a few words: its run, and which of its checkpoints.

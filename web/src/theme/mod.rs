@@ -8,7 +8,7 @@ pub mod style;
 use crossover::objective::{Likelihood, Objective};
 use egui::Color32;
 
-pub use style::{Motion, Preferences, Tone};
+pub use style::{Motion, Tone};
 
 /// The colours of one theme, by what they mean.
 #[derive(Debug, Clone, PartialEq)]

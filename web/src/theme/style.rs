@@ -7,35 +7,13 @@ use egui::{
     Color32, Context, CornerRadius, FontFamily, FontId, Margin, Rect, Shadow, Stroke, StrokeKind,
     Style, TextStyle, Theme, ThemePreference, Visuals, vec2,
 };
+use serde::{Deserialize, Serialize};
 
 use super::Palette;
 
-/// What a person chose about looks and keys.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Preferences {
-    /// Light or dark.
-    pub tone: Tone,
-    /// How much moves.
-    pub motion: Motion,
-    /// Size of everything, percent.
-    pub text: f32,
-    /// Whether single keys act.
-    pub single_keys: bool,
-}
-
-impl Default for Preferences {
-    fn default() -> Self {
-        Self {
-            tone: Tone::System,
-            motion: Motion::System,
-            text: 100.0,
-            single_keys: true,
-        }
-    }
-}
-
 /// Light or dark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Tone {
     /// As the system is.
     System,
@@ -46,7 +24,8 @@ pub enum Tone {
 }
 
 /// How much moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Motion {
     /// As the system asks.
     System,
@@ -74,9 +53,9 @@ pub fn title() -> TextStyle {
     TextStyle::Heading
 }
 
-/// Applies what a person chose. Cheap where nothing changed.
-pub fn apply(context: &Context, preferences: &Preferences, reduced: bool, touch: bool) {
-    let wanted = (*preferences, reduced, touch);
+/// Applies what a person chose: the tone, and the size of everything in percent. Cheap where nothing changed.
+pub fn apply(context: &Context, tone: Tone, text: f32, reduced: bool, touch: bool) {
+    let wanted = (tone, text, reduced, touch);
     let id = egui::Id::unique("theme");
     if context.data(|data| data.get_temp(id)) == Some(wanted) {
         return;
@@ -85,12 +64,12 @@ pub fn apply(context: &Context, preferences: &Preferences, reduced: bool, touch:
     for (theme, palette) in [(Theme::Light, Palette::LIGHT), (Theme::Dark, Palette::DARK)] {
         context.style_mut_of(theme, |style| dress(style, palette, reduced, touch));
     }
-    context.set_theme(match preferences.tone {
+    context.set_theme(match tone {
         Tone::System => ThemePreference::System,
         Tone::Light => ThemePreference::Light,
         Tone::Dark => ThemePreference::Dark,
     });
-    context.set_zoom_factor(preferences.text / 100.0);
+    context.set_zoom_factor(text / 100.0);
 }
 
 fn dress(style: &mut Style, palette: &Palette, reduced: bool, touch: bool) {

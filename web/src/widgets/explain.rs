@@ -18,6 +18,10 @@ pub mod text {
     /// The onset of overfitting.
     pub const ONSET: &str =
         "Where diffusion is predicted to overfit, by the Quokka fit. Extrapolated: a rough guide.";
+    /// A gap in a prompt.
+    pub const GAP: &str = "A fixed number of cells: this model cannot insert more.";
+    /// The precision of figures.
+    pub const PRECISION: &str = "Everything is computed in 32 bits. Half precision would be quicker on some GPUs, and less exact.";
     /// The predicted crossover.
     pub const PREDICTION: &str = "Critical compute of the data-constrained law over this model's, extrapolated from far larger runs: ×3 either way.";
 }
@@ -51,6 +55,8 @@ mod tests {
             text::CURVE,
             text::STANDARD_ERROR,
             text::ONSET,
+            text::GAP,
+            text::PRECISION,
             text::PREDICTION,
         ] {
             assert!(words.split_whitespace().count() <= 25, "{words}");

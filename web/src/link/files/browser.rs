@@ -5,6 +5,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::{Given, Inbox};
+use crate::link::system::{note, noted};
 
 #[wasm_bindgen(js_namespace = crossoverPage)]
 extern "C" {
@@ -58,4 +59,33 @@ pub fn take_dropped(context: &Context, inbox: &Inbox, files: &[DroppedFileHandle
             context.request_repaint();
         });
     }
+}
+
+/// Short texts that survive closing: the browser's storage of this site. The default ones are kept nowhere.
+#[derive(Debug, Default)]
+pub struct Notes {
+    are_kept: bool,
+}
+
+impl Notes {
+    /// Those of this app.
+    pub fn own() -> Self {
+        Self { are_kept: true }
+    }
+
+    /// A note, where there is one.
+    pub fn read(&self, name: &str) -> Option<String> {
+        self.are_kept.then(|| noted(&key(name))).flatten()
+    }
+
+    /// Keeps a note in place of an older one, or none.
+    pub fn write(&self, name: &str, text: Option<&str>) {
+        if self.are_kept {
+            note(&key(name), text);
+        }
+    }
+}
+
+fn key(name: &str) -> String {
+    format!("crossover.{name}")
 }

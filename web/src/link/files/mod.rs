@@ -1,4 +1,5 @@
-//! Files that people give and take: dialogs natively, the browser's own in the page.
+//! Files that people give and take: dialogs natively, the browser's own in the page. And [`Notes`], short texts of the
+//! app's own that survive closing.
 
 #[cfg_attr(target_family = "wasm", path = "browser.rs")]
 #[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
@@ -6,7 +7,7 @@ mod system;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use system::{open, save, take_dropped};
+pub use system::{Notes, open, save, take_dropped};
 
 /// A file that a person gave.
 #[derive(Debug, Clone, PartialEq)]

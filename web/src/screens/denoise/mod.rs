@@ -28,12 +28,13 @@ use writing::Waiting;
 use crate::hook::{self, Hook};
 use crate::link::files::{self, Inbox};
 use crate::screens::{Context, Screen};
+use crate::state::Staged;
 use crate::theatre::models::{self, Chosen};
 use crate::theatre::{
     Colour, Corruption, Edits, Film, MASK, Onstage, Player, Source, Takes, spelled, token_of,
 };
 use crate::theme::Palette;
-use crate::widgets::button::{primary, quiet};
+use crate::widgets::button::{primary, quiet, segment};
 use crate::widgets::cell::is_drawable;
 use crate::widgets::heat_map::HeatMap;
 
@@ -280,8 +281,10 @@ impl Denoise {
         let mut go = context.state.press_primary;
         match narrow {
             true => {
-                let width = ui.available_width() - 8.0;
-                go |= self.settings.prompt_field(ui, width);
+                ui.horizontal(|ui| {
+                    let width = ui.available_width() - 60.0;
+                    go |= self.settings.prompt_field(ui, width);
+                });
                 ui.horizontal(|ui| {
                     go |= self.denoise_button(ui, palette);
                     ui.toggle_value(&mut self.more, "Settings");
@@ -291,11 +294,12 @@ impl Denoise {
                     ui.horizontal(|ui| self.settings.sampler_menu(ui));
                     self.settings.steps_field(ui, self.longest());
                     self.settings.more(ui, LONGEST);
+                    self.chips(ui, palette);
                 }
             }
             false => {
                 ui.horizontal(|ui| {
-                    let width = (ui.available_width() - 650.0).clamp(140.0, 480.0);
+                    let width = (ui.available_width() - 682.0).clamp(140.0, 480.0);
                     go |= self.settings.prompt_field(ui, width);
                     self.model_menu(ui);
                     self.settings.sampler_menu(ui);
@@ -310,6 +314,7 @@ impl Denoise {
                 if self.more {
                     ui.horizontal_wrapped(|ui| self.settings.more(ui, LONGEST));
                 }
+                self.chips(ui, palette);
             }
         }
         go &= !self.waiting.is_writing();
@@ -330,6 +335,22 @@ impl Denoise {
                 self.message = None;
             }
         }
+    }
+
+    /// Ideas that only change settings.
+    fn chips(&mut self, ui: &mut Ui, palette: &Palette) {
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing.x = 4.0;
+            ui.label(RichText::new("Try this").small().color(palette.muted));
+            if segment(ui, palette, false, "1 step or 64").clicked() {
+                self.settings.fewest_or_many();
+            }
+            if segment(ui, palette, false, "Fill the middle").clicked()
+                && let Some(take) = self.takes.get(self.shown)
+            {
+                self.settings.fill_the_middle(&take.film);
+            }
+        });
     }
 
     fn denoise_button(&self, ui: &mut Ui, palette: &Palette) -> bool {
@@ -412,11 +433,15 @@ impl Denoise {
         });
     }
 
-    /// Opens the traces that were given.
-    fn files_came(&mut self, ui: &Ui) {
-        let dropped = ui.input_mut(|input| std::mem::take(&mut input.raw.dropped_files));
-        if !dropped.is_empty() {
-            files::take_dropped(ui.ctx(), &self.files, &dropped);
+    /// Opens the traces that were given, and lets a model write that somebody wants to watch.
+    fn files_came(&mut self, context: &mut Context<'_>) {
+        match context.state.staged.take() {
+            Some(Staged::Trace(file)) => self.files.put(file),
+            Some(Staged::Model(path)) => {
+                self.model = Chosen::Saved(path);
+                self.denoise(context);
+            }
+            None => {}
         }
         for file in self.files.take() {
             let opened = match &file.content {
@@ -546,6 +571,9 @@ impl Screen for Denoise {
 
     fn ui(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
         self.ask_for_runs(context);
+        if self.player.speed() != context.state.preferences.speed {
+            self.player.set_speed(context.state.preferences.speed);
+        }
         if let Some(step) = self.start.take() {
             // Nothing moves unasked where people want it so.
             let calm = context.state.reduced_motion || ui.style().animation_time == 0.0;
@@ -561,7 +589,7 @@ impl Screen for Denoise {
         if let Some(wait) = self.player.tick(ui.input(|input| input.time)) {
             ui.ctx().request_repaint_after_secs(wait as f32);
         }
-        self.files_came(ui);
+        self.files_came(context);
         let narrow = context.state.narrow || ui.available_width() < NARROW;
         ScrollArea::vertical()
             .auto_shrink([false, false])
@@ -573,6 +601,7 @@ impl Screen for Denoise {
             });
         self.ask_for_companion(context);
         self.publish(ui, context);
+        context.state.preferences.speed = self.player.speed();
     }
 
     fn on_event(&mut self, event: &Event, context: &mut Context<'_>) {

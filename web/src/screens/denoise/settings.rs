@@ -4,6 +4,9 @@ use crossover::lab::{Template, Writing};
 use crossover::sample::{Caching, Choice, Parameters, Sampler};
 use egui::{ComboBox, DragValue, Key, Response, TextEdit, Ui};
 
+use crate::theatre::Film;
+use crate::widgets::explain;
+
 /// What can be set. Zero is automatic where it says so.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -54,6 +57,9 @@ impl Default for Settings {
         }
     }
 }
+
+/// Steps that can be chosen for any text; a shorter one takes as many as it has tokens.
+const MANY: usize = 64;
 
 /// The samplers' names in flags and in menus.
 pub const SAMPLERS: [(&str, &str); 10] = [
@@ -149,6 +155,7 @@ impl Settings {
             .desired_width(width)
             .hint_text("Prompt, or a text with [MASK:8] gaps");
         let response = ui.name_inputs("Prompt", |ui| ui.add(field));
+        explain::mark(ui, "a gap", explain::text::GAP);
         response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
     }
 
@@ -164,7 +171,7 @@ impl Settings {
         ui.add_enabled_ui(!chooses, |ui| {
             figure(ui, "Steps", |ui| {
                 let drag = DragValue::new(&mut self.steps)
-                    .range(1..=longest.max(default))
+                    .range(1..=longest.max(MANY))
                     .speed(0.2);
                 restore(ui.add(drag), &mut self.steps, default)
             });
@@ -223,6 +230,24 @@ impl Settings {
                 restore(ui.add(drag), &mut self.alternatives, own.alternatives)
             });
         });
+    }
+
+    /// One step, which is the cheapest, or 64: one after the other.
+    pub fn fewest_or_many(&mut self) {
+        self.steps = if self.steps == 1 { MANY } else { 1 };
+    }
+
+    /// Asks for the middle third of a text anew.
+    pub fn fill_the_middle(&mut self, film: &Film) {
+        let tokens = film.tokens(film.last());
+        let third = tokens.len() / 3;
+        let text = |tokens: &[i64]| -> String {
+            let known = tokens.iter().filter(|&&token| token >= 0);
+            known.map(|&token| film.token(token)).collect()
+        };
+        let (before, rest) = tokens.split_at(third);
+        let (gap, after) = rest.split_at(rest.len() - third);
+        self.prompt = format!("{}[MASK:{}]{}", text(before), gap.len(), text(after));
     }
 
     /// How many settings are not the default ones.

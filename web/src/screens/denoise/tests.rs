@@ -13,7 +13,7 @@ use crate::link::files::Given;
 use crate::state::State;
 use crate::theatre::Look;
 use crate::theatre::tests::{square, story, trace_of};
-use crate::theme::Preferences;
+use crate::theme::Tone;
 use crate::widgets::cell::paint;
 use crate::widgets::legend::sample;
 
@@ -75,7 +75,7 @@ fn played<'a>(house: House, size: [f32; 2], theme: Theme) -> Harness<'a, House> 
         .with_max_steps(40)
         .build_ui_state(
             |ui, house: &mut House| {
-                crate::theme::style::apply(ui.ctx(), &preferences(ui), true, false);
+                crate::theme::style::apply(ui.ctx(), tone(ui), 100.0, true, false);
                 let palette = Palette::of(ui.visuals().dark_mode);
                 let frame = egui::Frame::new()
                     .fill(palette.background)
@@ -93,14 +93,10 @@ fn played<'a>(house: House, size: [f32; 2], theme: Theme) -> Harness<'a, House> 
         )
 }
 
-fn preferences(ui: &Ui) -> Preferences {
-    let tone = match ui.visuals().dark_mode {
-        true => crate::theme::Tone::Dark,
-        false => crate::theme::Tone::Light,
-    };
-    Preferences {
-        tone,
-        ..Preferences::default()
+fn tone(ui: &Ui) -> Tone {
+    match ui.visuals().dark_mode {
+        true => Tone::Dark,
+        false => Tone::Light,
     }
 }
 
@@ -392,6 +388,32 @@ fn a_text_is_asked_for_and_played() {
         hint: None,
     });
     assert_eq!(harness.state().theatre.message, None);
+}
+
+/// The ideas change settings and ask for nothing.
+#[test]
+fn ideas_only_change_settings() {
+    let mut harness = of(story());
+    harness.state_mut().asked();
+    let text = story().footer.text;
+    for steps in [1, 64, 1] {
+        harness.get_by_label("1 step or 64").click();
+        harness.run();
+        assert_eq!(harness.state().theatre.settings.steps, steps);
+    }
+    harness.get_by_label("Fill the middle").click();
+    harness.run();
+    let prompt = harness.state().theatre.settings.prompt.clone();
+    let (before, after) = prompt.split_once("[MASK:4]").unwrap();
+    assert!(
+        text.starts_with(before) && text.ends_with(after),
+        "{prompt}"
+    );
+    assert!(harness.state_mut().asked().is_empty());
+    harness.get_by_label("What is a gap?").click();
+    harness.run();
+    let told = "A fixed number of cells: this model cannot insert more.";
+    assert!(harness.query_by_label(told).is_some());
 }
 
 #[test]

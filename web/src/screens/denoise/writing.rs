@@ -6,7 +6,7 @@ use crossover::sample::{Edit, Trace};
 use super::Denoise;
 use super::compare::Wish;
 use crate::screens::Context;
-use crate::theatre::{Film, MASK, Source, Takes};
+use crate::theatre::{Film, MASK, Source, Takes, models};
 
 /// Questions that are not answered yet.
 #[derive(Debug, Default)]
@@ -78,7 +78,13 @@ impl Denoise {
             _ => self.settings.template(),
         };
         let model = self.model_path();
-        let mut writing = self.settings.writing();
+        let mut writing = match models::is_diffusion(&model) {
+            true => self.settings.writing(),
+            false => Writing {
+                top: self.settings.alternatives,
+                ..self.settings.left_to_right()
+            },
+        };
         writing.steps = writing.steps.map(|steps| steps.min(self.longest()));
         let asked = Asked::Main {
             model: model.clone(),

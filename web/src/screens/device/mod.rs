@@ -4,7 +4,7 @@ use crossover::lab::{Answer, Benchmark, Event, Request};
 use crossover::laws::memory;
 use egui::{CollapsingHeader, Grid, RichText, Slider, TextEdit, Ui};
 
-use crate::link::Compute;
+use crate::link::{Compute, Place};
 use crate::numbers;
 use crate::screens::{Context, Screen};
 use crate::state::{Notice, Wish};
@@ -13,6 +13,8 @@ use crate::widgets::{button, explain};
 
 /// What has to be typed before everything is removed.
 const WORD: &str = "reset";
+/// Where a lab in the browser keeps texts. On disk they are files beside others, and a person's to remove.
+const TEXTS: &str = "runs/texts";
 
 /// The screen's own state.
 #[derive(Debug, Default)]
@@ -45,16 +47,13 @@ impl Device {
             let choices = Compute::ALL.map(|compute| (compute, compute.label()));
             row(ui, "Compute", |ui| {
                 if button::segments(ui, palette, &mut compute, &choices) {
-                    context.state.wishes.push(Wish::Compute(compute));
+                    choose(context, compute);
                 }
             });
             row(ui, "Precision", |ui| {
-                button::segment(ui, palette, true, "f32");
-                explain::mark(
-                    ui,
-                    "precision",
-                    "Everything is computed in 32 bits. Half precision is experimental and not offered yet.",
-                );
+                ui.label("f32");
+                ui.label(RichText::new("f16 is not offered yet.").color(palette.muted));
+                explain::mark(ui, "precision", explain::text::PRECISION);
             });
             self.benchmark(ui, context);
             if !device.details.is_empty() {
@@ -224,9 +223,12 @@ impl Device {
                 }
             });
             ui.add_space(8.0);
+            let what = match storage.place {
+                Place::Disk => "every run",
+                _ => "every run and text",
+            };
             let label = ui.label(
-                RichText::new(format!("To remove every run and text, type {WORD}:"))
-                    .color(palette.muted),
+                RichText::new(format!("To remove {what}, type {WORD}:")).color(palette.muted),
             );
             ui.horizontal(|ui| {
                 ui.add(TextEdit::singleline(&mut self.typed).desired_width(120.0))
@@ -239,11 +241,20 @@ impl Device {
                 {
                     self.typed.clear();
                     self.clearing = Some(context.desk.ask(Request::Runs));
-                    context.state.preferences = crate::theme::Preferences::default();
+                    let before = std::mem::take(&mut context.state.preferences);
+                    if before.compute != context.state.preferences.compute {
+                        choose(context, context.state.preferences.compute);
+                    }
                 }
             });
         });
     }
+}
+
+/// Computes on something else, now and when the app is opened again.
+fn choose(context: &mut Context<'_>, compute: Compute) {
+    context.state.preferences.compute = compute;
+    context.state.wishes.push(Wish::Compute(compute));
 }
 
 fn section(ui: &mut Ui, palette: &Palette, title: &str, content: impl FnOnce(&mut Ui)) {
@@ -309,6 +320,12 @@ impl Screen for Device {
                         context.desk.ask(Request::Remove {
                             run: run.run.clone(),
                         });
+                    }
+                    if context.state.storage.place != Place::Disk {
+                        context.desk.ask(Request::Remove {
+                            run: TEXTS.to_owned(),
+                        });
+                        context.state.texts_are_gone = true;
                     }
                     context.state.run = None;
                     context.state.notice = Some(Notice::said("Everything is reset."));

@@ -12,7 +12,7 @@ use super::*;
 use crate::link::Desk;
 use crate::state::State;
 use crate::theatre::Onstage;
-use crate::theme::{Preferences, Tone};
+use crate::theme::Tone;
 
 struct House {
     screen: Inspect,
@@ -84,11 +84,7 @@ fn harness(theme: Theme, size: [f32; 2]) -> Harness<'static, House> {
                     Theme::Dark => Tone::Dark,
                     Theme::Light => Tone::Light,
                 };
-                let preferences = Preferences {
-                    tone,
-                    ..Preferences::default()
-                };
-                crate::theme::style::apply(ui.ctx(), &preferences, true, false);
+                crate::theme::style::apply(ui.ctx(), tone, 100.0, true, false);
                 let palette = Palette::of(theme == Theme::Dark);
                 let frame = egui::Frame::new()
                     .fill(palette.background)

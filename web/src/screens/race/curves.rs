@@ -6,7 +6,7 @@ use egui::Color32;
 
 use crate::numbers;
 use crate::state::units::{Axis, Unit};
-use crate::state::{Point, Run, Series};
+use crate::state::{Point, Preferences, Run, Series};
 use crate::theme::Palette;
 use crate::widgets::chart::{Chart, Curve, Dash, Level, Mark, Marker, Moment};
 
@@ -46,6 +46,20 @@ impl Default for Options {
             best: true,
             onset: false,
         }
+    }
+}
+
+impl Options {
+    /// Takes over the axis and the unit that a person prefers; says whether that changed anything.
+    pub fn follow(&mut self, preferences: &Preferences) -> bool {
+        let before = (self.axis, self.unit);
+        (self.axis, self.unit) = (preferences.axis, preferences.unit);
+        before != (self.axis, self.unit)
+    }
+
+    /// Makes its axis and unit the ones that a person prefers.
+    pub fn lead(&self, preferences: &mut Preferences) {
+        (preferences.axis, preferences.unit) = (self.axis, self.unit);
     }
 }
 

@@ -104,6 +104,12 @@ impl Race {
                 Err(why) => context.state.notice = Some(Notice::warning(why)),
             }
         }
+        if std::mem::take(&mut context.state.texts_are_gone) {
+            self.draft.chain = None;
+            self.draft.own = None;
+            self.asked.chain = None;
+            self.preview = None;
+        }
         if let Some(batch) = context.state.batch.take() {
             self.draft.edited.train.batch = batch;
             self.start(context);
@@ -161,6 +167,9 @@ impl Screen for Race {
 
     fn ui(&mut self, ui: &mut egui::Ui, context: &mut Context<'_>) {
         self.prepare(context);
+        if self.options.follow(&context.state.preferences) {
+            self.view.reset = true;
+        }
         self.take_files(context);
         self.plan_soon(ui, context);
         self.shortcuts(ui, context);
@@ -202,6 +211,7 @@ impl Screen for Race {
             });
         }
         self.ask_about_bytes(ui, context);
+        self.options.lead(&mut context.state.preferences);
     }
 
     fn on_event(&mut self, event: &Event, context: &mut Context<'_>) {

@@ -6,7 +6,7 @@ use egui::{RichText, Ui};
 
 use crate::numbers;
 use crate::screens::Context;
-use crate::state::{Route, Run};
+use crate::state::{Route, Run, Staged};
 use crate::theme::style;
 
 /// Letters of a sample that are shown here; the theatre shows all.
@@ -25,27 +25,31 @@ pub fn show(ui: &mut Ui, context: &mut Context<'_>, run: &Run, is_example: bool)
     }
     ui.add_space(8.0);
     let narrow = context.state.narrow;
-    let mut route = None;
+    let mut watched = None;
     ui.columns(if narrow { 1 } else { texts.len() }, |columns| {
         for (index, sample) in texts.iter().enumerate() {
             let column = if narrow { 0 } else { index };
-            route = card(&mut columns[column], context, run, sample, is_example).or(route);
+            if let Some(model) = card(&mut columns[column], context, run, sample, is_example) {
+                watched = Some(model);
+            }
         }
     });
-    if route.is_some() {
-        context.state.route = route;
+    if let Some(model) = watched {
+        context.state.staged = Some(Staged::Model(model));
+        context.state.route = Some(Route::Denoise);
     }
 }
 
+/// A model's text. Gives its checkpoint's path where somebody wants to watch it write.
 fn card(
     ui: &mut Ui,
     context: &Context<'_>,
     run: &Run,
     sample: &SampleText,
     is_example: bool,
-) -> Option<Route> {
+) -> Option<String> {
     let palette = context.palette;
-    let mut route = None;
+    let mut watched = None;
     style::card(palette).show(ui, |ui| {
         ui.set_width(ui.available_width());
         let name = match sample.objective {
@@ -78,15 +82,14 @@ fn card(
         if !is_example {
             ui.add_space(4.0);
             let watch = ui.horizontal(|ui| ui.button("Watch it write")).inner;
-            let watch = watch.on_hover_text("Opens Denoise with this model");
+            let watch = watch.on_hover_text("This model writes another text, in Denoise");
             if watch.clicked() {
-                route = Some(Route::Denoise {
-                    objective: sample.objective,
-                });
+                let (folder, name) = (run.folder(), sample.objective.name());
+                watched = Some(format!("{folder}/checkpoints/last-{name}.safetensors"));
             }
         }
     });
-    route
+    watched
 }
 
 /// A window that is a grid, row by row.

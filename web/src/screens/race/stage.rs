@@ -31,25 +31,28 @@ impl Race {
 
     fn show_run(&mut self, ui: &mut Ui, context: &mut Context<'_>, run: &Run, is_example: bool) {
         let palette = context.palette;
-        self.headline(ui, context, run, is_example);
+        let known = |options: Options| Options {
+            unit: run.scale.known(options.unit),
+            ..options
+        };
+        headline(ui, context, run, known(self.options).unit, is_example);
         let narrow = context.state.narrow;
         // A phone has room for the chart or for what can be switched on it: the chart comes first.
         if !narrow {
             ui.scope(|ui| self.toolbar(ui, palette, run, narrow));
         }
         let starting = context.state.starting.clone();
-        let chart = curves::chart(run, &self.options, palette, is_example);
+        let options = known(self.options);
+        let chart = curves::chart(run, &options, palette, is_example);
+        let mut legend_area = egui::Rect::NOTHING;
         if !narrow {
-            legend(ui, palette, &chart, run, &self.options);
+            legend_area = legend(ui, palette, &chart, run, &options);
         }
         let height = match narrow {
             true => 280.0,
             false => (ui.ctx().content_rect().height() - 480.0).clamp(240.0, 620.0),
         };
         let area = chart::show(ui, palette, &chart, &mut self.view, height);
-        if std::mem::take(&mut self.picture) {
-            chart::picture::save(ui, area, "crossover-race.png", &self.files);
-        }
         if let Some(doing) = starting {
             over(
                 ui,
@@ -62,48 +65,14 @@ impl Race {
             over(ui, palette, area, "Recorded example", false);
         }
         if narrow {
-            legend(ui, palette, &chart, run, &self.options);
+            legend_area = legend(ui, palette, &chart, run, &options);
             ui.scope(|ui| self.toolbar(ui, palette, run, narrow));
         }
+        if self.picture {
+            let part = area.union(legend_area);
+            self.picture = !chart::picture::save(ui, part, "crossover-race.png", &self.files);
+        }
         samples::show(ui, context, run, is_example);
-    }
-
-    /// Who is ahead, and where the run stands.
-    fn headline(&self, ui: &mut Ui, context: &Context<'_>, run: &Run, is_example: bool) {
-        let palette = context.palette;
-        let verdict = run.verdict();
-        let (words, color) = match &run.phase {
-            Phase::Failed { message, hint } => (failure(message, hint.as_deref()), palette.error),
-            _ if is_example => (
-                "Train both, and watch who gets further on the same text.".to_owned(),
-                palette.text,
-            ),
-            _ if run.started.objectives.len() < 2 => (alone(run, self.options.unit), palette.text),
-            _ => (
-                verdict.say(self.options.unit, &run.scale),
-                if verdict.wins() {
-                    palette.ok
-                } else {
-                    palette.text
-                },
-            ),
-        };
-        ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing.x = 4.0;
-            ui.label(RichText::new(words).heading().color(color));
-            if verdict.wins() && !is_example {
-                explain::mark(ui, "the envelope", explain::text::ENVELOPE);
-            }
-        });
-        let status = match is_example {
-            true => format!(
-                "Below: a race recorded on a processor. {}",
-                verdict.say(self.options.unit, &run.scale)
-            ),
-            false => standing(run),
-        };
-        ui.label(RichText::new(status).color(palette.muted));
-        ui.add_space(4.0);
     }
 
     fn toolbar(&mut self, ui: &mut Ui, palette: &Palette, run: &Run, narrow: bool) {
@@ -116,16 +85,20 @@ impl Race {
             .map(|unit| (unit, unit.name()))
             .collect();
         let axes = Axis::ALL.map(|axis| (axis, axis.name()));
+        let (mut unit, mut chosen) = (run.scale.known(options.unit), false);
         if narrow {
             ui.spacing_mut().button_padding.x = 8.0;
             button::segments(ui, palette, &mut options.axis, &axes);
-            button::segments(ui, palette, &mut options.unit, &units);
+            chosen = button::segments(ui, palette, &mut unit, &units);
         } else {
             ui.horizontal(|ui| {
                 ui.spacing_mut().item_spacing.x = 16.0;
                 button::segments(ui, palette, &mut options.axis, &axes);
-                button::segments(ui, palette, &mut options.unit, &units);
+                chosen = button::segments(ui, palette, &mut unit, &units);
             });
+        }
+        if chosen {
+            options.unit = unit;
         }
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing.x = 4.0;
@@ -159,10 +132,54 @@ impl Race {
     }
 }
 
-/// Names of what is drawn, with their newest figures.
-fn legend(ui: &mut Ui, palette: &Palette, chart: &Chart, run: &Run, options: &Options) {
-    let factor = run.scale.factor(options.unit).unwrap_or(1.0);
+/// Who is ahead, and where the run stands.
+fn headline(ui: &mut Ui, context: &Context<'_>, run: &Run, unit: Unit, is_example: bool) {
+    let palette = context.palette;
+    let verdict = run.verdict();
+    let (words, color) = match &run.phase {
+        Phase::Failed { message, hint } => (failure(message, hint.as_deref()), palette.error),
+        _ if is_example => (
+            "Train both, and watch who gets further on the same text.".to_owned(),
+            palette.text,
+        ),
+        _ if run.started.objectives.len() < 2 => (alone(run, unit), palette.text),
+        _ => (
+            verdict.say(unit, &run.scale),
+            if verdict.wins() {
+                palette.ok
+            } else {
+                palette.text
+            },
+        ),
+    };
     ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.label(RichText::new(words).heading().color(color));
+        if verdict.wins() && !is_example {
+            explain::mark(ui, "the envelope", explain::text::ENVELOPE);
+        }
+    });
+    let status = match is_example {
+        true => format!(
+            "Below: a race recorded on a processor. {}",
+            verdict.say(unit, &run.scale)
+        ),
+        false => standing(run),
+    };
+    ui.label(RichText::new(status).color(palette.muted));
+    ui.add_space(4.0);
+}
+
+/// Names of what is drawn, with their newest figures. Says where they are.
+fn legend(
+    ui: &mut Ui,
+    palette: &Palette,
+    chart: &Chart,
+    run: &Run,
+    options: &Options,
+) -> egui::Rect {
+    let factor = run.scale.factor(options.unit).unwrap_or(1.0);
+    let shown = ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = egui::vec2(6.0, 2.0);
         ui.spacing_mut().interact_size.y = 24.0;
         for series in &run.series {
@@ -211,6 +228,7 @@ fn legend(ui: &mut Ui, palette: &Palette, chart: &Chart, run: &Run, options: &Op
             ui.label(RichText::new(&moment.name).small());
         }
     });
+    shown.response.rect
 }
 
 /// Words over the chart, on a plate of paper.

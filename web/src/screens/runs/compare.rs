@@ -1,10 +1,10 @@
-//! Curves of several runs over each other, and the settings that differ.
+//! Curves of the ticked runs over each other, and the settings that differ.
 
 use std::collections::BTreeMap;
 
 use crossover::lab::{Request, RunSummary, Started};
 use crossover::objective::Objective;
-use crossover::train::{Metrics, RunConfig};
+use crossover::train::RunConfig;
 use egui::{Color32, RichText, Ui};
 
 use super::Runs;
@@ -12,14 +12,14 @@ use super::export::Kind;
 use super::table::name_of;
 use crate::screens::Context;
 use crate::screens::race::curves;
-use crate::state::units::Axis;
+use crate::state::units::{Axis, Unit};
 use crate::state::{Phase, Run};
 use crate::theme::{Palette, scale};
 use crate::widgets::button;
 use crate::widgets::chart::{self, Chart, Marker};
 
 impl Runs {
-    /// The comparison, where two or more are ticked.
+    /// The curves of what is ticked; a comparison where that is two runs or more.
     pub(super) fn compare(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
         let palette = context.palette;
         let ticked: Vec<RunSummary> = self
@@ -27,7 +27,7 @@ impl Runs {
             .filter(|run| self.ticked.contains(&run.run))
             .cloned()
             .collect();
-        if ticked.len() < 2 {
+        if ticked.is_empty() {
             let words = "Tick two to six runs to compare them.";
             ui.label(RichText::new(words).color(palette.muted));
             return;
@@ -35,22 +35,28 @@ impl Runs {
         for run in &ticked {
             self.read_curves(context, run);
         }
-        ui.label(RichText::new("Compared").heading());
+        let several = ticked.len() > 1;
+        let heading = if several { "Compared" } else { "Curves" };
+        ui.label(RichText::new(heading).heading());
         let axes = Axis::ALL.map(|axis| (axis, axis.name()));
         if button::segments(ui, palette, &mut self.options.axis, &axes) {
             self.view.reset = true;
         }
         let mut shown = Chart {
-            name: "Losses compared".to_owned(),
+            name: match several {
+                true => "Losses compared".to_owned(),
+                false => format!("Losses of {}", name_of(&ticked[0].run)),
+            },
             curves: Vec::new(),
             levels: Vec::new(),
             moments: Vec::new(),
             marks: Vec::new(),
-            unit: self.options.unit.name().to_owned(),
+            // Runs of several tokenizers have only this in common.
+            unit: Unit::Nats.name().to_owned(),
             axis: self.options.axis,
             log: self.options.log,
         };
-        ui.horizontal_wrapped(|ui| {
+        let names = ui.horizontal_wrapped(|ui| {
             for (index, run) in ticked.iter().enumerate() {
                 let color = tell_apart(palette, index, ticked.len());
                 chart::sample_of(ui, color, chart::Dash::Solid, Some(Marker::Disc), None);
@@ -83,11 +89,19 @@ impl Runs {
             }
         });
         let area = chart::show(ui, palette, &shown, &mut self.view, 320.0);
-        if button::quiet(ui, "Save picture").clicked() {
-            chart::picture::save(ui, area, "crossover-runs.png", &self.files);
+        self.picture |= button::quiet(ui, "Save picture").clicked();
+        if self.picture {
+            let name = match several {
+                true => "crossover-runs.png".to_owned(),
+                false => format!("{}.png", name_of(&ticked[0].run)),
+            };
+            let part = area.union(names.response.rect);
+            self.picture = !chart::picture::save(ui, part, &name, &self.files);
         }
-        ui.add_space(8.0);
-        differing(ui, palette, &ticked);
+        if several {
+            ui.add_space(8.0);
+            differing(ui, palette, &ticked);
+        }
     }
 
     fn read_curves(&mut self, context: &mut Context<'_>, run: &RunSummary) {
@@ -124,11 +138,7 @@ impl Runs {
             grid_side: None,
             device: String::new(),
         });
-        for line in String::from_utf8_lossy(content).lines() {
-            if let Ok(metrics) = serde_json::from_str::<Metrics>(line) {
-                run.measured(&metrics);
-            }
-        }
+        run.read(content);
         run.phase = Phase::Stopped;
         self.curves.insert(name.to_owned(), run);
     }

@@ -11,15 +11,16 @@ use std::collections::{BTreeSet, HashMap};
 use crossover::lab::{Answer, Command, Event, Request, RunSummary};
 use egui::{RichText, Ui};
 
-use crate::link::files::{self, Inbox};
+use crate::link::files::{self, Given, Inbox};
 use crate::screens::race::curves::Options;
 use crate::screens::{Context, Screen};
 use crate::settings::{Draft, share};
-use crate::state::{Act, Notice, Route, Run};
+use crate::state::{Act, Notice, Route, Run, Staged};
+use crate::theatre::is_trace;
 use crate::widgets::button;
 use crate::widgets::chart::View;
 
-use export::Kind;
+use export::{Kind, Parts};
 
 /// Seconds in which a removed run can be had back.
 const UNDO: f64 = 10.0;
@@ -41,6 +42,10 @@ pub struct Runs {
     doomed: Option<(String, f64)>,
     /// Files that were asked for, and what they are for.
     reading: HashMap<u64, (String, Kind)>,
+    /// Files of reports that are being made, by run.
+    parts: HashMap<String, Parts>,
+    /// Whether the curves are to be saved as a picture.
+    picture: bool,
     /// Curves of runs, as far as they were read.
     curves: HashMap<String, Run>,
     options: Options,
@@ -104,8 +109,8 @@ impl Runs {
                 files::open(
                     ui.ctx(),
                     &self.files,
-                    "A run or a checkpoint",
-                    &["zip", "safetensors"],
+                    "A run, a checkpoint or a trace",
+                    &["zip", "safetensors", "jsonl"],
                 );
             }
             let copy = ui.add_enabled(one.is_some(), egui::Button::new("Copy link"));
@@ -175,6 +180,13 @@ impl Runs {
     fn take_files(&mut self, context: &mut Context<'_>) {
         for file in self.files.take() {
             match file.content {
+                Ok(content) if is_trace(&file.name, &content) => {
+                    context.state.staged = Some(Staged::Trace(Given {
+                        name: file.name,
+                        content: Ok(content),
+                    }));
+                    context.state.route = Some(Route::Denoise);
+                }
                 Ok(content) => {
                     context.desk.ask(Request::Import {
                         name: file.name,
@@ -219,6 +231,9 @@ impl Screen for Runs {
             }
             return;
         }
+        if self.options.follow(&context.state.preferences) {
+            self.view.reset = true;
+        }
         self.toolbar(ui, context);
         ui.add_space(8.0);
         egui::ScrollArea::vertical()
@@ -228,6 +243,7 @@ impl Screen for Runs {
                 ui.add_space(16.0);
                 self.compare(ui, context);
             });
+        self.options.lead(&mut context.state.preferences);
     }
 
     fn tick(&mut self, ui: &egui::Context, context: &mut Context<'_>) {
@@ -252,7 +268,10 @@ impl Screen for Runs {
                     self.stale = true;
                 }
                 Answer::Done => self.stale = true,
-                Answer::File { name, content } => self.file_is_there(*request, name, content),
+                Answer::File { name, content } => {
+                    self.file_is_there(*request, name, content, context);
+                }
+                Answer::Written { trace } => self.trace_is_there(*request, trace),
                 _ => {}
             },
             Event::Refused {
@@ -260,13 +279,16 @@ impl Screen for Runs {
                 message,
                 hint,
             } => {
-                let about_runs = self.reading.remove(request).is_some();
+                // What others asked for is told where nothing else is.
+                let matters = self
+                    .file_is_missing(*request, context)
+                    .unwrap_or(context.state.notice.is_none());
                 if self.asked == Some(*request) {
                     self.asked = None;
                     self.listed = true;
                 }
-                if about_runs || context.state.notice.is_none() {
-                    context.state.notice = Some(Notice::went_wrong(message, hint.as_deref()));
+                if matters {
+                    context.state.notice = Some(Notice::refused(message, hint.as_deref()));
                 }
             }
             Event::Started(_) => self.stale = true,

@@ -1,16 +1,40 @@
 //! A chart as a PNG file: a photograph of its part of the window.
 
-use egui::{ColorImage, Rect, Ui};
+use egui::{Align, ColorImage, Pos2, Rect, Ui, vec2};
 
 use crate::link::files::{self, Inbox};
 
-/// Saves a picture of a part of the window.
-pub fn save(ui: &Ui, part: Rect, name: &'static str, inbox: &Inbox) {
-    let (context, inbox) = (ui.ctx().clone(), inbox.clone());
+/// Saves a picture of a part of the window. Says whether it did: a part that is out of sight is scrolled to first, and what
+/// lies over it must go.
+pub fn save(ui: &Ui, part: Rect, name: &str, inbox: &Inbox) -> bool {
+    if !is_in_sight(part, ui.clip_rect()) || egui::Popup::is_any_open(ui.ctx()) {
+        ui.scroll_to_rect(part, Some(Align::Center));
+        ui.ctx().request_repaint();
+        return false;
+    }
+    let (context, inbox, name) = (ui.ctx().clone(), inbox.clone(), name.to_owned());
+    let part = part.intersect(ui.clip_rect());
     ui.ctx().request_screenshot(move |image| {
-        let cut = image.region(&part, Some(context.pixels_per_point()));
-        files::save(&context, &inbox, name, encode(&cut));
+        if let Some(cut) = cut(&image, part, context.pixels_per_point()) {
+            files::save(&context, &inbox, &name, encode(&cut));
+        }
     });
+    true
+}
+
+/// Whether as much of a part can be seen as there is room for.
+fn is_in_sight(part: Rect, window: Rect) -> bool {
+    // Rectangles lie between pixels.
+    const SLACK: f32 = 1.0;
+    part.intersect(window).height() + SLACK >= part.height().min(window.height())
+}
+
+/// A part, in points, of a picture of the whole window, where any of it is in there.
+fn cut(image: &ColorImage, part: Rect, pixels_per_point: f32) -> Option<ColorImage> {
+    let size = vec2(image.width() as f32, image.height() as f32) / pixels_per_point;
+    let part = part.intersect(Rect::from_min_size(Pos2::ZERO, size));
+    part.is_positive()
+        .then(|| image.region(&part, Some(pixels_per_point)))
 }
 
 /// A PNG file (ISO/IEC 15948) of an opaque picture, not compressed: nobody waits, and nothing is linked for it.
@@ -90,6 +114,21 @@ mod tests {
         assert_eq!(crc(b"IEND"), 0xAE42_6082);
         // RFC 1950's sum of "Wikipedia" as often quoted: 0x11E60398.
         assert_eq!(stored(b"Wikipedia")[16..], 0x11E6_0398u32.to_be_bytes());
+    }
+
+    #[test]
+    fn only_what_is_in_the_window_is_cut_out() {
+        let image = ColorImage::filled([300, 200], Color32::BLACK);
+        let part = |x, y, width, height| Rect::from_min_size(egui::pos2(x, y), vec2(width, height));
+        let size = |part| cut(&image, part, 2.0).map(|cut| cut.size);
+        assert_eq!(size(part(10.0, 10.0, 50.0, 40.0)), Some([100, 80]));
+        assert_eq!(size(part(100.0, 80.0, 500.0, 400.0)), Some([100, 40]));
+        assert_eq!(size(part(-20.0, -5.0, 30.0, 15.0)), Some([20, 20]));
+        assert_eq!(size(part(10.0, 150.0, 50.0, 40.0)), None);
+        let window = part(0.0, 100.0, 400.0, 300.0);
+        assert!(is_in_sight(part(0.0, 120.0, 400.0, 200.0), window));
+        assert!(!is_in_sight(part(0.0, 250.0, 400.0, 200.0), window));
+        assert!(is_in_sight(part(0.0, 50.0, 400.0, 900.0), window));
     }
 
     #[test]
