@@ -179,7 +179,7 @@ fn losses(trainer: &mut Trainer, corpus: &Corpus, config: &RunConfig, steps: u64
             let tokens: Vec<u32> = (step * batch..(step + 1) * batch)
                 .flat_map(|index| order.window(index).to_vec())
                 .collect();
-            let pending = trainer.step(&tokens, corpus.length(), 100);
+            let pending = block_on(trainer.step(&tokens, corpus.length(), 100));
             let parts = block_on(Trainer::read(&pending)).unwrap().nats;
             parts.iter().map(|(_, nats)| nats).sum::<f64>() / parts.len() as f64
         })
@@ -261,7 +261,7 @@ fn a_dual_batch_is_shared_between_two_objectives() {
         let tokens: Vec<u32> = (0..32)
             .flat_map(|index| order.window(index).to_vec())
             .collect();
-        let pending = dual.step(&tokens, corpus.length(), 100);
+        let pending = block_on(dual.step(&tokens, corpus.length(), 100));
         (
             block_on(Trainer::read(&pending)).unwrap().nats,
             pending.state.tokens,

@@ -88,7 +88,7 @@ pub async fn training_speed(
     let mut seconds = Vec::new();
     for step in 0..WARM_UP + steps {
         let began = platform::now();
-        let pending = trainer.step(&tokens, length, WARM_UP + steps);
+        let pending = trainer.step(&tokens, length, WARM_UP + steps).await;
         Trainer::read(&pending).await?;
         if step >= WARM_UP {
             seconds.push(began.elapsed().as_secs_f64());

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 
@@ -11,6 +12,7 @@ use crate::device::Selected;
 use crate::error::{Error, Result};
 use crate::lab::protocol::{Command, Event};
 use crate::lab::requests;
+use crate::platform;
 
 /// Both ends that the lab holds.
 pub(super) struct Control {
@@ -18,6 +20,8 @@ pub(super) struct Control {
     events: Sender<Event>,
     /// Whether the run was asked to stop.
     stop: Cell<bool>,
+    /// Time for which runs had to wait: held, or while something was done beside them.
+    waited: Cell<Duration>,
 }
 
 impl Control {
@@ -26,6 +30,7 @@ impl Control {
             commands,
             events,
             stop: Cell::new(false),
+            waited: Cell::new(Duration::ZERO),
         }
     }
 
@@ -37,6 +42,11 @@ impl Control {
     /// A run begins, which nobody has asked to stop.
     pub fn begin(&self) {
         self.stop.set(false);
+    }
+
+    /// Time for which runs had to wait so far.
+    pub fn waited(&self) -> Duration {
+        self.waited.get()
     }
 
     pub fn emit(&self, event: Event) {
@@ -83,6 +93,7 @@ impl Control {
     }
 
     async fn attend(&self, step: u64, device: &Selected) -> bool {
+        let began = platform::now();
         let mut was_busy = false;
         while let Ok(command) = self.commands.try_recv() {
             was_busy = true;
@@ -90,6 +101,9 @@ impl Control {
                 Command::Pause => self.hold(step, device).await,
                 other => self.beside(other, device).await,
             }
+        }
+        if was_busy {
+            self.waited.set(self.waited.get() + began.elapsed());
         }
         was_busy
     }

@@ -438,7 +438,15 @@ impl<'a> Session<'a> {
             };
             let tokens = self.tokens(self.trainers[index].state.step);
             let length = self.corpus.length();
-            let pending = self.trainers[index].step(&tokens, length, self.steps);
+            let (done, waited) = (self.step(), self.control.waited());
+            let stepping = self.trainers[index].step(&tokens, length, self.steps);
+            let mut pending = (self.control)
+                .while_working(stepping, done, self.device)
+                .await;
+            // Time that went by is none of the models'.
+            let waited = self.control.waited() - waited;
+            pending.began += waited;
+            self.last_read += waited;
             let step = pending.state.step;
             let every = self.config.evaluate.every.unwrap_or(self.steps);
             if step.is_multiple_of(every) || step == self.steps {

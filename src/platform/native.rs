@@ -314,6 +314,9 @@ pub(super) fn wake_soon(waker: Waker) {
     waker.wake();
 }
 
+/// How much the processor computes before others may run: others have threads of their own.
+pub const TURN_FLOPS: Option<f64> = None;
+
 /// Runs a task on each part, at the same time as far as there are threads; results come in the order of the parts.
 pub fn in_parallel<Part: Send, Output: Send>(
     parts: Vec<Part>,

@@ -149,8 +149,9 @@ impl Trainer {
         self.average.as_ref().unwrap_or(&self.decoder)
     }
 
-    /// Takes one optimizer step on `[batch * length]` tokens, of `steps` in all. Nothing is read from the device.
-    pub fn step(&mut self, tokens: &[u32], length: usize, steps: u64) -> Pending {
+    /// Takes one optimizer step on `[batch * length]` tokens, of `steps` in all. Nothing is read from the device. Others may
+    /// run in between, where the platform asks for that.
+    pub async fn step(&mut self, tokens: &[u32], length: usize, steps: u64) -> Pending {
         let began = platform::now();
         let train = &self.config.train;
         let index = self.state.step;
@@ -163,8 +164,12 @@ impl Trainer {
             let mut part_loss: Option<Tensor<1>> = None;
             let sequences = part.batch.sequences();
             let micro_batch = train.micro_batch.unwrap_or(sequences).min(sequences);
-            for start in (0..sequences).step_by(micro_batch) {
-                let end = (start + micro_batch).min(sequences);
+            let turn = micro_batch.min(self.turn(&part.batch));
+            for start in (0..sequences).step_by(turn) {
+                if start > 0 {
+                    platform::yield_now().await;
+                }
+                let end = (start + turn).min(sequences);
                 let shares = shares(start..end, self.workers());
                 let computed = platform::in_parallel(shares, |share| self.backward(part, share));
                 for (gradient, loss) in computed {
@@ -228,6 +233,19 @@ impl Trainer {
         } else {
             1
         }
+    }
+
+    /// How many sequences are computed before others may run: where a browser's worker has one thread, as many as leave
+    /// time to hear that somebody wants to pause.
+    fn turn(&self, batch: &Batch) -> usize {
+        match platform::TURN_FLOPS {
+            Some(most) if self.device.is_processor() => {
+                let copies = batch.visibility.copies();
+                (most / flops::training(&self.shape, batch.length, copies, 1)) as usize
+            }
+            _ => batch.sequences(),
+        }
+        .max(1)
     }
 
     /// What each window of the step is used for: one part for most objectives, two for the dual one.
