@@ -101,20 +101,7 @@ fn plot(ui: &mut Ui, chart: &Chart, height: f32, palette: &Palette) {
 /// A handful of round places on an axis.
 fn marks(input: GridInput) -> Vec<GridMark> {
     let (from, to) = input.bounds;
-    let rough = (to - from) / 5.0;
-    if !(rough.is_finite() && rough > 0.0) {
-        return Vec::new();
-    }
-    let power = 10.0_f64.powf(rough.log10().floor());
-    let round = [1.0, 2.0, 2.5, 5.0, 10.0].map(|factor| factor * power);
-    let step = round.into_iter().find(|step| *step >= rough);
-    let step = step.unwrap_or(10.0 * power);
-    let (first, last) = ((from / step).ceil() as i64, (to / step).floor() as i64);
-    let mark = |index: i64| GridMark {
-        value: index as f64 * step,
-        step_size: step,
-    };
-    (first..=last).map(mark).collect()
+    crate::widgets::chart::marks::marks(input.bounds, (to - from) / 6.0)
 }
 
 fn told(mark: GridMark) -> String {

@@ -39,9 +39,12 @@ impl Runs {
         let heading = if several { "Compared" } else { "Curves" };
         ui.label(RichText::new(heading).heading());
         let axes = Axis::ALL.map(|axis| (axis, axis.name()));
-        if button::segments(ui, palette, &mut self.options.axis, &axes) {
-            self.view.reset = true;
-        }
+        ui.horizontal_wrapped(|ui| {
+            if button::segments(ui, palette, &mut self.options.axis, &axes) {
+                self.view.reset = true;
+            }
+            ui.label(RichText::new("Validation loss, nats/token").color(palette.muted));
+        });
         let mut shown = Chart {
             name: match several {
                 true => "Losses compared".to_owned(),

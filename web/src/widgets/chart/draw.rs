@@ -5,10 +5,15 @@ use egui_plot::{FilledArea, GridMark, Plot, PlotBounds, PlotTransform};
 
 use super::curve::{self, Dash, Marker};
 use super::thin::{stretches, thin};
-use super::{Chart, Curve, View};
+use super::{Chart, Curve, View, marks};
 use crate::numbers;
 use crate::state::units::Axis;
 use crate::theme::Palette;
+
+/// Points between two names on the vertical axis, at least.
+const APART: f32 = 34.0;
+/// How much further names are apart on the horizontal axis, where they stand side by side.
+const WIDE: f64 = 2.4;
 
 /// Draws a chart, `height` high, and lets a person read it. Gives where it is.
 pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, height: f32) -> Rect {
@@ -33,10 +38,18 @@ pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, heig
         .default_y_bounds(y.0, y.1)
         .sense(Sense::click_and_drag())
         .grid_color(palette.hairline())
-        .grid_spacing(egui::Rangef::new(28.0, 160.0))
+        .grid_spacing(egui::Rangef::new(APART, 2.0 * APART))
+        .y_grid_spacer(|input| marks::marks(input.bounds, input.base_step_size))
         .y_axis_min_width(36.0)
         .x_axis_formatter(|mark, _| tick(chart, mark))
         .y_axis_formatter(|mark, _| level(mark));
+    // A logarithmic axis has its own marks: whole powers.
+    if !chart.log {
+        plot = plot.x_grid_spacer(|input| match chart.axis {
+            Axis::Time => marks::spans(input.bounds, WIDE * input.base_step_size),
+            _ => marks::marks(input.bounds, WIDE * input.base_step_size),
+        });
+    }
     if std::mem::take(&mut view.reset) {
         plot = plot.reset();
         ui.data_mut(|data| data.insert_temp(id.with("zoomed"), false));

@@ -1,10 +1,11 @@
 //! The chart of a race: curves with bands, markers, a floor, a reading cursor.
 //!
 //! [`Chart`] is what to draw, in data units; [`View`] what a person did to it (zoom, cursor); [`curve`] how lines are drawn;
-//! [`thin`] how many points of them.
+//! [`thin`] how many points of them; [`marks`] where axes have names.
 
 mod curve;
 mod draw;
+pub mod marks;
 pub mod picture;
 mod thin;
 
