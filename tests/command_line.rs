@@ -770,7 +770,7 @@ fn a_file_that_is_no_checkpoint_is_refused_in_one_sentence() {
             safetensors::serialize([("weight", foreign)], None).unwrap(),
             "without crossover's",
         ),
-        ("newer", newer, "newer crossover (format 99"),
+        ("newer", newer, "newer Crossover (99; this reads 1)"),
         ("other-shape", other, "does not fit together"),
     ];
     for (name, bytes, reason) in &files {

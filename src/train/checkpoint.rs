@@ -287,7 +287,7 @@ impl Checkpoint {
             .map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
         if format_version > FORMAT_VERSION {
             return Err(Error::input(format!(
-                "`{origin}` was made by a newer crossover (format {format_version}; this one reads up to {FORMAT_VERSION})"
+                "`{origin}` was made by a newer Crossover ({format_version}; this reads {FORMAT_VERSION})"
             ))
             .with_hint("update crossover"));
         }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crossover::lab::{Answer, CheckpointKind, Command, Event, Request, RunSummary, Started};
+use crossover::laws::memory;
 use crossover::objective::Objective;
 
 use super::{
@@ -55,8 +56,8 @@ pub struct Watched {
     pub saved: u64,
     /// Whether it is held.
     pub paused: bool,
-    /// Windows in a batch.
-    pub batch: usize,
+    /// Bytes that training it needs by the law, for its batch and for half of it, again and again.
+    needs: Vec<(usize, u64)>,
     done: BTreeMap<Name, u64>,
     kept: BTreeMap<Name, u64>,
 }
@@ -76,7 +77,7 @@ impl Watched {
             steps: started.steps,
             saved: started.step,
             paused: false,
-            batch: started.config.train.batch,
+            needs: needs(started),
             done: each.clone(),
             kept: each,
         }
@@ -91,6 +92,26 @@ impl Watched {
         self.kept.insert(objective.name(), step);
         self.saved = self.kept.values().copied().min().unwrap_or(step);
     }
+}
+
+/// Bytes that training needs by the law, for the run's batch and for half of it, again and again.
+fn needs(started: &Started) -> Vec<(usize, u64)> {
+    let config = &started.config;
+    let vocab = config.model.vocab_size.unwrap_or(started.vocab.len());
+    let (Ok(shape), Some(length)) = (config.model.resolve(vocab), config.corpus.length) else {
+        return Vec::new();
+    };
+    let models = started.objectives.len() as u64 * memory::training_state_bytes(&shape);
+    let halves = std::iter::successors(Some(config.train.batch), |batch| Some(batch / 2))
+        .take_while(|batch| *batch > 0);
+    halves
+        .map(|batch| {
+            (
+                batch,
+                models + memory::activation_bytes(&shape, batch, length),
+            )
+        })
+        .collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -658,15 +679,13 @@ impl Watch {
         }
         match (run, reason) {
             (Some(run), Loss::Memory) => {
-                let smaller = run.batch / 2;
-                let (fits, actions) = match smaller {
-                    0 => (String::new(), vec![Action::Export]),
-                    _ => (
-                        format!(" Batch {smaller} may fit."),
-                        vec![Action::SmallerBatch(smaller), Action::Export],
-                    ),
-                };
-                let text = format!("Out of memory at step {}.{fits}", grouped(run.step));
+                // What a GPU has is not told.
+                let on_gpu = self.device.as_ref().is_some_and(|device| device.gpu);
+                let refused = if on_gpu { 0 } else { self.memory };
+                let (text, smaller) = refused_memory(&run.needs, refused);
+                let mut actions = vec![Action::Export];
+                actions.extend(smaller.map(Action::SmallerBatch));
+                actions.rotate_right(1);
                 self.tell(
                     Place::Loss,
                     Severity::Error,
@@ -826,6 +845,32 @@ impl Watch {
             .map(|(_, notice)| notice.clone())
             .collect();
     }
+}
+
+/// What to say of a run that needs more memory than there was, and the batch that should fit. `refused` is how much the
+/// lab had when it got no more, 0 where that is unknown.
+fn refused_memory(needs: &[(usize, u64)], refused: u64) -> (String, Option<usize>) {
+    let gigabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e9);
+    let needed = needs.first().map_or(0, |(_, bytes)| *bytes);
+    // Where the law says that it fits, the law is too low: half of it is a guess.
+    let fits =
+        |bytes: u64| bytes < needed && (refused == 0 || needed <= refused || bytes <= refused);
+    let smaller = needs
+        .iter()
+        .find(|(_, bytes)| fits(*bytes))
+        .map(|(batch, _)| *batch);
+    let mut text = format!(
+        "Needs about {} GB; the device refused",
+        gigabytes(needed.max(refused))
+    );
+    if refused > 0 {
+        text += &format!(" at {}", gigabytes(refused));
+    }
+    text += &match smaller {
+        Some(batch) => format!(". Batch {batch} should fit."),
+        None => ". Choose a smaller width or context.".to_owned(),
+    };
+    (text, smaller)
 }
 
 /// How a command that would write is refused where another tab writes.

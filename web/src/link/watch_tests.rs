@@ -24,8 +24,11 @@ fn device(gpu: bool) -> Message {
 }
 
 fn started(step: u64) -> Message {
+    let mut config = RunConfig::default();
+    config.corpus.length = Some(25);
+    config.model.vocab_size = Some(6);
     Message::Lab(Event::Started(Box::new(Started {
-        config: RunConfig::default(),
+        config,
         folder: FOLDER.to_owned(),
         objectives: vec![Objective::Autoregressive, Objective::Masked],
         step,
@@ -285,12 +288,41 @@ fn a_lab_that_never_lives_is_left_alone() {
 fn too_large_a_run_is_not_tried_again() {
     let mut watch = watch();
     racing(&mut watch);
+    watch.hear(Message::Alive { memory: 60 << 20 }, 3.5);
     watch.hear(lost(Loss::Memory), 4.0);
     watch.hear(device(true), 5.0);
     assert!(!resumes(&watch.deeds()));
-    let batch = RunConfig::default().train.batch / 2;
-    let notice = &watch.notices()[0];
-    assert_eq!(notice.actions[0], Action::SmallerBatch(batch));
+    let notice = watch.notices()[0].clone();
+    let batch = RunConfig::default().train.batch;
+    assert!(
+        matches!(notice.actions[..], [Action::SmallerBatch(smaller), Action::Export] if smaller < batch),
+        "{notice:?}"
+    );
+}
+
+#[test]
+fn what_did_not_fit_is_told_with_what_should() {
+    let needs = [(64, 3_700), (32, 1_900), (16, 1_000), (8, 550)]
+        .map(|(batch, mb)| (batch, mb * 1_000_000));
+    assert_eq!(
+        refused_memory(&needs[1..], 1_100_000_000),
+        (
+            "Needs about 1.9 GB; the device refused at 1.1. Batch 16 should fit.".to_owned(),
+            Some(16)
+        )
+    );
+    assert_eq!(refused_memory(&needs, 1_100_000_000).1, Some(16));
+    // The law was too low, or nobody knows how much there was: half of it is tried.
+    assert_eq!(refused_memory(&needs, 4_000_000_000).1, Some(32));
+    assert_eq!(refused_memory(&needs, 0).1, Some(32));
+    assert_eq!(
+        refused_memory(&needs[3..], 100_000_000),
+        (
+            "Needs about 0.6 GB; the device refused at 0.1. Choose a smaller width or context."
+                .to_owned(),
+            None
+        )
+    );
 }
 
 #[test]
