@@ -625,8 +625,8 @@ fn pictures() {
     for (size_name, size) in sizes {
         for (tone_name, tone) in [("light", Tone::Light), ("dark", Tone::Dark)] {
             let scenes = [
-                "empty", "halfway", "finished", "runs", "device", "block", "own", "keys", "focus",
-                "failed",
+                "empty", "halfway", "finished", "log", "runs", "device", "block", "own", "keys",
+                "focus", "failed",
             ];
             for scene in scenes {
                 let mut app = app();
@@ -634,7 +634,7 @@ fn pictures() {
                 app.state_mut().storage.used = Some(61e6);
                 app = match scene {
                     "halfway" | "failed" | "focus" => raced(app, halfway),
-                    "finished" | "runs" | "device" => raced(app, |_| true),
+                    "finished" | "log" | "runs" | "device" => raced(app, |_| true),
                     "block" => raced_as_block(app),
                     _ => app,
                 };
@@ -652,6 +652,7 @@ fn pictures() {
                 match scene {
                     "runs" => tick_runs(&mut harness),
                     "own" => drop_text(&mut harness),
+                    "log" => harness.key_press(Key::L),
                     "keys" => harness.event(egui::Event::Text("?".to_owned())),
                     "focus" => {
                         harness

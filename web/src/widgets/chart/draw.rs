@@ -10,10 +10,11 @@ use crate::numbers;
 use crate::state::units::Axis;
 use crate::theme::Palette;
 
-/// Points between two names on the vertical axis, at least.
-const APART: f32 = 34.0;
-/// How much further names are apart on the horizontal axis, where they stand side by side.
-const WIDE: f64 = 2.4;
+/// Points between two lines of the grid that are too close.
+const CLOSE: f32 = 8.0;
+/// Points between two names that stand above each other, and beside each other.
+const ABOVE: f32 = 34.0;
+const BESIDE: f32 = 82.0;
 
 /// Draws a chart, `height` high, and lets a person read it. Gives where it is.
 pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, height: f32) -> Rect {
@@ -38,18 +39,23 @@ pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, heig
         .default_y_bounds(y.0, y.1)
         .sense(Sense::click_and_drag())
         .grid_color(palette.hairline())
-        .grid_spacing(egui::Rangef::new(APART, 2.0 * APART))
-        .y_grid_spacer(|input| marks::marks(input.bounds, input.base_step_size))
+        // All lines are as strong.
+        .grid_spacing(egui::Rangef::new(CLOSE, CLOSE + 1.0))
+        .x_grid_spacer(|input| {
+            let apart = input.base_step_size * f64::from(BESIDE / CLOSE);
+            match chart.axis {
+                _ if chart.log => marks::powers(input.bounds, apart),
+                Axis::Time => marks::spans(input.bounds, apart),
+                _ => marks::marks(input.bounds, apart),
+            }
+        })
+        .y_grid_spacer(|input| {
+            let apart = input.base_step_size * f64::from(ABOVE / CLOSE);
+            marks::marks(input.bounds, apart)
+        })
         .y_axis_min_width(36.0)
         .x_axis_formatter(|mark, _| tick(chart, mark))
         .y_axis_formatter(|mark, _| level(mark));
-    // A logarithmic axis has its own marks: whole powers.
-    if !chart.log {
-        plot = plot.x_grid_spacer(|input| match chart.axis {
-            Axis::Time => marks::spans(input.bounds, WIDE * input.base_step_size),
-            _ => marks::marks(input.bounds, WIDE * input.base_step_size),
-        });
-    }
     if std::mem::take(&mut view.reset) {
         plot = plot.reset();
         ui.data_mut(|data| data.insert_temp(id.with("zoomed"), false));
@@ -351,8 +357,6 @@ fn draw_cursor(ui: &Ui, palette: &Palette, chart: &Chart, x: f64, transform: &Pl
 
 fn tick(chart: &Chart, mark: GridMark) -> String {
     let value = match chart.log {
-        // Only whole powers have room for a name.
-        true if (mark.value - mark.value.round()).abs() > 1e-6 => return String::new(),
         true => 10f64.powf(mark.value),
         false => mark.value,
     };

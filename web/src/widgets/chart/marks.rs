@@ -20,6 +20,26 @@ pub fn spans(bounds: (f64, f64), apart: f64) -> Vec<GridMark> {
     multiples(bounds, step.unwrap_or_else(|| round(apart)))
 }
 
+/// The same on an axis of powers of ten, whose bounds are exponents: 1, 2 and 5 of each power, or whole powers.
+pub fn powers(bounds: (f64, f64), apart: f64) -> Vec<GridMark> {
+    // The least of the distances from 1 to 2, from 2 to 5 and from 5 to 10.
+    if apart > 2.0_f64.log10() {
+        return multiples(bounds, round(apart.max(1.0)));
+    }
+    let factors = [1.0_f64, 2.0, 5.0].map(f64::log10);
+    let of = |mark: GridMark| factors.map(|factor| mark.value + factor);
+    // The power below the lower bound may have some above it.
+    multiples((bounds.0 - 1.0, bounds.1), 1.0)
+        .into_iter()
+        .flat_map(of)
+        .filter(|value| (bounds.0..=bounds.1).contains(value))
+        .map(|value| GridMark {
+            value,
+            step_size: 1.0,
+        })
+        .collect()
+}
+
 /// The first of 1, 2, 5, 10, … that is not less.
 fn round(least: f64) -> f64 {
     let power = 10.0_f64.powf(least.log10().floor());
@@ -57,6 +77,19 @@ mod tests {
         assert_eq!(values(marks((0.0, 10.0), 5.0)), [0.0, 5.0, 10.0]);
         assert!(marks((0.0, 10.0), f64::NAN).is_empty());
         assert!(marks((0.0, 10.0), 0.0).is_empty());
+    }
+
+    #[test]
+    fn powers_of_ten_have_their_twos_and_fives() {
+        let places = |bounds, apart| -> Vec<f64> {
+            let exponents = values(powers(bounds, apart)).into_iter();
+            exponents
+                .map(|exponent| 10.0_f64.powf(exponent).round())
+                .collect()
+        };
+        assert_eq!(places((1.4, 2.8), 0.2), [50.0, 100.0, 200.0, 500.0]);
+        assert_eq!(places((1.4, 3.2), 0.5), [100.0, 1_000.0]);
+        assert_eq!(places((0.0, 6.0), 1.5), [1.0, 100.0, 10_000.0, 1_000_000.0]);
     }
 
     #[test]
