@@ -1,5 +1,5 @@
-//! The pilots behind `docs/pilots.md`: races and trainings that find where diffusion wins. Hours in all; a pilot that is
-//! finished is not repeated, one that was interrupted goes on.
+//! The pilots behind `docs/pilots.md`: races and trainings that find where diffusion wins. Hours in all; a pilot whose
+//! result is in `docs/pilots` is not repeated, one that was interrupted goes on.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -25,19 +25,22 @@ struct Pilot {
 
 impl Pilot {
     /// Its run directory.
-    fn place(&self, folder: &Path) -> PathBuf {
-        folder.join(self.table).join(self.folder_name())
-    }
-
-    /// The file with its result.
-    fn kept(&self, folder: &Path) -> PathBuf {
-        folder
+    fn place(&self) -> PathBuf {
+        root()
+            .join("runs/pilots")
             .join(self.table)
-            .join(format!("{}.json", self.folder_name()))
+            .join(self.slug())
     }
 
-    fn folder_name(&self) -> String {
-        self.name.replace([' ', ','], "-")
+    /// The file with its result, which is committed.
+    fn kept(&self) -> PathBuf {
+        let folder = root().join("docs/pilots").join(self.table);
+        folder.join(format!("{}.json", self.slug()))
+    }
+
+    /// Its name as files have it.
+    fn slug(&self) -> String {
+        self.name.replace(", ", "-").replace(' ', "-")
     }
 }
 
@@ -107,10 +110,6 @@ fn pilots(data: &Data) -> Vec<Pilot> {
             &format!("race --second dual {LATIN_5} --seeds 3"),
         ),
     ]);
-    pilots.extend(sweep(
-        "tales-sweep",
-        &format!("{TALES} --epochs 60 --evaluate-every 97"),
-    ));
     let tales = "tales";
     pilots.extend([
         row(tales, "masked, plain", &format!("race {TALES} --seeds 3")),
@@ -122,14 +121,18 @@ fn pilots(data: &Data) -> Vec<Pilot> {
         row(
             tales,
             "masked, dropout 0.1",
-            &format!("train --objective masked {TALES} --dropout 0.1"),
+            &format!("train --objective masked {TALES} --dropout 0.1 --seeds 3"),
         ),
         row(
             tales,
-            "block diffusion",
-            &format!("train --objective block {TALES}"),
+            "block diffusion, blocks of 8",
+            &format!("train --objective block --block-size 8 {TALES} --seeds 3"),
         ),
-        row(tales, "dual", &format!("train --objective dual {TALES}")),
+        row(
+            tales,
+            "dual",
+            &format!("train --objective dual {TALES} --seeds 3"),
+        ),
     ]);
     if let Some(text) = &data.shakespeare {
         let corpus = format!("--preset shakespeare-like --corpus {text}");
@@ -153,6 +156,10 @@ fn pilots(data: &Data) -> Vec<Pilot> {
             &format!("race --preset code --corpus {folder} --extensions rs"),
         ));
     }
+    pilots.extend(sweep(
+        "tales-sweep",
+        &format!("{TALES} --held-out 10000 --epochs 60 --evaluate-every 49"),
+    ));
     pilots
 }
 
@@ -202,7 +209,6 @@ fn newest(registries: &Path, beginning: &str) -> Option<String> {
 
 /// Runs what is not finished yet, one on each core, and prints the tables at the end.
 pub fn run(only: Option<&str>) -> Result<()> {
-    let folder = root().join("runs/pilots");
     let pilots: Vec<Pilot> = pilots(&Data::find())
         .into_iter()
         .filter(|pilot| only.is_none_or(|table| table == pilot.table))
@@ -211,14 +217,16 @@ pub fn run(only: Option<&str>) -> Result<()> {
     let binary = binary()?;
     let unfinished: Vec<&Pilot> = pilots
         .iter()
-        .filter(|pilot| !pilot.kept(&folder).exists())
+        .filter(|pilot| !pilot.kept().exists())
         .collect();
     let next = AtomicUsize::new(0);
     let one_after_another = || -> Result<()> {
         while let Some(pilot) = unfinished.get(next.fetch_add(1, Ordering::Relaxed)) {
             eprintln!("pilot {}: {}", pilot.table, pilot.name);
-            let result = finish(&binary, pilot, &pilot.place(&folder))?;
-            fs::write(pilot.kept(&folder), result)?;
+            let result = finish(&binary, pilot, &pilot.place())?;
+            let kept = pilot.kept();
+            fs::create_dir_all(kept.parent().context("a file is in a folder")?)?;
+            fs::write(kept, result + "\n")?;
         }
         Ok(())
     };
@@ -231,7 +239,7 @@ pub fn run(only: Option<&str>) -> Result<()> {
                 .unwrap_or_else(|_| Err(anyhow!("a worker stopped")))
         })
     })?;
-    print!("{}", tables(&pilots, &folder)?);
+    print!("{}", tables(&pilots)?);
     Ok(())
 }
 
@@ -261,7 +269,7 @@ fn finish(binary: &Path, pilot: &Pilot, place: &Path) -> Result<String> {
 
 /// A Markdown table for each name, its columns as in `docs/pilots.md`. A sweep's rows say how they differ; others have
 /// their command.
-fn tables(pilots: &[Pilot], folder: &Path) -> Result<String> {
+fn tables(pilots: &[Pilot]) -> Result<String> {
     let mut text = String::new();
     let mut current = "";
     for pilot in pilots {
@@ -279,7 +287,7 @@ fn tables(pilots: &[Pilot], folder: &Path) -> Result<String> {
                  curve | envelope |{command}\n|---|---|---|---|---|---|---|{rule}\n"
             );
         }
-        let kept = pilot.kept(folder);
+        let kept = pilot.kept();
         let line =
             fs::read_to_string(&kept).with_context(|| format!("can't read {}", kept.display()))?;
         let result: Value = serde_json::from_str(&line)?;

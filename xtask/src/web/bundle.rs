@@ -12,7 +12,7 @@ use crate::{root, step};
 
 /// The race that trains them. Tokens are words and parts of words, so that what a small model writes can be read; the width
 /// is what leaves both models, at two bytes a weight, within what a first visit may load.
-const RACE: &str = "--corpus tales --tokenizer bpe:512 --unique 1000000 --held-out 20000 --epochs 12 \
+const RACE: &str = "--corpus tales --tokenizer bpe:512 --unique 1000000 --held-out 20000 --epochs 8 \
     --hidden-size 80 --layers 3 --heads 4 --tied --lr 2e-3 --evaluate-every 600";
 
 /// How the recorded text is written by the masked model.
