@@ -88,19 +88,12 @@ pub fn line(state: &State) -> Option<Line<'_>> {
     })
 }
 
-/// The bar, where there is something to say.
+/// The bar, where there is something to say. A phone has no room for buttons beside the text: they stand below it.
 pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
-    let Some(Line {
-        text,
-        grade,
-        details,
-        buttons,
-        id,
-    }) = line(state)
-    else {
+    let Some(line) = line(state) else {
         return;
     };
-    let color = match grade {
+    let color = match line.grade {
         Grade::Info => palette.masked,
         Grade::Warning => palette.warning,
         Grade::Error => palette.error,
@@ -114,38 +107,31 @@ pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
         .show_separator_line(false)
         .show(ui, |ui| {
             ui.horizontal(|ui| {
-                let mark = if grade == Grade::Info { "i" } else { "!" };
+                let mark = match line.grade {
+                    Grade::Info => "i",
+                    Grade::Warning | Grade::Error => "!",
+                };
                 ui.label(RichText::new(mark).strong().color(color));
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     let dismiss = ui.add(Button::new("×").frame_when_inactive(false));
                     dismiss.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Dismiss"));
                     close = dismiss.clicked();
-                    if let Some(details) = details {
-                        let button = ui.add(Button::new("Details").frame_when_inactive(false));
-                        let button =
-                            button.on_hover_text(format!("{details}\nClick to copy diagnostics."));
-                        if button.clicked() {
-                            ui.ctx()
-                                .copy_text(format!("{details}\n\n{}", state.diagnostics()));
-                        }
+                    if !state.narrow {
+                        details(ui, &line, state);
+                        pressed = buttons(ui, line.buttons.iter().rev());
                     }
-                    for (label, press) in buttons.iter().rev() {
-                        if ui.button(label).clicked() {
-                            pressed = Some(press.clone());
-                        }
-                    }
-                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                        let line = Label::new(RichText::new(text).color(palette.text)).truncate();
-                        let said = ui.add(line).on_hover_text(text);
-                        said.widget_info(|| WidgetInfo::labeled(Role::Status, true, text));
-                        // Read out where the system has a reader; the page has a region of its own for that.
-                        ui.ctx().accesskit_node_builder(said.id, |node| {
-                            node.set_live(egui::accesskit::Live::Polite);
-                        });
-                    });
+                    let left = Layout::left_to_right(Align::Center);
+                    ui.with_layout(left, |ui| text(ui, palette, line.text, state.narrow));
                 });
             });
+            if state.narrow && (line.details.is_some() || !line.buttons.is_empty()) {
+                ui.horizontal_wrapped(|ui| {
+                    pressed = buttons(ui, line.buttons.iter());
+                    details(ui, &line, state);
+                });
+            }
         });
+    let id = line.id;
     match pressed {
         Some(Press::Own(act)) => {
             state.acted = Some(act);
@@ -158,5 +144,41 @@ pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
         Some(id) if close => state.wishes.push(Wish::Dismiss(id)),
         None if close => state.notice = None,
         _ => {}
+    }
+}
+
+fn text(ui: &mut Ui, palette: &Palette, text: &str, wraps: bool) {
+    let label = Label::new(RichText::new(text).color(palette.text));
+    let label = if wraps {
+        label.wrap()
+    } else {
+        label.truncate()
+    };
+    let said = ui.add(label).on_hover_text(text);
+    said.widget_info(|| WidgetInfo::labeled(Role::Status, true, text));
+    // Read out where the system has a reader; the page has a region of its own for that.
+    ui.ctx().accesskit_node_builder(said.id, |node| {
+        node.set_live(egui::accesskit::Live::Polite);
+    });
+}
+
+/// What can be done; gives what was pressed.
+fn buttons<'a>(ui: &mut Ui, buttons: impl Iterator<Item = &'a (String, Press)>) -> Option<Press> {
+    let mut pressed = None;
+    for (label, press) in buttons {
+        if ui.button(label).clicked() {
+            pressed = Some(press.clone());
+        }
+    }
+    pressed
+}
+
+fn details(ui: &mut Ui, line: &Line<'_>, state: &State) {
+    let Some(details) = line.details else { return };
+    let button = ui.add(Button::new("Details").frame_when_inactive(false));
+    let button = button.on_hover_text(format!("{details}\nClick to copy diagnostics."));
+    if button.clicked() {
+        ui.ctx()
+            .copy_text(format!("{details}\n\n{}", state.diagnostics()));
     }
 }

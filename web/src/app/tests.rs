@@ -337,6 +337,38 @@ fn dropped_files_find_their_screen() {
     }
 }
 
+fn given_up() -> crate::link::Notice {
+    use crate::link::Action;
+
+    crate::link::Notice {
+        id: 1,
+        severity: crate::link::Severity::Error,
+        text: "GPU failed three times. Run saved at 1,200.".to_owned(),
+        more: Some("device lost".to_owned()),
+        actions: vec![Action::UseProcessor, Action::Export],
+        run: None,
+    }
+}
+
+/// A phone shows the whole text, and what can be done about it.
+#[test]
+fn the_bar_has_room_on_a_phone() {
+    let mut app = app();
+    app.state_mut().told = Some(given_up());
+    let harness = shown(app, vec2(360.0, 740.0));
+    let text = named(
+        &harness,
+        egui::Role::Status,
+        "GPU failed three times. Run saved at 1,200.",
+    );
+    for button in ["Use processor", "Export", "Details"] {
+        let button = named(&harness, egui::Role::Button, button).rect();
+        assert!(button.top() >= text.rect().bottom() - 1.0, "{button:?}");
+        assert!(button.right() <= 360.0 && button.height() >= 44.0);
+    }
+    assert!(text.rect().height() > 30.0, "it wraps: {:?}", text.rect());
+}
+
 /// What the bar says has a name and is told, an error even if something else happens before its turn.
 #[test]
 fn the_bar_is_told_and_found_by_its_text() {
@@ -344,16 +376,8 @@ fn the_bar_is_told_and_found_by_its_text() {
     let tell = |now: f64, harness: &mut Shown| harness.state_mut().announcement(now);
     let status = tell(0.0, &mut harness).unwrap();
     assert!(status.starts_with("Training: step 1,276 of"), "{status}");
-    let lost = "GPU lost at step 1,240. Resumed from 1,200 (try 1 of 3).";
-    let failed = crate::link::Notice {
-        id: 1,
-        severity: crate::link::Severity::Error,
-        text: lost.to_owned(),
-        more: None,
-        actions: Vec::new(),
-        run: None,
-    };
-    harness.state_mut().state_mut().told = Some(failed);
+    let lost = "GPU failed three times. Run saved at 1,200.";
+    harness.state_mut().state_mut().told = Some(given_up());
     harness.run_steps(2);
     let said = named(&harness, egui::Role::Status, lost);
     assert_eq!(said.accesskit_node().live(), egui::accesskit::Live::Polite);
@@ -626,14 +650,14 @@ fn pictures() {
         for (tone_name, tone) in [("light", Tone::Light), ("dark", Tone::Dark)] {
             let scenes = [
                 "empty", "halfway", "finished", "log", "runs", "device", "block", "own", "keys",
-                "focus", "failed",
+                "focus", "failed", "lost",
             ];
             for scene in scenes {
                 let mut app = app();
                 app.state_mut().preferences.tone = tone;
                 app.state_mut().storage.used = Some(61e6);
                 app = match scene {
-                    "halfway" | "failed" | "focus" => raced(app, halfway),
+                    "halfway" | "failed" | "focus" | "lost" => raced(app, halfway),
                     "finished" | "log" | "runs" | "device" => raced(app, |_| true),
                     "block" => raced_as_block(app),
                     _ => app,
@@ -642,6 +666,9 @@ fn pictures() {
                     app.state_mut().notice = Some(crate::state::Notice::warning(
                         "GPU lost at step 1,240. Resumed from 1,200 (try 1 of 3).",
                     ));
+                }
+                if scene == "lost" {
+                    app.state_mut().told = Some(given_up());
                 }
                 app.shown = match scene {
                     "runs" => 3,
