@@ -13,7 +13,7 @@ use crate::link::files::{self, Given, Inbox, Notes};
 use crate::link::{Action, Desk, Supervisor, Then};
 use crate::numbers;
 use crate::screens::{Context, Denoise, Device, Inspect, Race, Runs, Screen};
-use crate::state::{Grade, Phase, Preferences, Route, Staged, State, Wish};
+use crate::state::{Grade, Phase, Preferences, Route, Run, Staged, State, Wish};
 use crate::theatre;
 use crate::theme::{Motion, Palette, style};
 
@@ -34,8 +34,8 @@ pub struct App {
     notes: Notes,
     /// The preferences that are kept.
     kept: Preferences,
-    /// The question for the record of a run that was heard of in its middle.
-    record: Option<u64>,
+    /// The questions for the records of a run that was heard of in its middle, and what is to be done with them.
+    records: Vec<(u64, fn(&mut Run, &[u8]))>,
     announcer: Announcer,
 }
 
@@ -74,7 +74,7 @@ impl App {
             title: String::new(),
             notes: Notes::default(),
             kept: Preferences::default(),
-            record: None,
+            records: Vec::new(),
             announcer: Announcer::default(),
         }
     }
@@ -132,17 +132,26 @@ impl App {
             return;
         };
         match event {
-            Event::Started(_) => {
-                let path = format!("{}/metrics.jsonl", run.folder());
-                let ask = || self.desk.ask(Request::Read { path });
-                self.record = run.is_partial.then(ask);
+            Event::Started(_) if run.is_partial => {
+                let records: [(&str, fn(&mut Run, &[u8])); 2] = [
+                    ("metrics.jsonl", Run::remember),
+                    ("events.jsonl", Run::remember_samples),
+                ];
+                let folder = run.folder();
+                let ask = |(file, then)| {
+                    let path = format!("{folder}/{file}");
+                    (self.desk.ask(Request::Read { path }), then)
+                };
+                self.records = records.map(ask).into();
             }
+            Event::Started(_) => self.records.clear(),
             Event::Answer {
                 request, answer, ..
-            } if self.record == Some(*request) => {
-                self.record = None;
-                if let Answer::File { content, .. } = answer.as_ref() {
-                    run.remember(content);
+            } => {
+                let place = self.records.iter().position(|(asked, _)| asked == request);
+                if let (Some(index), Answer::File { content, .. }) = (place, answer.as_ref()) {
+                    let (_, then) = self.records.swap_remove(index);
+                    then(run, content);
                 }
             }
             _ => {}

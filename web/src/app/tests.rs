@@ -259,33 +259,36 @@ fn a_run_that_goes_on_shows_its_whole_curve() {
         harness.state_mut().hear(&event, Palette::LIGHT);
     }
     assert!(evaluations(&harness)[0] < whole[0] / 2);
-    let asked = sent(&mut harness)
+    let asked: Vec<(u64, String)> = sent(&mut harness)
         .into_iter()
-        .find_map(|command| match command {
+        .filter_map(|command| match command {
             Command::Ask {
                 request,
                 what: Request::Read { path },
             } => Some((request, path)),
             _ => None,
-        });
-    let (request, path) = asked.unwrap();
-    assert_eq!(path, "runs/mine/metrics.jsonl");
-    let record: String = events
+        })
+        .collect();
+    let files: Vec<&str> = asked.iter().map(|(_, path)| path.as_str()).collect();
+    assert_eq!(files, ["runs/mine/metrics.jsonl", "runs/mine/events.jsonl"]);
+    let metrics: String = events
         .iter()
         .filter_map(|event| match event {
             Event::Metrics(metrics) => Some(serde_json::to_string(metrics).unwrap() + "\n"),
             _ => None,
         })
         .collect();
-    let answer = Event::Answer {
-        request,
-        answer: Box::new(crossover::lab::Answer::File {
-            name: "metrics.jsonl".to_owned(),
-            content: record.into_bytes(),
-        }),
-        last: true,
-    };
-    harness.state_mut().hear(&answer, Palette::LIGHT);
+    for ((request, path), content) in asked.into_iter().zip([metrics, String::new()]) {
+        let answer = Event::Answer {
+            request,
+            answer: Box::new(crossover::lab::Answer::File {
+                name: path,
+                content: content.into_bytes(),
+            }),
+            last: true,
+        };
+        harness.state_mut().hear(&answer, Palette::LIGHT);
+    }
     assert_eq!(evaluations(&harness), whole);
 }
 

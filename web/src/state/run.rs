@@ -138,6 +138,30 @@ impl Run {
         self.count_steps();
     }
 
+    /// Takes from the record of events (`events.jsonl`) what the models wrote before.
+    pub fn remember_samples(&mut self, record: &[u8]) {
+        let mut earlier: Vec<SampleText> = Vec::new();
+        for line in String::from_utf8_lossy(record).lines() {
+            match serde_json::from_str(line) {
+                Ok(Event::Sample(sample)) => earlier.push(sample),
+                // What follows was written anew.
+                Ok(Event::Started(started)) => {
+                    earlier.retain(|sample| sample.step <= started.step_of(sample.objective));
+                }
+                _ => {}
+            }
+        }
+        let heard = |sample: &SampleText| {
+            self.samples
+                .iter()
+                .any(|own| (own.objective, own.step) == (sample.objective, sample.step))
+        };
+        earlier.retain(|sample| !heard(sample));
+        earlier.append(&mut self.samples);
+        let before = earlier.len().saturating_sub(MOST_SAMPLES);
+        self.samples = earlier.split_off(before);
+    }
+
     /// A line of the record.
     pub fn measured(&mut self, metrics: &Metrics) {
         let (objective, likelihood) = (metrics.objective, metrics.likelihood);
@@ -370,6 +394,37 @@ mod tests {
         assert_eq!(evaluated(&run, AR), [10]);
         assert_eq!(evaluated(&run, MASKED), [10]);
         assert_eq!(run.sample(AR), None);
+    }
+
+    #[test]
+    fn the_record_gives_back_what_was_written_before() {
+        let events = [
+            Event::Started(Box::new(started(0, 0))),
+            sample(AR, 10),
+            sample(MASKED, 10),
+            sample(AR, 20),
+            sample(MASKED, 20),
+            Event::Started(Box::new(started(20, 19))),
+            sample(MASKED, 20),
+            Event::Started(Box::new(started(25, 25))),
+            sample(AR, 30),
+        ];
+        let record: String = events
+            .iter()
+            .map(|event| serde_json::to_string(event).unwrap() + "\n")
+            .collect();
+        let mut run = Run::new(started(25, 25));
+        run.fold(&sample(AR, 30));
+        run.remember_samples((record + "{\"event\":\"sam").as_bytes());
+        let steps = |objective| -> Vec<u64> {
+            let of = run
+                .samples
+                .iter()
+                .filter(|sample| sample.objective == objective);
+            of.map(|sample| sample.step).collect()
+        };
+        assert_eq!(steps(AR), [10, 20, 30]);
+        assert_eq!(steps(MASKED), [10, 20]);
     }
 
     #[test]
