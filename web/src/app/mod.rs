@@ -19,6 +19,9 @@ use crate::theme::{Motion, Palette, style};
 
 use announce::Announcer;
 
+/// What a run does with one of its records.
+type Remember = fn(&mut Run, &[u8]);
+
 /// The app.
 pub struct App {
     /// The way to the lab; tests have none.
@@ -35,7 +38,7 @@ pub struct App {
     /// The preferences that are kept.
     kept: Preferences,
     /// The questions for the records of a run that was heard of in its middle, and what is to be done with them.
-    records: Vec<(u64, fn(&mut Run, &[u8]))>,
+    records: Vec<(u64, Remember)>,
     announcer: Announcer,
 }
 
@@ -133,7 +136,7 @@ impl App {
         };
         match event {
             Event::Started(_) if run.is_partial => {
-                let records: [(&str, fn(&mut Run, &[u8])); 2] = [
+                let records: [(&str, Remember); 2] = [
                     ("metrics.jsonl", Run::remember),
                     ("events.jsonl", Run::remember_samples),
                 ];
