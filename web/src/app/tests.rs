@@ -372,6 +372,43 @@ fn the_bar_has_room_on_a_phone() {
     assert!(text.rect().height() > 30.0, "it wraps: {:?}", text.rect());
 }
 
+/// In the app's words, with the checkpoint that is kept: the command line's are for a terminal.
+#[test]
+fn a_loss_that_is_no_number_is_told_in_place() {
+    let mut app = raced(app(), halfway);
+    let newest = recorded_events()
+        .into_iter()
+        .filter(halfway)
+        .filter_map(|event| match event {
+            Event::Metrics(metrics) if metrics.objective == Objective::Masked => Some(metrics),
+            _ => None,
+        })
+        .next_back();
+    let broken = crossover::train::Metrics {
+        step: 1_310,
+        train_nats: None,
+        val_nats: None,
+        ..newest.unwrap()
+    };
+    app.hear(&Event::Metrics(broken), Palette::LIGHT);
+    let failed = Event::Failed {
+        message: "the masked model's loss became NaN or infinite at step 1310; …".to_owned(),
+        hint: Some("start again with a lower learning rate (`--lr`)".to_owned()),
+        input: false,
+    };
+    app.hear(&failed, Palette::LIGHT);
+    let told = "Loss became NaN at step 1,310. Kept the best checkpoint (step 1,260). \
+        Try a lower learning rate.";
+    let harness = desktop(app);
+    // In the bar, and over the chart.
+    assert!(
+        harness
+            .query_by_role_and_label(egui::Role::Status, told)
+            .is_some()
+    );
+    assert!(harness.query_all_by_label(told).count() > 1);
+}
+
 /// What the bar says has a name and is told, an error even if something else happens before its turn.
 #[test]
 fn the_bar_is_told_and_found_by_its_text() {

@@ -216,6 +216,21 @@ mod tests {
     }
 
     #[test]
+    fn a_measured_verdict_is_said_without_reserve() {
+        let said = |difference, se| {
+            measured(difference, se, Some(31.0)).say(Unit::Nats, &Scale::default())
+        };
+        assert_eq!(
+            said(0.142, 0.01),
+            "Not yet: diffusion is 0.142 above AR's best."
+        );
+        assert_eq!(
+            said(-0.013, 0.01),
+            "Below AR's best, not yet significant (1.3 SE)."
+        );
+    }
+
+    #[test]
     fn a_verdict_says_so_far_until_the_best_are_measured_again() {
         assert_eq!(
             said(&[1.0, 0.8], &[1.2, 0.942], 0.01),
