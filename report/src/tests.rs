@@ -157,6 +157,33 @@ fn nothing_measured_is_a_page_as_well() {
     assert!(html.contains("Nothing evaluated so far."));
 }
 
+/// Models take turns: what the one that is ahead wrote is never written again.
+#[test]
+fn a_resumed_run_keeps_what_the_model_that_is_ahead_wrote() {
+    let config = RunConfig::default();
+    let sample = |objective, text: &str| {
+        Event::Sample(SampleText {
+            objective,
+            step: 25,
+            text: text.to_owned(),
+            valid: None,
+        })
+    };
+    let mut resumed = started(config.clone());
+    (resumed.step, resumed.done) = (24, vec![25, 24]);
+    let events = [
+        sample(Objective::Autoregressive, "ahead"),
+        sample(Objective::Masked, "lost"),
+        Event::Started(Box::new(resumed)),
+    ];
+    let texts: Vec<String> = parsed(&config, &raced(), &events)
+        .samples
+        .into_iter()
+        .map(|sample| sample.text)
+        .collect();
+    assert_eq!(texts, ["ahead"]);
+}
+
 #[test]
 fn what_a_model_writes_stays_text() {
     let config = RunConfig::default();
