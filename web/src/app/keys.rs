@@ -112,7 +112,8 @@ impl App {
         let shown = Modal::new(Id::unique("keys"))
             .frame(egui::Frame::window(&context.global_style()).inner_margin(20))
             .show(context, |ui| {
-                ui.set_max_width(460.0);
+                let room = context.content_rect().width() - 64.0;
+                ui.set_max_width(room.min(460.0));
                 ui.heading("Keys");
                 egui::ScrollArea::vertical()
                     .max_height(440.0)
@@ -120,6 +121,10 @@ impl App {
                         for (place, keys) in LIST {
                             ui.add_space(8.0);
                             ui.label(RichText::new(place).strong());
+                            if self.state.narrow {
+                                narrow(ui, palette, keys);
+                                continue;
+                            }
                             egui::Grid::new(place)
                                 .num_columns(2)
                                 .min_col_width(132.0)
@@ -142,5 +147,15 @@ impl App {
         if shown.inner || shown.should_close() {
             self.keys_listed = false;
         }
+    }
+}
+
+/// Keys where what they do has no room beside them.
+fn narrow(ui: &mut egui::Ui, palette: &Palette, keys: &[(&str, &str)]) {
+    ui.spacing_mut().item_spacing.y = 2.0;
+    for (key, does) in keys {
+        ui.label(RichText::new(*key).monospace().color(palette.text));
+        ui.label(RichText::new(*does).color(palette.muted));
+        ui.add_space(6.0);
     }
 }

@@ -7,6 +7,7 @@ use egui_plot::{
 
 use super::figures::{Chart, Line as Measured};
 use crate::theme::Palette;
+use crate::widgets::chart::marks;
 
 /// Shows it in a place of this size.
 pub fn show(ui: &mut Ui, chart: &Chart, as_table: bool, height: f32, palette: &Palette) {
@@ -55,8 +56,8 @@ fn plot(ui: &mut Ui, chart: &Chart, height: f32, palette: &Palette) {
         .allow_double_click_reset(false)
         .show_background(false)
         .grid_color(palette.hairline())
-        .x_grid_spacer(marks)
-        .y_grid_spacer(marks)
+        .x_grid_spacer(|input| round(input, marks::BESIDE))
+        .y_grid_spacer(|input| round(input, marks::ABOVE))
         .x_axis_formatter(|mark, _| told(mark))
         .y_axis_formatter(|mark, _| told(mark))
         .x_axis_label(RichText::new(x).small())
@@ -98,10 +99,11 @@ fn plot(ui: &mut Ui, chart: &Chart, height: f32, palette: &Palette) {
     });
 }
 
-/// A handful of round places on an axis.
-fn marks(input: GridInput) -> Vec<GridMark> {
+/// A handful of round places on an axis, whose names are so many points apart at least.
+fn round(input: GridInput, points: f32) -> Vec<GridMark> {
     let (from, to) = input.bounds;
-    crate::widgets::chart::marks::marks(input.bounds, (to - from) / 6.0)
+    let apart = marks::length(&input, points).max((to - from) / 6.0);
+    marks::marks(input.bounds, apart)
 }
 
 fn told(mark: GridMark) -> String {

@@ -4,17 +4,12 @@ use egui::{EventFilter, Id, Key, Pos2, Rect, Sense, Stroke, Ui, WidgetInfo, pos2
 use egui_plot::{FilledArea, GridMark, Plot, PlotBounds, PlotTransform};
 
 use super::curve::{self, Dash, Marker};
+use super::marks::{self, ABOVE, BESIDE, CLOSE};
 use super::thin::{stretches, thin};
-use super::{Chart, Curve, View, marks};
+use super::{Chart, Curve, View};
 use crate::numbers;
 use crate::state::units::Axis;
 use crate::theme::Palette;
-
-/// Points between two lines of the grid that are too close.
-const CLOSE: f32 = 8.0;
-/// Points between two names that stand above each other, and beside each other.
-const ABOVE: f32 = 34.0;
-const BESIDE: f32 = 82.0;
 
 /// Draws a chart, `height` high, and lets a person read it. Gives where it is.
 pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, height: f32) -> Rect {
@@ -42,17 +37,14 @@ pub fn show(ui: &mut Ui, palette: &Palette, chart: &Chart, view: &mut View, heig
         // All lines are as strong.
         .grid_spacing(egui::Rangef::new(CLOSE, CLOSE + 1.0))
         .x_grid_spacer(|input| {
-            let apart = input.base_step_size * f64::from(BESIDE / CLOSE);
+            let apart = marks::length(&input, BESIDE);
             match chart.axis {
                 _ if chart.log => marks::powers(input.bounds, apart),
                 Axis::Time => marks::spans(input.bounds, apart),
                 _ => marks::marks(input.bounds, apart),
             }
         })
-        .y_grid_spacer(|input| {
-            let apart = input.base_step_size * f64::from(ABOVE / CLOSE);
-            marks::marks(input.bounds, apart)
-        })
+        .y_grid_spacer(|input| marks::marks(input.bounds, marks::length(&input, ABOVE)))
         .y_axis_min_width(36.0)
         .x_axis_formatter(|mark, _| tick(chart, mark))
         .y_axis_formatter(|mark, _| level(mark));

@@ -1,6 +1,18 @@
 //! Round places on an axis.
 
-use egui_plot::GridMark;
+use egui_plot::{GridInput, GridMark};
+
+/// Points between two lines of a grid that are too close: what [`GridInput::base_step_size`] stands for.
+pub const CLOSE: f32 = 8.0;
+/// Points between two names that stand above each other.
+pub const ABOVE: f32 = 34.0;
+/// Points between two names that stand beside each other.
+pub const BESIDE: f32 = 82.0;
+
+/// How far so many points are on an axis.
+pub fn length(input: &GridInput, points: f32) -> f64 {
+    input.base_step_size * f64::from(points / CLOSE)
+}
 
 /// Seconds that people count time in.
 const SPANS: [f64; 17] = [
