@@ -1013,6 +1013,82 @@ fn runs_are_compared_renamed_and_removed_with_an_undo() {
     assert!(removed(&sent(&mut harness)));
 }
 
+/// A checkpoint that was imported has no record: that is asked for once, and nobody is bothered.
+#[test]
+fn a_run_without_a_record_has_no_curves() {
+    let mut harness = desktop(app());
+    harness.key_press(Key::Num4);
+    harness.run_steps(3);
+    let asked = |harness: &mut Shown| -> Vec<(u64, Request)> {
+        let commands = sent(harness).into_iter();
+        commands
+            .filter_map(|command| match command {
+                Command::Ask { request, what } => Some((request, what)),
+                _ => None,
+            })
+            .collect()
+    };
+    let imported = crossover::lab::RunSummary {
+        run: "runs/imported".to_owned(),
+        config: Default::default(),
+        parameters: 1,
+        steps: 10,
+        step: 0,
+        outcome: None,
+        checkpoints: Vec::new(),
+        bytes: 1,
+    };
+    for (request, what) in asked(&mut harness) {
+        if what == Request::Runs {
+            let runs = vec![imported.clone()];
+            let answer = Event::Answer {
+                request,
+                answer: Box::new(crossover::lab::Answer::Runs { runs }),
+                last: true,
+            };
+            harness.state_mut().hear(&answer, Palette::LIGHT);
+        }
+    }
+    harness.run_steps(3);
+    named(&harness, egui::Role::CheckBox, "imported").click();
+    harness.run_steps(3);
+    let reads: Vec<u64> = asked(&mut harness)
+        .into_iter()
+        .filter(|(_, what)| matches!(what, Request::Read { .. }))
+        .map(|(request, _)| request)
+        .collect();
+    let refused = Event::Refused {
+        request: reads[0],
+        message: "can't read `runs/imported/metrics.jsonl`".to_owned(),
+        hint: None,
+    };
+    harness.state_mut().hear(&refused, Palette::LIGHT);
+    harness.run_steps(3);
+    assert!(asked(&mut harness).is_empty());
+    assert_eq!(harness.state_mut().state_mut().notice, None);
+
+    // What can be had of a run.
+    named(&harness, egui::Role::Button, "Export…").click();
+    harness.run_steps(3);
+    for item in ["Run folder (.zip)", "Report (.html)", "Metrics (.csv)"] {
+        assert!(
+            harness
+                .query_by_role_and_label(egui::Role::Button, item)
+                .is_some()
+        );
+    }
+    named(&harness, egui::Role::Button, "Report (.html)").click();
+    harness.run_steps(3);
+    let files: Vec<Request> = asked(&mut harness)
+        .into_iter()
+        .map(|(_, what)| what)
+        .collect();
+    let expected = ["config.toml", "metrics.jsonl", "events.jsonl"].map(|file| Request::Read {
+        path: format!("runs/imported/{file}"),
+    });
+    assert_eq!(files, expected);
+}
+
 /// What Tab reaches can be seen and has a name: the harness refuses widgets without one.
 #[test]
 fn every_screen_has_names_for_its_controls() {

@@ -75,7 +75,12 @@ impl Runs {
             if ui.button("Metrics (.csv)").clicked() {
                 asked.push((file(Part::Metrics.file()), Kind::Table));
             }
-            if ui.button("Curves (.png)").clicked() {
+            let are_there = self
+                .curves
+                .get(&run.run)
+                .is_some_and(|run| !run.series.is_empty());
+            let picture = ui.add_enabled(are_there, egui::Button::new("Curves (.png)"));
+            if picture.clicked() {
                 self.picture = true;
                 ui.close();
             }
@@ -151,6 +156,11 @@ impl Runs {
             // Of a run that has not begun, or a checkpoint that was imported.
             (run, Kind::Report(part)) => {
                 self.part_is_there(&run, part, Vec::new(), context);
+                Some(false)
+            }
+            // A checkpoint that was imported has no curves: it is not asked again.
+            (run, Kind::Curves) => {
+                self.curves_are_there(&run, &[]);
                 Some(false)
             }
             _ => Some(true),

@@ -291,8 +291,11 @@ impl Screen for Runs {
                     context.state.notice = Some(Notice::refused(message, hint.as_deref()));
                 }
             }
-            Event::Started(_) => self.stale = true,
-            ended if ended.ends_run() => self.stale = true,
+            event if event.ends_run() || matches!(event, Event::Started(_)) => {
+                self.stale = true;
+                // What was read of the run is not all of it any more.
+                self.curves.clear();
+            }
             _ => {}
         }
     }
