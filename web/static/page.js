@@ -65,7 +65,8 @@ const fill = (element, node, origin) => {
     element.indeterminate = node.on === null;
   } else if (role === 'label' || role === 'heading' || role === 'cell' || role === 'columnheader') {
     const text = value ?? label ?? '';
-    if (!node.children && element.textContent !== text) element.textContent = text;
+    // Its lines are among its children, and say nothing by themselves.
+    if (element.textContent !== text) element.textContent = text;
   } else if (role === 'button') {
     const text = [label, value].filter(Boolean).join(': ');
     if (element.textContent !== text) element.textContent = text;
@@ -170,6 +171,19 @@ for (const [id, back] of [['before', false], ['after', true]]) {
     enter(back);
   });
 }
+
+// A long text that is pasted is as good as a file that is dropped: no field could show it, and the worker reads it.
+
+const LONG = 100_000;
+addEventListener('paste', (event) => {
+  const text = event.clipboardData?.getData('text') ?? '';
+  if (text.length <= LONG) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const given = new DataTransfer();
+  given.items.add(new File([text], 'pasted.txt', { type: 'text/plain' }));
+  canvas.dispatchEvent(new DragEvent('drop', { dataTransfer: given, bubbles: true, cancelable: true }));
+}, true);
 
 // The drawing context
 
