@@ -15,5 +15,6 @@ pub fn activation_bytes(shape: &Shape, batch: usize, length: usize) -> u64 {
         + 5 * shape.intermediate_size
         + 3 * shape.num_attention_heads * length;
     let token = shape.num_hidden_layers * block + 3 * shape.vocab_size;
-    (batch * length * token) as u64 * 4
+    // In the browser a `usize` ends at 4 GiB, and this is asked before anything is known to fit.
+    batch as u64 * length as u64 * token as u64 * 4
 }
