@@ -13,7 +13,18 @@ const SOFTWARE_VULKAN: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 pub fn run() -> Result<()> {
     step(command("cargo", &["fmt", "--all", "--check"]))?;
     step(command("rustup", &["target", "add", WASM]))?;
-    let software_vulkan = install_software_vulkan();
+    let software_vulkan = install(
+        || Path::new(SOFTWARE_VULKAN).exists(),
+        &["mesa-vulkan-drivers", "libvulkan1"],
+    );
+    let display = install(
+        || {
+            ["/usr/bin/Xvfb", "/usr/bin/xdotool"]
+                .iter()
+                .all(|path| Path::new(path).exists())
+        },
+        &["xvfb", "xdotool", "libegl1", "libgl1-mesa-dri"],
+    );
 
     let deny = ["--", "-D", "warnings"];
     let native = ["clippy", "--locked", "--workspace", "--all-targets"];
@@ -58,6 +69,13 @@ pub fn run() -> Result<()> {
             "    skipping the wgpu tests: no software Vulkan driver (`apt-get install mesa-vulkan-drivers`)"
         );
     }
+    if display {
+        tests.env("CROSSOVER_TEST_WINDOW", "1");
+    } else {
+        eprintln!(
+            "    skipping the native window: no display in memory (`apt-get install xvfb xdotool`)"
+        );
+    }
     step(tests)?;
     browser::run()
 }
@@ -82,14 +100,13 @@ fn wasm_probe() -> Result<PathBuf> {
     Ok(probe)
 }
 
-/// Makes sure that software Vulkan is there, where it can be installed.
-fn install_software_vulkan() -> bool {
-    let present = || Path::new(SOFTWARE_VULKAN).exists();
+/// Makes sure that Debian's packages are there, where they can be installed; says whether they are.
+fn install(present: impl Fn() -> bool, packages: &[&str]) -> bool {
     if !present() {
         let installed = step(command("apt-get", &["update", "-qq"])).and_then(|()| {
             step(command(
                 "apt-get",
-                &["install", "-y", "-qq", "mesa-vulkan-drivers", "libvulkan1"],
+                &[&["install", "-y", "-qq"], packages].concat(),
             ))
         });
         if let Err(error) = installed {
