@@ -3,7 +3,7 @@
 
 import { test } from 'node:test';
 
-import { open, press, state, until } from './harness.mjs';
+import { control, drawn, open, press, state, until } from './harness.mjs';
 
 const MINUTES = Number(process.env.MINUTES ?? 20);
 /// A run that outlasts the measuring: the default model of a page without a GPU, on text without an end.
@@ -92,8 +92,11 @@ test('the page while it trains', async () => {
 
   const saved = await page.evaluate(() => window.crossover.state().run.step);
   await page.reload();
-  await until(page, ({ run }) => run !== null && run.saved !== null);
-  const kept = (await state(page)).run.saved;
+  await drawn(page);
+  await control(page, 'button', 'Resume').waitFor();
+  await press(page, 'button', 'Resume');
+  // The step that the run goes on from is the one that was kept.
+  const kept = (await until(page, ({ run }) => run !== null && run.saved !== null)).run.saved;
   const rate = (run.step - start) / MINUTES / 60;
   row('training lost by a reload', `${((saved - kept) / rate).toFixed(1)} s (step ${kept} of ${saved})`, '10 s');
 

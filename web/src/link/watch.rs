@@ -838,10 +838,13 @@ impl Watch {
         self.show();
     }
 
+    /// The bar shows the last: the worst, and of equally bad ones the newest; what is said of a device at each opening gives
+    /// way to all others.
     fn show(&mut self) {
-        self.shown = self
-            .notices
-            .iter()
+        let mut shown: Vec<&(Place, Notice)> = self.notices.iter().collect();
+        shown.sort_by_key(|(place, notice)| (notice.severity, *place != Place::Device));
+        self.shown = shown
+            .into_iter()
             .map(|(_, notice)| notice.clone())
             .collect();
     }

@@ -369,8 +369,19 @@ fn a_second_tab_only_reads() {
         }),
         1.0,
     );
-    watch.hear(device(false), 1.0);
-    assert_eq!(texts(&watch), ["Training in another tab. Read-only here."]);
+    let Message::Opened(mut info) = device(false) else {
+        unreachable!("it is one");
+    };
+    info.note = Some("No GPU access in this browser.".to_owned());
+    watch.hear(Message::Opened(info), 1.0);
+    // The bar shows the last.
+    assert_eq!(
+        texts(&watch),
+        [
+            "No GPU access in this browser.",
+            "Training in another tab. Read-only here."
+        ]
+    );
     watch.deeds();
     watch.command(Command::Resume {
         folder: FOLDER.to_owned(),
@@ -390,7 +401,7 @@ fn a_second_tab_only_reads() {
         ]
     ));
     watch.hear(Message::Storage(StorageInfo::default()), 2.0);
-    assert!(texts(&watch).is_empty());
+    assert_eq!(texts(&watch), ["No GPU access in this browser."]);
 }
 
 #[test]

@@ -81,6 +81,8 @@ pub struct Denoise {
     start: Option<Option<usize>>,
     /// The side of the square that a window of the present run is.
     side: Option<usize>,
+    /// Whether the bundled model was let write by itself.
+    opened: bool,
 }
 
 struct Typed {
@@ -136,6 +138,7 @@ impl Denoise {
             files: Inbox::default(),
             start: Some(step),
             side: None,
+            opened: false,
         };
         if let Ok(trace) = Trace::from_json_lines(RECORDED, "the recorded trace") {
             let model = Some(models::BUNDLED.to_owned());
@@ -602,6 +605,10 @@ impl Screen for Denoise {
         self.ask_for_companion(context);
         self.publish(ui, context);
         context.state.preferences.speed = self.player.speed();
+    }
+
+    fn tick(&mut self, _ui: &egui::Context, context: &mut Context<'_>) {
+        self.open_live(context);
     }
 
     fn on_event(&mut self, event: &Event, context: &mut Context<'_>) {

@@ -46,6 +46,15 @@ impl House {
         self.theatre.on_event(event, &mut context);
     }
 
+    fn tick(&mut self) {
+        let mut context = Context {
+            state: &mut self.state,
+            desk: &mut self.desk,
+            palette: Palette::LIGHT,
+        };
+        self.theatre.tick(&egui::Context::default(), &mut context);
+    }
+
     /// The texts that were asked for.
     fn asked(&mut self) -> Vec<(u64, Template)> {
         let commands = self.desk.take().into_iter();
@@ -357,6 +366,42 @@ fn nothing_is_drawn_while_nothing_moves() {
     }
     assert_eq!(harness.state().theatre.state(), 5);
     harness.run();
+}
+
+#[test]
+fn the_recording_gives_way_to_what_the_bundled_model_writes_unless_it_was_touched() {
+    let written = |request: u64| Event::Answer {
+        request,
+        answer: Box::new(Answer::Written {
+            trace: story().to_json_lines().unwrap(),
+        }),
+        last: true,
+    };
+    let source = |house: &House| {
+        let mut hook = Hook::default();
+        house.theatre.describe(&mut hook);
+        hook.theatre.unwrap().source
+    };
+    for touched in [false, true] {
+        let mut house = House::new(story());
+        house.theatre = Denoise::default();
+        house.tick();
+        assert_eq!(house.asked(), [], "there is no lab yet");
+        house.state.device = Some(crate::link::DeviceInfo::default());
+        house.tick();
+        let asked = house.asked();
+        let [(request, Template::Prompt { .. })] = asked.as_slice() else {
+            panic!("one text: {asked:?}");
+        };
+        house.tick();
+        assert_eq!(house.asked(), [], "once is enough");
+        assert_eq!(source(&house), "recorded");
+        if touched {
+            house.theatre.edits.toggle(0, MASK);
+        }
+        house.hear(&written(*request));
+        assert_eq!(source(&house), if touched { "recorded" } else { "live" });
+    }
 }
 
 #[test]

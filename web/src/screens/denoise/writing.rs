@@ -21,6 +21,8 @@ pub struct Waiting {
 enum Asked {
     /// A new text.
     Main { model: String },
+    /// The first one, which nobody asked for: it takes the recording's place while that is untouched.
+    First { model: String },
     /// A branch off a state of a take.
     Branch {
         parent: usize,
@@ -35,7 +37,7 @@ impl Waiting {
     /// Whether a text is being written that will be shown.
     pub fn is_writing(&self) -> bool {
         let mut texts = self.texts.iter();
-        texts.any(|(_, asked)| !matches!(asked, Asked::Companion { .. }))
+        texts.any(|(_, asked)| matches!(asked, Asked::Main { .. } | Asked::Branch { .. }))
     }
 
     /// The list of runs is out of date.
@@ -66,6 +68,30 @@ impl Denoise {
             writing: Box::new(writing),
         });
         self.waiting.texts.push((request, asked));
+    }
+
+    /// Lets the bundled model write as soon as there is a lab, so that what plays is live without a click.
+    pub(super) fn open_live(&mut self, context: &mut Context<'_>) {
+        if self.opened || context.state.device.is_none() {
+            return;
+        }
+        self.opened = true;
+        // Whoever is at work already has better to do.
+        if context.state.is_busy() || !self.waiting.texts.is_empty() || !self.is_untouched() {
+            return;
+        }
+        let model = models::BUNDLED.to_owned();
+        let asked = Asked::First {
+            model: model.clone(),
+        };
+        let (template, writing) = (self.settings.template(), self.settings.writing());
+        self.ask(context, model, template, writing, asked);
+    }
+
+    /// Whether the recording is all that is there.
+    fn is_untouched(&self) -> bool {
+        let takes = self.takes.list();
+        takes.len() == 1 && takes[0].source == Source::Recorded && self.edits.is_empty()
     }
 
     /// Writes a new text: from the prompt, or where something is pinned around that.
@@ -225,6 +251,13 @@ impl Denoise {
                 let index = self.takes.replace_all(trace, Source::Live, Some(model));
                 self.show_take(index, 0, true);
             }
+            Asked::First { model } => {
+                if self.is_untouched() && !self.waiting.is_writing() {
+                    self.takes.replace_all(trace, Source::Live, Some(model));
+                    self.show_take(0, usize::MAX, false);
+                    self.start = Some(None);
+                }
+            }
             Asked::Branch {
                 parent,
                 state,
@@ -254,6 +287,8 @@ impl Denoise {
         };
         match self.taken(request) {
             Some(Asked::Companion { beside, wish }) => self.compare.refused(beside, wish, told),
+            // The recording goes on playing.
+            Some(Asked::First { .. }) => {}
             Some(_) => self.message = Some(told),
             None => {}
         }
