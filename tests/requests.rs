@@ -120,6 +120,7 @@ fn a_held_run_answers_and_goes_on_with_the_next_step() {
     };
     let known = run(&lab, "runs/held").unwrap();
     assert!(known.step >= *held && known.outcome.is_none());
+    assert!(known.saved <= known.step);
     assert!(lab.events().try_recv().is_err(), "a held run does nothing");
     lab.send(Command::Continue);
     let after = until(&lab, |event| step_of(event) >= Some(held + 2));
@@ -131,6 +132,7 @@ fn a_held_run_answers_and_goes_on_with_the_next_step() {
     // What was held is the same run.
     start(&lab, "runs/unheld", 60);
     until(&lab, Event::ends_run);
+    assert_eq!(run(&lab, "runs/unheld").unwrap().saved, 60);
     let losses = |folder: &str| {
         let text = std::fs::read_to_string(Path::new(folder).join("metrics.jsonl")).unwrap();
         let lines = text.lines().map(|line| {

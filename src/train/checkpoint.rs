@@ -261,6 +261,12 @@ impl Checkpoint {
         safetensors::serialize(views, Some(metadata)).map_err(|error| unwritable(&error))
     }
 
+    /// The counters in a file's bytes, without a look at its tensors; `None` where it has none.
+    pub fn state_of(bytes: &[u8]) -> Option<State> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
+        serde_json::from_str(metadata.metadata().as_ref()?.get("state")?).ok()
+    }
+
     /// Reads a file's bytes; `origin` names it in errors.
     ///
     /// # Errors

@@ -345,6 +345,9 @@ pub struct RunSummary {
     pub steps: u64,
     /// Steps that every model has done.
     pub step: u64,
+    /// The step that the run would go on from: its last checkpoints may be older than its record.
+    #[serde(default)]
+    pub saved: u64,
     /// The result, once it has ended.
     pub outcome: Option<Outcome>,
     /// Its checkpoints' paths.

@@ -83,14 +83,26 @@ fn summary(folder: &str) -> Result<RunSummary> {
         .objectives
         .iter()
         .map(|objective| step_of(*objective));
-    let events = text(EVENTS).unwrap_or_default();
+    let saved = |objective: &Objective| {
+        let checkpoint = text(&file_name(*objective, CheckpointKind::Last)).ok()?;
+        Some(Checkpoint::state_of(&checkpoint)?.step)
+    };
+    let outcome = stored_result(&text(EVENTS).unwrap_or_default());
+    let steps = config.train.steps.unwrap_or_default();
     let files = platform::folder_files(folder)?;
     Ok(RunSummary {
         run: folder.to_owned(),
         parameters: shape.parameters(),
-        steps: config.train.steps.unwrap_or_default(),
+        steps,
         step: steps_done.min().unwrap_or_default(),
-        outcome: stored_result(&events),
+        saved: match outcome {
+            Some(_) => steps,
+            None => {
+                let saved = config.objectives.iter().map(saved);
+                saved.min().flatten().unwrap_or_default()
+            }
+        },
+        outcome,
         checkpoints: files
             .iter()
             .filter(|(name, _)| name.ends_with(".safetensors"))

@@ -553,7 +553,7 @@ impl Watch {
                 {
                     let text = format!(
                         "The run stopped at step {} when this page closed.",
-                        grouped(run.step)
+                        grouped(run.saved)
                     );
                     self.tell(
                         Place::CutOff,
@@ -568,7 +568,7 @@ impl Watch {
             },
             Some(Question::GivenUp { folder, reason }) => {
                 let kept = match summary(&folder) {
-                    Some(run) => format!("Run saved at {}.", grouped(run.step)),
+                    Some(run) => format!("Run saved at {}.", grouped(run.saved)),
                     None => "The run was not saved.".to_owned(),
                 };
                 self.tell_given_up(reason, &kept);

@@ -116,6 +116,7 @@ fn summary(step: u64) -> Message {
                 parameters: 1,
                 steps: 4000,
                 step,
+                saved: step,
                 outcome: None,
                 checkpoints: Vec::new(),
                 bytes: 1,

@@ -203,12 +203,20 @@ impl Service {
         if matches!(event, Event::Started(_)) {
             self.runs.set(true);
         }
-        if ended_or_saved(&event) {
-            // The sooner it is on disk, the less a crash costs; what is saved together comes together.
-            self.spawn(|service| async move {
+        if is_state(&event) {
+            // The sooner it is on disk, the less a crash costs; what is saved together comes together. The page is told once
+            // it would outlast us.
+            return self.spawn(|service| async move {
                 sleep(TOGETHER).await;
                 service.keep_now().await;
+                let storage = service.storage.borrow().clone();
+                if storage.is_none_or(|storage| !storage.info().full) {
+                    service.tell(Message::Lab(event));
+                }
             });
+        }
+        if event.ends_run() {
+            self.spawn(|service| async move { service.keep_now().await });
         }
         let ended = event.ends_run();
         self.outbox.borrow_mut().push(Message::Lab(event));
@@ -364,14 +372,13 @@ impl Service {
     }
 }
 
-/// Whether the run's state was just written.
-fn ended_or_saved(event: &Event) -> bool {
-    event.ends_run()
-        || matches!(
-            event,
-            Event::Checkpoint {
-                kind: CheckpointKind::Last,
-                ..
-            }
-        )
+/// Whether a model's last state was just written.
+fn is_state(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Checkpoint {
+            kind: CheckpointKind::Last,
+            ..
+        }
+    )
 }

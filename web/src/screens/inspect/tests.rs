@@ -59,6 +59,7 @@ fn run() -> RunSummary {
         parameters: 1,
         steps: 10,
         step: 10,
+        saved: 10,
         outcome: None,
         checkpoints: vec![AR.to_owned(), MASKED.to_owned()],
         bytes: 1,
