@@ -15,7 +15,7 @@ import { createInterface } from 'node:readline';
 import { after, afterEach } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { gzipSync, inflateRawSync } from 'node:zlib';
+import { inflateRawSync } from 'node:zlib';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
 export const DIST = join(ROOT, 'dist');
@@ -222,7 +222,7 @@ export async function go(page, screen) {
 }
 
 /// The smallest race that there is, as the settings of a link.
-export const SMALLEST = {
+const SMALLEST = {
   corpus: 'markov',
   unique: 2000,
   heldout: 2000,
@@ -323,32 +323,4 @@ export function unpacked(archive) {
     at += 46 + name + extra + comment;
   }
   return files;
-}
-
-/// A packed folder with these files, by name.
-export function packed(files) {
-  const [bodies, directory] = [[], []];
-  let at = 0;
-  for (const [name, given] of Object.entries(files)) {
-    const [title, content] = [Buffer.from(name), Buffer.from(given)];
-    const facts = Buffer.alloc(26);
-    facts.writeUInt16LE(20, 0);
-    // The eight bytes that end a gzip file: the content's checksum, which node doesn't offer by itself, and its length.
-    facts.writeUInt32LE(gzipSync(content).subarray(-8).readUInt32LE(), 10);
-    facts.writeUInt32LE(content.length, 14);
-    facts.writeUInt32LE(content.length, 18);
-    facts.writeUInt16LE(title.length, 22);
-    const where = Buffer.alloc(14);
-    where.writeUInt32LE(at, 10);
-    bodies.push(Buffer.from('PK\x03\x04'), facts, title, content);
-    directory.push(Buffer.from('PK\x01\x02\x14\x00'), facts, where, title);
-    at += 30 + title.length + content.length;
-  }
-  const index = Buffer.concat(directory);
-  const end = Buffer.alloc(18);
-  end.writeUInt16LE(Object.keys(files).length, 4);
-  end.writeUInt16LE(Object.keys(files).length, 6);
-  end.writeUInt32LE(index.length, 8);
-  end.writeUInt32LE(at, 12);
-  return Buffer.concat([...bodies, index, Buffer.from('PK\x05\x06'), end]);
 }

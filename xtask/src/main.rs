@@ -26,7 +26,7 @@ const USAGE: &str =
            playground [MINUTES]
                    how the page that `cargo xtask web` made does while it trains, for 20 minutes or as many as are named
            pilots [TABLE]
-                   the races of docs/pilots.md, hours in all; finished ones are kept in runs/pilots";
+                   the races of docs/pilots.md, hours in all; results are kept in docs/pilots";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -683,9 +683,8 @@ impl Watch {
                 let on_gpu = self.device.as_ref().is_some_and(|device| device.gpu);
                 let refused = if on_gpu { 0 } else { self.memory };
                 let (text, smaller) = refused_memory(&run.needs, refused);
-                let mut actions = vec![Action::Export];
-                actions.extend(smaller.map(Action::SmallerBatch));
-                actions.rotate_right(1);
+                let smaller = smaller.map(Action::SmallerBatch);
+                let actions = smaller.into_iter().chain([Action::Export]).collect();
                 self.tell(
                     Place::Loss,
                     Severity::Error,

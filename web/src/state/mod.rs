@@ -130,11 +130,11 @@ impl State {
         }
         if let Event::Failed { message, hint, .. } = event {
             // A run may have better words for its end.
-            let told = match self.run.as_ref().map(|run| &run.phase) {
+            let (message, hint) = match self.run.as_ref().map(|run| &run.phase) {
                 Some(Phase::Failed { message, hint }) if was_busy => (message, hint),
                 _ => (message, hint),
             };
-            self.notice = Some(Notice::went_wrong(told.0, told.1.as_deref()));
+            self.notice = Some(Notice::went_wrong(message, hint.as_deref()));
         }
     }
 

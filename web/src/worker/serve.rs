@@ -215,15 +215,13 @@ impl Service {
                 }
             });
         }
-        if event.ends_run() {
-            self.spawn(|service| async move { service.keep_now().await });
-        }
         let ended = event.ends_run();
         self.outbox.borrow_mut().push(Message::Lab(event));
         if ended {
             self.runs.set(false);
-            if self.closing.get() {
-                self.close();
+            match self.closing.get() {
+                true => self.close(),
+                false => self.spawn(|service| async move { service.keep_now().await }),
             }
         }
     }
