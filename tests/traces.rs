@@ -40,7 +40,7 @@ fn folder() -> TempDir {
     for name in ["ar.jsonl", "masked.jsonl", "masked.jsonl.2"] {
         fs::copy(WRITTEN.join(name), folder.path().join(name)).unwrap();
     }
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data");
+    let data = Path::new("../tests/data");
     for name in ["story.jsonl", "square.jsonl"] {
         fs::copy(data.join(name), folder.path().join(name)).unwrap();
     }

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createServer } from 'node:net';
@@ -15,7 +15,7 @@ import { createInterface } from 'node:readline';
 import { after, afterEach } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { inflateRawSync } from 'node:zlib';
+import { gzipSync, inflateRawSync } from 'node:zlib';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
 export const DIST = join(ROOT, 'dist');
@@ -239,10 +239,10 @@ export const settings = (changes = {}, test = 'test') =>
   `?${test}#${new URLSearchParams({ v: 1, ...SMALLEST, ...changes })}`;
 
 /// Trains what is set, by the keyboard alone, and waits for the first steps.
-export async function train(page, steps = 1) {
+export async function train(page, steps = 1, patience = {}) {
   await ready(page, 'button', 'Train both');
   await page.keyboard.press('Control+Enter');
-  return until(page, ({ run }) => run !== null && run.step >= steps);
+  return until(page, ({ run }) => run !== null && run.step >= steps, patience);
 }
 
 /// Drops files on the page.
@@ -323,4 +323,38 @@ export function unpacked(archive) {
     at += 46 + name + extra + comment;
   }
   return files;
+}
+
+/// A packed folder with these files, by name.
+export function packed(files) {
+  const [bodies, directory] = [[], []];
+  let at = 0;
+  for (const [name, given] of Object.entries(files)) {
+    const [title, content] = [Buffer.from(name), Buffer.from(given)];
+    const facts = Buffer.alloc(26);
+    facts.writeUInt16LE(20, 0);
+    // The eight bytes that end a gzip file: the content's checksum, which node doesn't offer by itself, and its length.
+    facts.writeUInt32LE(gzipSync(content).subarray(-8).readUInt32LE(), 10);
+    facts.writeUInt32LE(content.length, 14);
+    facts.writeUInt32LE(content.length, 18);
+    facts.writeUInt16LE(title.length, 22);
+    const where = Buffer.alloc(14);
+    where.writeUInt32LE(at, 10);
+    bodies.push(Buffer.from('PK\x03\x04'), facts, title, content);
+    directory.push(Buffer.from('PK\x01\x02\x14\x00'), facts, where, title);
+    at += 30 + title.length + content.length;
+  }
+  const index = Buffer.concat(directory);
+  const end = Buffer.alloc(18);
+  end.writeUInt16LE(Object.keys(files).length, 4);
+  end.writeUInt16LE(Object.keys(files).length, 6);
+  end.writeUInt32LE(index.length, 8);
+  end.writeUInt32LE(at, 12);
+  return Buffer.concat([...bodies, index, Buffer.from('PK\x05\x06'), end]);
+}
+
+/// The files in a folder and the folders in it, by their paths there.
+export function contents(folder) {
+  const paths = readdirSync(folder, { recursive: true }).filter((path) => statSync(join(folder, path)).isFile());
+  return Object.fromEntries(paths.map((path) => [path, readFileSync(join(folder, path))]));
 }

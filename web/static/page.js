@@ -265,9 +265,9 @@ globalThis.crossoverPage = {
   title(text) {
     if (document.title !== text) document.title = text;
   },
-  // The settings that the page's address names.
+  // The page's address without its query: settings may follow it.
   link() {
-    return location.hash;
+    return location.origin + location.pathname + location.hash;
   },
   calm() {
     return matchMedia('(prefers-reduced-motion: reduce)').matches;

@@ -58,11 +58,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// The workspace's root.
+/// The workspace's root, as cargo tells it now: clones that share a target directory share this program too.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .map_or_else(|| PathBuf::from("."), Path::to_owned)
+    std::env::var_os("CARGO_MANIFEST_DIR")
+        .and_then(|folder| Path::new(&folder).parent().map(Path::to_owned))
+        .unwrap_or_else(|| PathBuf::from("."))
 }
 
 /// Cargo's target directory: this program is in its `debug`.

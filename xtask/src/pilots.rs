@@ -116,22 +116,29 @@ fn pilots(data: &Data) -> Vec<Pilot> {
         row(
             tales,
             "AR, dropout 0.2",
-            &format!("train --objective ar {TALES} --epochs 200 --dropout 0.2 --seeds 3"),
+            &format!("train --objective ar {TALES} --epochs 100 --dropout 0.2 --seeds 3"),
+        ),
+        row(
+            tales,
+            "AR, dropout 0.4",
+            &format!("train --objective ar {TALES} --epochs 100 --dropout 0.4 --seeds 3"),
         ),
         row(
             tales,
             "masked, dropout 0.1",
-            &format!("train --objective masked {TALES} --dropout 0.1 --seeds 3"),
+            &format!(
+                "train --objective masked {TALES} --evaluate-every 100 --dropout 0.1 --seeds 3"
+            ),
         ),
         row(
             tales,
             "block diffusion, blocks of 8",
-            &format!("train --objective block --block-size 8 {TALES} --seeds 3"),
+            &format!("train --objective block --block-size 8 {TALES} --epochs 150 --seeds 3"),
         ),
         row(
             tales,
             "dual",
-            &format!("train --objective dual {TALES} --seeds 3"),
+            &format!("train --objective dual {TALES} --epochs 200 --evaluate-every 50 --seeds 3"),
         ),
     ]);
     if let Some(text) = &data.shakespeare {
@@ -305,10 +312,18 @@ fn cells(result: &Value) -> [String; 6] {
         Some(mean) => format!("{mean:.3} ± {:.3}", value[se].as_f64().unwrap_or(0.0)),
         None => String::new(),
     };
-    let epoch = |key: &str| match (result.get(key), result[key].as_f64()) {
+    let of_one = |run: &Value, key: &str| match (run.get(key), run[key].as_f64()) {
         (_, Some(epoch)) => format!("{epoch:.0}"),
         (Some(_), None) => "no".to_owned(),
         (None, None) => String::new(),
+    };
+    // Of several seeds, one after the other.
+    let epoch = |key: &str| match (result.get(key), result["runs"].as_array()) {
+        (Some(_), Some(runs)) => {
+            let epochs: Vec<String> = runs.iter().map(|run| of_one(run, key)).collect();
+            epochs.join(", ")
+        }
+        _ => of_one(result, key),
     };
     let alone = measured(result, "nats", "se");
     let (ar, diffusion) = match result["objective"].as_str() {

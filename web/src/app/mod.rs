@@ -97,10 +97,13 @@ impl App {
         self
     }
 
-    /// The same with the settings of a link: what follows `#` in the page's address. It starts nothing.
-    pub fn with_link(mut self, fragment: &str) -> Self {
-        if !fragment.trim_start_matches('#').is_empty() {
-            self.state.link = Some(fragment.to_owned());
+    /// The same with the settings of a link, such as the page's address; what it copies leads to the same page. It starts
+    /// nothing.
+    pub fn with_link(mut self, link: &str) -> Self {
+        let (home, settings) = link.split_once('#').unwrap_or((link, ""));
+        home.clone_into(&mut self.state.home);
+        if !settings.is_empty() {
+            self.state.link = Some(settings.to_owned());
         }
         self
     }

@@ -136,7 +136,7 @@ fn the_main_key_starts_the_default_race_and_nothing_starts_by_itself() {
 
 #[test]
 fn a_link_fills_settings_and_starts_nothing() {
-    let app = app().with_link("#v=1&corpus=tales&epochs=7&dropout=0.3");
+    let app = app().with_link("https://example.org/play/#v=1&corpus=tales&epochs=7&dropout=0.3");
     let mut harness = desktop(app);
     harness.run_steps(4);
     assert!(

@@ -34,7 +34,7 @@ extern "C" {
     pub fn saved(step: Option<f64>);
     /// The title of the tab.
     pub fn title(text: &str);
-    /// The settings that the page's address names.
+    /// The page's address without its query: settings may follow it.
     pub fn link() -> String;
     /// Whether the reader wants nothing to move unasked.
     pub fn calm() -> bool;

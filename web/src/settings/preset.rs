@@ -55,6 +55,9 @@ impl Preset {
                 config.model.hidden_size = 32;
                 config.train.batch = 32;
                 config.train.epochs = 10.0;
+                // For a browser without a GPU: with the usual windows, measuring would take longer than training.
+                config.evaluate.windows = 96;
+                config.evaluate.levels = 4;
                 (Source::Markov, config)
             }
             // The pilot of `science.md`, section 5, for a browser with 1 TFLOP/s.

@@ -1,5 +1,5 @@
-//! Links that restore settings: `#v=1&corpus=grids&…`. They hold settings and the seed, never text or weights; an own text
-//! is named by its hash.
+//! Links that restore settings: the page's address and `#v=1&corpus=grids&…`. They hold settings and the seed, never text or
+//! weights; an own text is named by its hash.
 
 use crossover::objective::Objective;
 
@@ -37,9 +37,9 @@ const SOURCES: [(&str, Source); 4] = [
     ("own", Source::Own),
 ];
 
-/// The link of a draft.
-pub fn write(draft: &Draft) -> String {
-    let mut link = format!("#v={VERSION}");
+/// The link of a draft, on the page with this address.
+pub fn write(home: &str, draft: &Draft) -> String {
+    let mut link = format!("{home}#v={VERSION}");
     let source = SOURCES.iter().find(|(_, source)| *source == draft.source);
     if let Some((name, _)) = source {
         link += &format!("&corpus={name}");
@@ -64,7 +64,7 @@ pub fn write(draft: &Draft) -> String {
 /// # Errors
 /// In words, when it is no such link or of a newer kind.
 pub fn read(link: &str) -> Result<Draft, String> {
-    let link = link.trim_start_matches('#');
+    let link = link.rsplit_once('#').map_or(link, |(_, settings)| settings);
     let pairs: Vec<(&str, &str)> = link
         .split('&')
         .filter_map(|pair| pair.split_once('='))
@@ -127,7 +127,8 @@ mod tests {
             let spec = field.spec(&draft);
             field.set(&mut draft, (spec.least + spec.most) / 3.0);
         }
-        let link = write(&draft);
+        let link = write("https://example.org/play/", &draft);
+        assert!(link.starts_with("https://example.org/play/#v=1&"), "{link}");
         assert!(link.len() <= LONGEST, "{}", link.len());
         let restored = read(&link).unwrap();
         assert_eq!(restored, draft);
@@ -143,7 +144,7 @@ mod tests {
             bytes: 40_000,
             hash: "abc123".to_owned(),
         });
-        let link = write(&draft);
+        let link = write("", &draft);
         assert!(!link.contains("secret"), "{link}");
         let restored = read(&link).unwrap();
         assert_eq!(restored.wanted.as_deref(), Some("abc123"));

@@ -48,7 +48,9 @@ pub struct State {
     pub route: Option<Route>,
     /// What was pressed in the one-line bar, for the screen it belongs to.
     pub acted: Option<Act>,
-    /// What follows `#` in the page's address, until the Race screen has read it.
+    /// Where links to settings lead: the page's address; natively empty.
+    pub home: String,
+    /// The link that the app was opened with, until the Race screen has read it.
     pub link: Option<String>,
     /// Whether single keys act now: they don't while a text is edited.
     pub keys_act: bool,

@@ -82,10 +82,12 @@ impl Cells<'_> {
             }
             if response.clicked() {
                 shown.selected = position;
+                // From now on: a key may be the very next thing that happens.
+                shown.has_focus = true;
                 ui.memory_mut(|memory| memory.request_focus(response.id));
             }
             if is_selected {
-                shown.has_focus = response.has_focus();
+                shown.has_focus |= response.has_focus();
                 shown.response = Some(response);
             }
         }

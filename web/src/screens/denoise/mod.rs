@@ -382,7 +382,7 @@ impl Denoise {
             .filter(|path| models::is_diffusion(path))
             .cloned()
             .collect();
-        ui.name_inputs("Model", |ui| {
+        let menu = ui.name_inputs("Model", |ui| {
             ComboBox::from_id_salt("model")
                 .selected_text(self.model.name())
                 .show_ui(ui, |ui| {
@@ -402,8 +402,8 @@ impl Denoise {
                     }
                 })
                 .response
-                .on_hover_text(path);
         });
+        menu.on_hover_text(path);
     }
 
     fn body(&mut self, ui: &mut Ui, context: &mut Context<'_>, narrow: bool) {

@@ -54,8 +54,8 @@ impl Denoise {
     fn speeds(&mut self, ui: &mut Ui) {
         let player = &mut self.player;
         ui.label("Speed");
-        ui.name_inputs("Speed", |ui| {
-            let mut speed = player.speed();
+        let mut speed = player.speed();
+        let menu = ui.name_inputs("Speed", |ui| {
             ComboBox::from_id_salt("speed")
                 .width(72.0)
                 .selected_text(format!("{speed} steps/s"))
@@ -65,11 +65,11 @@ impl Denoise {
                     }
                 })
                 .response
-                .on_hover_text("- and +");
-            if speed != player.speed() {
-                player.set_speed(speed);
-            }
         });
+        menu.on_hover_text("- and +");
+        if speed != player.speed() {
+            player.set_speed(speed);
+        }
     }
 
     fn told(&self, ui: &mut Ui, palette: &Palette) {

@@ -153,6 +153,7 @@ impl Settings {
     pub fn prompt_field(&mut self, ui: &mut Ui, width: f32) -> bool {
         let field = TextEdit::singleline(&mut self.prompt)
             .desired_width(width)
+            .align(egui::Align2::LEFT_CENTER)
             .hint_text("Prompt, or a text with [MASK:8] gaps");
         let response = ui.name_inputs("Prompt", |ui| ui.add(field));
         explain::mark(ui, "a gap", explain::text::GAP);

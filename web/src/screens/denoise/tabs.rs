@@ -84,7 +84,7 @@ impl Denoise {
 
     fn colour_menu(&mut self, ui: &mut Ui) {
         ui.label("Colour");
-        ui.name_inputs("Colour", |ui| {
+        let menu = ui.name_inputs("Colour", |ui| {
             ComboBox::from_id_salt("colour")
                 .selected_text(self.colour.name())
                 .show_ui(ui, |ui| {
@@ -93,8 +93,9 @@ impl Denoise {
                     }
                 })
                 .response
-                .on_hover_text("C");
         });
+        // Outside, for what is said of a nameless input becomes its name.
+        menu.on_hover_text("C");
     }
 
     fn switches(&mut self, ui: &mut Ui, palette: &Palette) {

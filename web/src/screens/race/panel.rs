@@ -5,7 +5,7 @@ use egui::{CollapsingHeader, RichText, Ui};
 
 use super::Race;
 use crate::screens::Context;
-use crate::settings::{Draft, Field, Preset, Source};
+use crate::settings::{Draft, Field, Preset, Source, share};
 use crate::theme::Palette;
 use crate::widgets::{button, explain, field};
 
@@ -36,7 +36,7 @@ impl Race {
         if matches!(self.draft.source, Source::Tales | Source::Own) {
             changed |= tokenizer(ui, &mut self.draft);
         }
-        self.chips(ui, palette);
+        changed |= self.chips(ui, palette);
         CollapsingHeader::new("Advanced").show(ui, |ui| {
             for field in Field::ADVANCED {
                 if field.applies(&self.draft) {
@@ -57,16 +57,21 @@ impl Race {
             .on_hover_text("Settings and seed only: never text or weights.");
         if link.clicked() {
             ui.ctx()
-                .copy_text(crate::settings::share::write(&self.draft));
+                .copy_text(share::write(&context.state.home, &self.draft));
         }
     }
 
-    /// Ideas that only change settings.
-    fn chips(&mut self, ui: &mut Ui, palette: &Palette) {
+    /// Ideas that only change settings; whether one was taken.
+    fn chips(&mut self, ui: &mut Ui, palette: &Palette) -> bool {
+        let mut pressed = false;
         ui.label(RichText::new("Try this").small().color(palette.muted));
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = egui::vec2(4.0, 4.0);
-            let mut chip = |label: &str| button::segment(ui, palette, false, label).clicked();
+            let mut chip = |label: &str| {
+                let chip = button::segment(ui, palette, false, label).clicked();
+                pressed |= chip;
+                chip
+            };
             if chip("Halve the data") {
                 let half = Field::Unique.get(&self.draft) / 2.0;
                 Field::Unique.set(&mut self.draft, half);
@@ -79,6 +84,7 @@ impl Race {
                 Field::BlockSize.set(&mut self.draft, 1.0);
             }
         });
+        pressed
     }
 }
 

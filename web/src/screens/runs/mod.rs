@@ -116,8 +116,9 @@ impl Runs {
             let copy = ui.add_enabled(one.is_some(), egui::Button::new("Copy link"));
             let copy = copy.on_hover_text("Settings and seed only: never text or weights.");
             if let Some(run) = one.as_ref().filter(|_| copy.clicked()) {
+                let draft = Draft::of_run(&run.config);
                 ui.ctx()
-                    .copy_text(share::write(&Draft::of_run(&run.config)));
+                    .copy_text(share::write(&context.state.home, &draft));
                 context.state.notice = Some(Notice::said("The link is on the clipboard."));
             }
             let rename = ui.add_enabled(one.is_some() && !read_only, egui::Button::new("Rename"));
