@@ -8,7 +8,6 @@ import { before, test } from 'node:test';
 import { contents, crossover, drop, file, focused, folder, given, go, lines, open, packed, press, reads, ready, state, until } from './harness.mjs';
 
 const LENGTH = 16;
-const STEPS = 16;
 
 /// A native race on tales, as small as they come; packed, by who races against AR.
 const [races, runs] = [{}, {}];
