@@ -1,5 +1,6 @@
 //! The measurement at the end of a run: the best checkpoints, on the test part, with standard errors.
 
+use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::evaluate::{
     Mean, k_order_bound, left_to_right_nats, nats, paired_difference, windows_at_once,
@@ -12,7 +13,7 @@ use crate::lab::{crossover, generation};
 use crate::model::Decoder;
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform;
-use crate::train::Checkpoint;
+use crate::train::{Checkpoint, RunConfig};
 
 /// Tokens that the slow exact measures of a masked model may read: they cost a forward pass per token.
 const CHAIN_TOKENS: usize = 150_000;
@@ -87,23 +88,31 @@ fn test_windows<'a>(session: &'a Session<'_>, limit: usize) -> Vec<&'a [u32]> {
     test.iter().take(test.count(limit)).collect()
 }
 
+/// Windows that each model writes at the end. Text is written too, a page of it, for people to read; only grids can be
+/// counted.
+pub(super) fn samples(config: &RunConfig, corpus: &Corpus) -> usize {
+    let samples = config.evaluate.samples;
+    match corpus.grid {
+        Some(_) => samples,
+        None => samples.min(8),
+    }
+}
+
+/// Windows, of `windows`, that may be measured by `forwards` passes each: none where fewer than two could be.
+pub(super) fn affordable(length: usize, forwards: usize, windows: usize) -> usize {
+    let count = (CHAIN_TOKENS / (length * forwards.max(1))).min(windows);
+    if count >= 2 && forwards > 0 { count } else { 0 }
+}
+
 /// Lets every model write grids, and counts which keep the rules.
 async fn grid_shares(
     session: &Session<'_>,
     measured: &[Measured],
 ) -> Result<Option<Vec<GridShare>>> {
-    let samples = session.config.evaluate.samples;
+    let count = samples(&session.config, &session.corpus);
     let length = session.corpus.length();
     let mut shares = Vec::new();
-    for best in measured {
-        // Text is written too, a page of it, for people to read; only grids can be counted.
-        let count = match session.corpus.grid {
-            Some(_) => samples,
-            None => samples.min(8),
-        };
-        if count == 0 {
-            continue;
-        }
+    for best in measured.iter().filter(|_| count > 0) {
         session.emit(Event::Progress {
             doing: format!(
                 "letting the {} model write {count} samples",
@@ -261,8 +270,8 @@ async fn chains(
     let length = session.corpus.length();
     let orders = session.config.evaluate.orders;
     let affordable = |forwards: usize| {
-        let count = (CHAIN_TOKENS / (length * forwards)).min(windows.len());
-        (count >= 2).then(|| &windows[..count])
+        let count = affordable(length, forwards, windows.len());
+        (count > 0).then(|| &windows[..count])
     };
     let batch = windows_at_once(length);
     let mut left_to_right = None;
@@ -275,7 +284,7 @@ async fn chains(
         session.check().await?;
     }
     let mut k_order = None;
-    if let Some(windows) = affordable(block_size * orders.max(1)).filter(|_| orders > 0) {
+    if let Some(windows) = affordable(block_size * orders) {
         let nats = k_order_bound(
             model,
             windows,

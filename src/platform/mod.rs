@@ -7,6 +7,8 @@
 #[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
 mod system;
 
+#[cfg(not(target_family = "wasm"))]
+pub use system::bring_file;
 pub use system::{
     FileBytes, FileWriter, Folder, Listing, SourceFile, TURN_FLOPS, folder_files, folders,
     in_parallel, list_files, make_folder, memory_bytes, peak_memory_bytes, processor, read_file,

@@ -1,11 +1,12 @@
 //! The native half of the platform: directories, one pinned thread for a run, `/proc`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 use std::task::Waker;
 
 use ignore::{DirEntry, WalkBuilder};
@@ -14,11 +15,24 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
 
+/// Files that came with the program, by path.
+static BROUGHT: RwLock<BTreeMap<String, &'static [u8]>> = RwLock::new(BTreeMap::new());
+
+/// Puts a file there that came with the program: [`read_file`] finds it, whatever is on the disk.
+pub fn bring_file(path: &str, content: &'static [u8]) {
+    let mut brought = BROUGHT.write().unwrap_or_else(PoisonError::into_inner);
+    brought.insert(path.to_owned(), content);
+}
+
 /// Reads a whole file.
 ///
 /// # Errors
 /// Names the path when it is missing, unreadable, or something that may have no end (a device, a pipe).
 pub fn read_file(path: &str) -> Result<Vec<u8>> {
+    let brought = BROUGHT.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(content) = brought.get(path) {
+        return Ok(content.to_vec());
+    }
     if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return Err(no_regular_file(path));
     }

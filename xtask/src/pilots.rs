@@ -45,6 +45,7 @@ impl Pilot {
 }
 
 const LATIN_5: &str = "--corpus grids:latin-5";
+const SMALL_LATIN_5: &str = "--corpus grids:latin-5 --unique 10000 --epochs 80 --evaluate-every 40";
 const TALES: &str = "--preset tales";
 
 /// Learning rate, weight decay and dropout, alike for both models, on one corpus and budget.
@@ -80,10 +81,7 @@ fn words(text: &str) -> Vec<String> {
 
 /// Every pilot, the quick and telling ones first.
 fn pilots(data: &Data) -> Vec<Pilot> {
-    let mut pilots = sweep(
-        "latin-5-sweep",
-        &format!("{LATIN_5} --unique 10000 --epochs 80 --evaluate-every 40"),
-    );
+    let mut pilots = sweep("latin-5-sweep", SMALL_LATIN_5);
     let latin = "latin-5";
     pilots.extend([
         row(latin, "masked, plain", &format!("race {LATIN_5} --seeds 3")),
@@ -141,6 +139,28 @@ fn pilots(data: &Data) -> Vec<Pilot> {
             &format!("train --objective dual {TALES} --epochs 200 --evaluate-every 50 --seeds 3"),
         ),
     ]);
+    // The middle one of the tales is that table's first row.
+    for (name, arguments) in [
+        (
+            "Latin-5, width 48",
+            format!("{SMALL_LATIN_5} --hidden-size 48 --seeds 3"),
+        ),
+        ("Latin-5, width 96", format!("{SMALL_LATIN_5} --seeds 3")),
+        (
+            "Latin-5, width 192",
+            format!("{SMALL_LATIN_5} --hidden-size 192 --seeds 3"),
+        ),
+        (
+            "tales, width 48",
+            format!("{TALES} --hidden-size 48 --seeds 3"),
+        ),
+        (
+            "tales, width 192",
+            format!("{TALES} --hidden-size 192 --evaluate-every 98"),
+        ),
+    ] {
+        pilots.push(row("sizes", name, &format!("race {arguments}")));
+    }
     if let Some(text) = &data.shakespeare {
         let corpus = format!("--preset shakespeare-like --corpus {text}");
         pilots.extend([
@@ -290,8 +310,8 @@ fn tables(pilots: &[Pilot]) -> Result<String> {
             };
             let _ = write!(
                 text,
-                "\n### {current}\n\n| pilot | AR, exact NLL | diffusion, bound | left to right | difference | \
-                 curve | envelope |{command}\n|---|---|---|---|---|---|---|{rule}\n"
+                "\n### {current}\n\n| pilot | seeds | AR, exact NLL | diffusion, bound | left to right | difference | \
+                 curve | envelope |{command}\n|---|---|---|---|---|---|---|---|{rule}\n"
             );
         }
         let kept = pilot.kept();
@@ -307,7 +327,7 @@ fn tables(pilots: &[Pilot]) -> Result<String> {
     Ok(text)
 }
 
-fn cells(result: &Value) -> [String; 6] {
+fn cells(result: &Value) -> [String; 7] {
     let measured = |value: &Value, mean: &str, se: &str| match value[mean].as_f64() {
         Some(mean) => format!("{mean:.3} ± {:.3}", value[se].as_f64().unwrap_or(0.0)),
         None => String::new(),
@@ -334,7 +354,9 @@ fn cells(result: &Value) -> [String; 6] {
             measured(result, "masked_best_nats", "masked_best_se"),
         ),
     };
+    let seeds = result["runs"].as_array().map_or(1, Vec::len);
     [
+        seeds.to_string(),
         ar,
         diffusion,
         measured(&result["masked_left_to_right"], "mean", "se"),

@@ -417,10 +417,7 @@ impl App {
                 .any(|end| file.name.ends_with(end));
             match file.content {
                 Ok(content) if is_run => {
-                    self.desk.ask(Request::Import {
-                        name: file.name,
-                        content,
-                    });
+                    self.desk.import(file.name, content);
                 }
                 Ok(content) if theatre::is_trace(&file.name, &content) => {
                     self.state.staged = Some(Staged::Trace(Given {

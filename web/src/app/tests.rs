@@ -292,6 +292,36 @@ fn a_run_that_goes_on_shows_its_whole_curve() {
     assert_eq!(evaluations(&harness), whole);
 }
 
+/// Who gave a file is told that it can't be read, whatever else is being said.
+#[test]
+fn a_refused_file_is_told_beside_other_news() {
+    let mut harness = desktop(app());
+    let news = crate::state::Notice::said("Everything is reset.");
+    harness.state_mut().state_mut().notice = Some(news);
+    sent(&mut harness);
+    drop_file(&mut harness, "cut.safetensors", vec![1, 2, 3]);
+    let request = sent(&mut harness)
+        .into_iter()
+        .find_map(|command| match command {
+            Command::Ask {
+                request,
+                what: Request::Import { .. },
+            } => Some(request),
+            _ => None,
+        });
+    let refused = Event::Refused {
+        request: request.unwrap(),
+        message: "can't read `cut.safetensors`: 3 bytes are no header".to_owned(),
+        hint: None,
+    };
+    harness.state_mut().hear(&refused, Palette::LIGHT);
+    harness.run_steps(3);
+    assert!(has_text(
+        &harness,
+        "Can't read cut.safetensors: 3 bytes are no header."
+    ));
+}
+
 /// Files may be dropped anywhere: what they are decides where they go.
 #[test]
 fn dropped_files_find_their_screen() {

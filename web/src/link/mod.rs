@@ -294,6 +294,7 @@ pub struct Counters {
 pub struct Desk {
     commands: Vec<Command>,
     asked: u64,
+    imports: Vec<u64>,
 }
 
 impl Desk {
@@ -310,6 +311,17 @@ impl Desk {
             what,
         });
         self.asked
+    }
+
+    /// Asks to take in a file that a person gave.
+    pub fn import(&mut self, name: String, content: Vec<u8>) {
+        let request = self.ask(Request::Import { name, content });
+        self.imports.push(request);
+    }
+
+    /// Whether a request was to take in a file.
+    pub fn was_import(&self, request: u64) -> bool {
+        self.imports.contains(&request)
     }
 
     /// What was put there since the last time.

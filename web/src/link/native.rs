@@ -15,6 +15,18 @@ use super::{
 /// The name of the lab's thread.
 const LAB: &str = "lab";
 
+/// The models that came with the app, at the paths that the page has them at.
+const BUNDLED: [(&str, &[u8]); 2] = [
+    (
+        "bundled/ar.safetensors",
+        include_bytes!("../../bundled/ar.safetensors"),
+    ),
+    (
+        "bundled/masked.safetensors",
+        include_bytes!("../../bundled/masked.safetensors"),
+    ),
+];
+
 /// What the lab's thread said when it died.
 static LAST_WORDS: Mutex<Option<String>> = Mutex::new(None);
 
@@ -53,6 +65,9 @@ impl Link {
     /// Opens a lab; `wake` is called when there is something to [`Link::poll`].
     pub fn open(opening: Opening, wake: Wake) -> Self {
         listen_to_panics();
+        for (path, content) in BUNDLED {
+            platform::bring_file(path, content);
+        }
         let (teller, messages) = channel();
         let (bring, arriving) = channel();
         let tell = teller.clone();

@@ -5,7 +5,6 @@ use crossover::sample::{Edit, Trace};
 
 use super::Denoise;
 use super::compare::Wish;
-use crate::link::Place;
 use crate::screens::Context;
 use crate::theatre::{Film, MASK, Source, Takes, models};
 
@@ -77,13 +76,8 @@ impl Denoise {
             return;
         }
         self.opened = true;
-        // No models come with the native app. Whoever is at work already has better to do.
-        let has_none = context.state.storage.place == Place::Disk;
-        if has_none
-            || context.state.is_busy()
-            || !self.waiting.texts.is_empty()
-            || !self.is_untouched()
-        {
+        // Whoever is at work already has better to do.
+        if context.state.is_busy() || !self.waiting.texts.is_empty() || !self.is_untouched() {
             return;
         }
         let model = models::BUNDLED.to_owned();

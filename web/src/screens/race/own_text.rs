@@ -93,10 +93,7 @@ impl Race {
             .iter()
             .any(|end| file.name.ends_with(end));
         if is_run {
-            context.desk.ask(Request::Import {
-                name: file.name,
-                content,
-            });
+            context.desk.import(file.name, content);
             return;
         }
         match kind(&content) {

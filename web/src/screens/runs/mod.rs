@@ -189,10 +189,7 @@ impl Runs {
                     context.state.route = Some(Route::Denoise);
                 }
                 Ok(content) => {
-                    context.desk.ask(Request::Import {
-                        name: file.name,
-                        content,
-                    });
+                    context.desk.import(file.name, content);
                 }
                 Err(why) => {
                     let words = format!("Can't read {}: {why}", file.name);
@@ -280,10 +277,11 @@ impl Screen for Runs {
                 message,
                 hint,
             } => {
-                // What others asked for is told where nothing else is.
+                // What others asked for is told where nothing else is; who gave a file waits for an answer.
+                let is_import = context.desk.was_import(*request);
                 let matters = self
                     .file_is_missing(*request, context)
-                    .unwrap_or(context.state.notice.is_none());
+                    .unwrap_or(is_import || context.state.notice.is_none());
                 if self.asked == Some(*request) {
                     self.asked = None;
                     self.listed = true;

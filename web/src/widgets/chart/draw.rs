@@ -112,9 +112,12 @@ fn extent(chart: &Chart) -> ((f64, f64), (f64, f64)) {
         }
     };
     for curve in &chart.curves {
-        for point in &curve.points {
+        for (index, point) in curve.points.iter().enumerate() {
             widen(&mut x, chart.place(point[0]));
-            widen(&mut y, point[1]);
+            let error = curve.errors.as_ref().and_then(|errors| errors.get(index));
+            let half = curve.band * error.filter(|error| error.is_finite()).unwrap_or(&0.0);
+            widen(&mut y, point[1] - half);
+            widen(&mut y, point[1] + half);
         }
     }
     for level in &chart.levels {
