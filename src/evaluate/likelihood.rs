@@ -17,12 +17,12 @@
 use crate::error::{Error, Result};
 use crate::model::{Predictor, Visibility};
 use crate::objective::Factorization;
-use crate::platform::yield_now;
+use crate::platform::{TOKENS_AT_ONCE, yield_now};
 use crate::random::{Purpose, Stream};
 
-/// Windows to measure at once: enough to fill a device, few enough for memory.
+/// Windows to measure at once.
 pub fn windows_at_once(length: usize) -> usize {
-    (4_096 / length).max(1)
+    (TOKENS_AT_ONCE / length).max(1)
 }
 
 /// Loss of each window, however the model is asked: nats per token, `[windows]`; exact or a bound, as

@@ -331,6 +331,9 @@ pub(super) fn wake_soon(waker: Waker) {
 /// How much the processor computes before others may run: others have threads of their own.
 pub const TURN_FLOPS: Option<f64> = None;
 
+/// Tokens that are measured at once: enough to fill a device, few enough for memory.
+pub const TOKENS_AT_ONCE: usize = 4_096;
+
 /// Runs a task on each part, at the same time as far as there are threads; results come in the order of the parts.
 pub fn in_parallel<Part: Send, Output: Send>(
     parts: Vec<Part>,

@@ -45,7 +45,7 @@ test('without a GPU the page says so, and one key trains Markov floor to its end
   const trained = await until(page, ({ run }) => run.step === run.steps, { timeout: 400_000 });
   const measured = (Date.now() - began - paused) / 1000;
   t.diagnostic(`predicted ${predicted.toFixed(1)} s, measured ${measured.toFixed(1)} s; Pause acted within ${wait} ms`);
-  assert.match(await page.title(), /^Crossover$|^100 % · Crossover$/);
+  assert.match(await page.title(), /^Crossover$|^(99|100) % · Crossover$/);
   const done = await until(page, ({ run }) => run.state === 'done', { timeout: 120_000 });
   assert.match(done.status, /(above AR's best|not yet significant|Diffusion wins)/);
 

@@ -139,7 +139,7 @@ fn pilots(data: &Data) -> Vec<Pilot> {
             &format!("train --objective dual {TALES} --epochs 200 --evaluate-every 50 --seeds 3"),
         ),
     ]);
-    // The middle one of the tales is that table's first row.
+    // Tales of width 96 are the first row of their own table.
     for (name, arguments) in [
         (
             "Latin-5, width 48",
