@@ -1,11 +1,13 @@
 //! Grouped-query attention with normalised queries and keys.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
+use crossover_ops::Heads;
 
 use super::cache::Memory;
-use super::decoder::linear;
 use super::dropout::Dropout;
-use super::normalization::rms_normalize;
+use super::operations::{Ops, rms_normalize};
 use super::predictor::Visibility;
 use super::rotary::Rotary;
 
@@ -16,12 +18,8 @@ const HIDDEN: f32 = -1e9;
 /// The attention half of a block.
 #[derive(Debug, Clone)]
 pub struct Attention {
-    /// `[heads * head_dim, hidden_size]`
-    pub query: Tensor<2>,
-    /// `[key_value_heads * head_dim, hidden_size]`
-    pub key: Tensor<2>,
-    /// `[key_value_heads * head_dim, hidden_size]`
-    pub value: Tensor<2>,
+    /// All heads' queries, then keys, then values: `[(heads + 2 * key_value_heads) * head_dim, hidden_size]`
+    pub projection: Tensor<2>,
     /// `[1, head_dim]`
     pub query_norm: Tensor<2>,
     /// `[1, head_dim]`
@@ -49,6 +47,10 @@ pub struct Surroundings<'a> {
     pub bias: Option<Tensor<4>>,
     /// What is dropped of attention weights and branch outputs.
     pub dropout: &'a Dropout,
+    /// How to compute.
+    pub ops: Ops,
+    /// What fused attention has to know, where it can be used: over whole sequences, with nothing dropped.
+    pub fused: Option<Arc<Heads>>,
 }
 
 impl Attention {
@@ -61,8 +63,15 @@ impl Attention {
         memory: Option<Memory<'_>>,
     ) -> Tensor<2> {
         let [_, head_dim] = self.query_norm.dims();
+        if let (Some(heads), None) = (&around.fused, &memory) {
+            let projected = around.ops.linear(input, &self.projection);
+            let (query, key) = (self.query_norm.clone(), self.key_norm.clone());
+            let mixed = crossover_ops::attention(projected, query, key, heads.clone());
+            return around.ops.linear(mixed, &self.output);
+        }
         let (queries, keys) = self.asked(&input, around);
-        let values = self.by_head(&input, &self.value, self.key_value_heads, around);
+        let first = self.heads + self.key_value_heads;
+        let values = self.by_head(&input, first, self.key_value_heads, around);
         let values = values.swap_dims(1, 2);
         let (keys, values) = match memory {
             Some(memory) => memory.put(keys, values),
@@ -73,13 +82,13 @@ impl Attention {
             .matmul(self.shared(values))
             .swap_dims(1, 2)
             .reshape([around.batch * around.length, self.heads * head_dim]);
-        around.dropout.apply(linear(mixed, &self.output))
+        around.dropout.apply(around.ops.linear(mixed, &self.output))
     }
 
     /// Who looks at whom, without a memory: `[batch * length, hidden_size]` -> `[batch, heads, length, length]`, by head,
     /// query and key; rows sum to 1.
-    pub fn weights(&self, input: &Tensor<2>, around: &Surroundings<'_>) -> Tensor<4> {
-        let (queries, keys) = self.asked(input, around);
+    pub fn weights(&self, input: Tensor<2>, around: &Surroundings<'_>) -> Tensor<4> {
+        let (queries, keys) = self.asked(&input, around);
         self.weighed(queries, keys, around)
     }
 
@@ -91,22 +100,26 @@ impl Attention {
             .query_norm
             .clone()
             .mul_scalar(1.0 / (head_dim as f64).sqrt());
-        let queries = self.by_head(input, &self.query, self.heads, around);
-        let keys = self.by_head(input, &self.key, self.key_value_heads, around);
+        let queries = self.by_head(input, 0, self.heads, around);
+        let keys = self.by_head(input, self.heads, self.key_value_heads, around);
         let queries = self.turned(queries, query_scale, around);
         let keys = self.turned(keys, self.key_norm.clone(), around);
         (queries.swap_dims(1, 2), keys.swap_dims(1, 2))
     }
 
+    /// Some of the heads: `[batch * length, hidden_size]` -> `[batch, length, heads, head_dim]`. The matrix is cut, not what
+    /// comes of it: the gradient of a cut is as large as the whole, and weights are smaller than a batch.
     fn by_head(
         &self,
         input: &Tensor<2>,
-        weight: &Tensor<2>,
+        first: usize,
         heads: usize,
         around: &Surroundings<'_>,
     ) -> Tensor<4> {
         let [_, head_dim] = self.query_norm.dims();
-        linear(input.clone(), weight).reshape([around.batch, around.length, heads, head_dim])
+        let rows = (self.projection.clone()).narrow(0, first * head_dim, heads * head_dim);
+        let projected = around.ops.linear(input.clone(), &rows);
+        projected.reshape([around.batch, around.length, heads, head_dim])
     }
 
     fn weighed(&self, queries: Tensor<4>, keys: Tensor<4>, around: &Surroundings<'_>) -> Tensor<4> {

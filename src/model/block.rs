@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::attention::{Attention, Surroundings};
 use super::cache::Memory;
 use super::feed_forward::FeedForward;
-use super::normalization::rms_normalize;
+use super::operations::Ops;
 
 /// One layer of the decoder.
 #[derive(Debug, Clone)]
@@ -28,20 +28,21 @@ impl Block {
         around: &Surroundings<'_>,
         memory: Option<Memory<'_>>,
     ) -> Tensor<2> {
-        let read = self.read(stream.clone());
+        let read = self.read(stream.clone(), around.ops);
         let stream = stream + self.attention.forward(read, around, memory);
         let eps = self.attention.eps;
-        let read = rms_normalize(stream.clone(), eps) * self.feed_forward_norm.clone();
-        stream + self.feed_forward.forward(read, around.dropout)
+        let read = (around.ops).rms_norm(stream.clone(), &self.feed_forward_norm, eps);
+        stream + self.feed_forward.forward(read, around.ops, around.dropout)
     }
 
     /// Who looks at whom: `[batch * length, hidden_size]` -> `[batch, heads, length, length]`.
     pub fn weights(&self, stream: Tensor<2>, around: &Surroundings<'_>) -> Tensor<4> {
-        self.attention.weights(&self.read(stream), around)
+        self.attention
+            .weights(self.read(stream, around.ops), around)
     }
 
     /// The stream as attention reads it.
-    fn read(&self, stream: Tensor<2>) -> Tensor<2> {
-        rms_normalize(stream, self.attention.eps) * self.attention_norm.clone()
+    fn read(&self, stream: Tensor<2>, ops: Ops) -> Tensor<2> {
+        ops.rms_norm(stream, &self.attention_norm, self.attention.eps)
     }
 }

@@ -1,8 +1,10 @@
 //! The decoder: token ids in, logits out, for any visibility.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, Transaction, activation::log_softmax};
+use crossover_ops::{Asked, Heads};
 
 use crate::error::{Error, Result};
 use crate::model::attention::{Attention, Surroundings, visibility_bias};
@@ -10,9 +12,9 @@ use crate::model::block::Block;
 use crate::model::cache::{Cache, Memory, Places, Read};
 use crate::model::dropout::Dropout;
 use crate::model::feed_forward::FeedForward;
-use crate::model::normalization::rms_normalize;
-use crate::model::rotary::Rotary;
-use crate::model::weights::{HostTensor, Weights, layout};
+use crate::model::operations::Ops;
+use crate::model::rotary::{Angles, Rotary};
+use crate::model::weights::{HostTensor, Weights, joined};
 use crate::model::{ModelConfig, Predictor, Shape, Visibility};
 
 /// The trained model on its device. Every parameter is a matrix (a norm's scale has one row), so that the optimizer and
@@ -23,15 +25,11 @@ pub struct Decoder {
     rope_theta: f64,
     eps: f64,
     device: Device,
+    ops: Ops,
     embedding: Tensor<2>,
     blocks: Vec<Block>,
     norm: Tensor<2>,
     head: Option<Tensor<2>>,
-}
-
-/// `input · weightᵀ`: `[rows, in]` and `[out, in]` -> `[rows, out]`.
-pub(super) fn linear(input: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-    input.matmul(weight.clone().transpose())
 }
 
 impl Decoder {
@@ -45,9 +43,12 @@ impl Decoder {
         weights: &Weights,
         device: &Device,
     ) -> Result<Self> {
-        let mut tensors = layout(shape).into_iter().map(|(name, sizes)| {
-            let values = weights.get(&name, &sizes)?.to_vec();
-            let columns = sizes[sizes.len() - 1];
+        let mut tensors = joined(shape).into_iter().map(|parts| {
+            let (mut values, mut columns) = (Vec::new(), 1);
+            for (name, sizes) in parts {
+                values.extend_from_slice(weights.get(&name, &sizes)?);
+                columns = sizes[sizes.len() - 1];
+            }
             let rows = values.len() / columns;
             Ok(Tensor::from_data(
                 TensorData::new(values, [rows, columns]),
@@ -65,9 +66,7 @@ impl Decoder {
                 Ok(Block {
                     attention_norm: next()?,
                     attention: Attention {
-                        query: next()?,
-                        key: next()?,
-                        value: next()?,
+                        projection: next()?,
                         query_norm: next()?,
                         key_norm: next()?,
                         output: next()?,
@@ -77,8 +76,7 @@ impl Decoder {
                     },
                     feed_forward_norm: next()?,
                     feed_forward: FeedForward {
-                        gate: next()?,
-                        up: next()?,
+                        gate_up: next()?,
                         down: next()?,
                     },
                 })
@@ -91,6 +89,7 @@ impl Decoder {
             rope_theta: config.rope_theta,
             eps: config.rms_norm_eps,
             device: device.clone(),
+            ops: Ops::default().on(device),
             embedding,
             blocks,
             norm,
@@ -101,6 +100,17 @@ impl Decoder {
     /// The shape.
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// The same, computing otherwise where the device allows it.
+    pub fn with_ops(mut self, ops: Ops) -> Self {
+        self.ops = ops.on(&self.device);
+        self
+    }
+
+    /// How it computes.
+    pub fn ops(&self) -> Ops {
+        self.ops
     }
 
     /// Where the parameters are.
@@ -125,15 +135,12 @@ impl Decoder {
         for block in &self.blocks {
             list.extend([
                 &block.attention_norm,
-                &block.attention.query,
-                &block.attention.key,
-                &block.attention.value,
+                &block.attention.projection,
                 &block.attention.query_norm,
                 &block.attention.key_norm,
                 &block.attention.output,
                 &block.feed_forward_norm,
-                &block.feed_forward.gate,
-                &block.feed_forward.up,
+                &block.feed_forward.gate_up,
                 &block.feed_forward.down,
             ]);
         }
@@ -148,15 +155,12 @@ impl Decoder {
         for block in &mut self.blocks {
             list.extend([
                 &mut block.attention_norm,
-                &mut block.attention.query,
-                &mut block.attention.key,
-                &mut block.attention.value,
+                &mut block.attention.projection,
                 &mut block.attention.query_norm,
                 &mut block.attention.key_norm,
                 &mut block.attention.output,
                 &mut block.feed_forward_norm,
-                &mut block.feed_forward.gate,
-                &mut block.feed_forward.up,
+                &mut block.feed_forward.gate_up,
                 &mut block.feed_forward.down,
             ]);
         }
@@ -203,7 +207,9 @@ impl Decoder {
             .with_hint(format!("layers are 0 to {}", self.blocks.len() - 1)));
         };
         let length = tokens.len() / visibility.copies();
-        let around = self.surroundings(tokens, length, visibility, &Dropout::Off);
+        // Fused attention keeps no weights that could be shown.
+        let whole = self.clone().with_ops(Ops::Reference);
+        let around = whole.surroundings(tokens, length, visibility, &Dropout::Off);
         let below = self.blocks[..layer].iter();
         let stream = below.fold(self.embed(tokens), |stream, block| {
             block.forward(stream, &around, None)
@@ -223,13 +229,33 @@ impl Decoder {
     ) -> Surroundings<'a> {
         let copies = visibility.copies();
         let sequence = copies * length;
-        let positions = (0..copies).flat_map(|_| 0..length);
+        let angles = self.angles((0..copies).flat_map(|_| 0..length));
+        let rotary = Rotary::new(&angles, self.shape.head_dim, &self.device);
+        let is_fused = self.ops == Ops::Fused && matches!(dropout, Dropout::Off);
+        let fused = is_fused.then(|| Heads {
+            length: sequence,
+            queries: self.shape.num_attention_heads,
+            keys: self.shape.num_key_value_heads,
+            head_dim: self.shape.head_dim,
+            eps: self.eps as f32,
+            cosine: angles.cosine,
+            sine: angles.sine,
+            seen: (0..sequence)
+                .map(|reader| visibility.seen(reader, length))
+                .collect(),
+        });
+        let bias = match fused {
+            Some(_) => None,
+            None => visibility_bias(visibility, 0..sequence, sequence, length, &self.device),
+        };
         Surroundings {
             batch: tokens.len() / sequence,
             length: sequence,
-            rotary: self.rotary(positions),
-            bias: visibility_bias(visibility, 0..sequence, sequence, length, &self.device),
+            rotary,
+            bias,
             dropout,
+            ops: self.ops,
+            fused: fused.map(Arc::new),
         }
     }
 
@@ -241,9 +267,11 @@ impl Decoder {
         let around = Surroundings {
             batch: read.rows.len(),
             length: count,
-            rotary: self.rotary(positions()),
+            rotary: Rotary::new(&self.angles(positions()), self.shape.head_dim, &self.device),
             bias: visibility_bias(read.visibility, positions(), end, length, &self.device),
             dropout: &Dropout::Off,
+            ops: self.ops,
+            fused: None,
         };
         let places = Places::new(read, cache, end, &self.device);
         let mut stream = self.embed(read.tokens);
@@ -257,13 +285,8 @@ impl Decoder {
         Ok(self.answered(stream, count, read.answers.clone()))
     }
 
-    fn rotary(&self, positions: impl IntoIterator<Item = usize>) -> Rotary {
-        Rotary::new(
-            positions,
-            self.shape.head_dim,
-            self.rope_theta,
-            &self.device,
-        )
+    fn angles(&self, positions: impl IntoIterator<Item = usize>) -> Angles {
+        Angles::new(positions, self.shape.head_dim, self.rope_theta)
     }
 
     fn embed(&self, tokens: &[u32]) -> Tensor<2> {
@@ -284,19 +307,28 @@ impl Decoder {
                     .narrow(1, answers.start, answers.len());
             picked.reshape([batch * answers.len(), width])
         };
-        rms_normalize(answered, self.eps) * self.norm.clone()
+        self.ops.rms_norm(answered, &self.norm, self.eps)
     }
 
     /// Logits of every id, MASK included: `[rows, hidden_size]` -> `[rows, vocab_size]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        linear(hidden, self.head.as_ref().unwrap_or(&self.embedding))
+        self.ops.linear(hidden, self.answers())
     }
 
     /// Log-probabilities over what can be predicted, all ids but MASK: `[rows, hidden_size]` -> `[rows, vocab_size - 1]`.
     pub fn predictions(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let matrix = self.head.as_ref().unwrap_or(&self.embedding);
-        let predicted = matrix.clone().narrow(0, 0, self.shape.vocab_size - 1);
-        log_softmax(linear(hidden, &predicted), 1)
+        let predicted = self.answers().clone().narrow(0, 0, self.classes());
+        log_softmax(self.ops.linear(hidden, &predicted), 1)
+    }
+
+    /// The output matrix.
+    fn answers(&self) -> &Tensor<2> {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// Ids that can be predicted: all but MASK, the last.
+    fn classes(&self) -> usize {
+        self.shape.vocab_size - 1
     }
 
     /// Cross-entropy of each target, nats: ids `[batch * copies * length]` and `[batch * length]` -> `[batch * length]`.
@@ -310,11 +342,44 @@ impl Decoder {
     ) -> Tensor<1> {
         let hidden = self.hidden(inputs, length, visibility, dropout);
         let rows = targets.len();
+        if self.ops == Ops::Fused && !self.device.is_autodiff() {
+            let (matrix, targets) = (self.answers().clone(), targets.to_vec());
+            return crossover_ops::cross_entropy_rows(hidden, matrix, self.classes(), targets);
+        }
         let targets = ids(targets, &self.device).reshape([rows, 1]);
         self.predictions(hidden)
             .gather(1, targets)
             .reshape([rows])
             .neg()
+    }
+
+    /// The weighted sum of cross-entropies, nats: ids as in [`Self::cross_entropy`], weights `[batch * length]` -> `[1]`.
+    pub fn cross_entropy_sum(
+        &self,
+        inputs: &[u32],
+        targets: &[u32],
+        weights: Vec<f32>,
+        length: usize,
+        visibility: Visibility,
+        dropout: &Dropout,
+    ) -> Tensor<1> {
+        match self.ops {
+            Ops::Fused => {
+                let hidden = self.hidden(inputs, length, visibility, dropout);
+                let asked = Asked {
+                    classes: self.classes(),
+                    targets: targets.to_vec(),
+                    weights,
+                };
+                crossover_ops::cross_entropy_sum(hidden, self.answers().clone(), asked)
+            }
+            Ops::Reference => {
+                let nats = self.cross_entropy(inputs, targets, length, visibility, dropout);
+                let count = weights.len();
+                let weights = TensorData::new(weights, [count]);
+                (nats * Tensor::from_data(weights, &self.device)).sum()
+            }
+        }
     }
 
     /// Reads the parameters back.
@@ -337,23 +402,19 @@ pub async fn read(shape: &Shape, tensors: &[&Tensor<2>]) -> Result<Weights> {
             reading.register((*tensor).clone())
         });
     let read = reading.execute_async().await.map_err(device_failed)?;
-    layout(shape)
-        .into_iter()
-        .zip(read)
-        .map(|((name, sizes), data)| {
-            let values = data.try_into_vec::<f32>().map_err(|error| {
-                Error::work(format!("the device returned no f32 values: {error:?}"))
-            })?;
-            Ok((
-                name,
-                HostTensor {
-                    shape: sizes,
-                    values,
-                },
-            ))
-        })
-        .collect::<Result<_>>()
-        .map(Weights)
+    let mut weights = Weights::default();
+    for (parts, data) in joined(shape).into_iter().zip(read) {
+        let mut values = data.try_into_vec::<f32>().map_err(|error| {
+            Error::work(format!("the device returned no f32 values: {error:?}"))
+        })?;
+        for (name, sizes) in parts {
+            let behind = values.split_off(sizes.iter().product());
+            let values = std::mem::replace(&mut values, behind);
+            let shape = sizes;
+            weights.0.insert(name, HostTensor { shape, values });
+        }
+    }
+    Ok(weights)
 }
 
 fn ids(tokens: &[u32], device: &Device) -> Tensor<1, Int> {

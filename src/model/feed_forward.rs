@@ -1,26 +1,24 @@
 //! The feed-forward half of a block: SwiGLU (Shazeer 2020, arXiv 2002.05202). A mixture of experts would take its place
 //! in [`super::block`], with the same shapes in and out.
 
-use burn::tensor::{Tensor, activation::silu};
+use burn::tensor::Tensor;
 
-use super::decoder::linear;
 use super::dropout::Dropout;
+use super::operations::Ops;
 
 /// `down(silu(gate(x)) * up(x))`.
 #[derive(Debug, Clone)]
 pub struct FeedForward {
-    /// `[intermediate_size, hidden_size]`
-    pub gate: Tensor<2>,
-    /// `[intermediate_size, hidden_size]`
-    pub up: Tensor<2>,
+    /// Gate, then up: `[2 * intermediate_size, hidden_size]`
+    pub gate_up: Tensor<2>,
     /// `[hidden_size, intermediate_size]`
     pub down: Tensor<2>,
 }
 
 impl FeedForward {
     /// `[rows, hidden_size]` -> the same.
-    pub fn forward(&self, input: Tensor<2>, dropout: &Dropout) -> Tensor<2> {
-        let gated = silu(linear(input.clone(), &self.gate)) * linear(input, &self.up);
-        dropout.apply(linear(gated, &self.down))
+    pub fn forward(&self, input: Tensor<2>, ops: Ops, dropout: &Dropout) -> Tensor<2> {
+        let gated = ops.swiglu(input, &self.gate_up);
+        dropout.apply(ops.linear(gated, &self.down))
     }
 }

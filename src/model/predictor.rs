@@ -1,6 +1,7 @@
 //! What evaluation and sampling ask of a model, whatever it is made of.
 
 use std::future::Future;
+use std::ops::Range;
 
 use crate::error::Result;
 use crate::model::cache::{Cache, Read};
@@ -63,6 +64,20 @@ impl Visibility {
             Self::Causal => read,
             Self::Blocks { size } | Self::GapsAndWhole { size } => read / size * size,
         }
+    }
+
+    /// The positions that `reader` sees, in stretches; windows have `length` tokens.
+    pub fn seen(self, reader: usize, length: usize) -> Vec<Range<usize>> {
+        let both = match self {
+            Self::GapsAndWhole { .. } if reader < length => {
+                let (begin, end) = (self.first_reader(reader), self.end(reader, length));
+                [begin..end, length..length + begin]
+            }
+            Self::GapsAndWhole { .. } => [0..0, length..length + self.end(reader - length, length)],
+            _ => [0..self.end(reader, length), 0..0],
+        };
+        let seen = both.into_iter().filter(|stretch| !stretch.is_empty());
+        seen.collect()
     }
 
     /// Whether the position `reader` of a sequence sees the position `read`; windows have `length` tokens.

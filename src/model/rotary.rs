@@ -3,7 +3,33 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Cosines and signed sines of some positions: each `[1, positions, 1, head_dim]`.
+/// Cosines and sines of some positions' angles, `position * theta^(-2i / head_dim)`: each `[positions, head_dim / 2]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Angles {
+    /// Cosines.
+    pub cosine: Vec<f32>,
+    /// Sines.
+    pub sine: Vec<f32>,
+}
+
+impl Angles {
+    /// Those of `positions`.
+    pub fn new(positions: impl IntoIterator<Item = usize>, head_dim: usize, theta: f64) -> Self {
+        let frequencies: Vec<f64> = (0..head_dim / 2)
+            .map(|pair| libm::pow(theta, -2.0 * pair as f64 / head_dim as f64))
+            .collect();
+        let angles = positions.into_iter().flat_map(|position| {
+            let of = move |frequency| position as f64 * frequency;
+            frequencies.iter().copied().map(of).collect::<Vec<_>>()
+        });
+        let (cosine, sine) = angles
+            .map(|angle| (libm::cos(angle) as f32, libm::sin(angle) as f32))
+            .unzip();
+        Self { cosine, sine }
+    }
+}
+
+/// Cosines and signed sines on a device: each `[1, positions, 1, head_dim]`.
 #[derive(Debug, Clone)]
 pub struct Rotary {
     cosine: Tensor<4>,
@@ -11,30 +37,24 @@ pub struct Rotary {
 }
 
 impl Rotary {
-    /// Angles `position * theta^(-2i / head_dim)`.
-    pub fn new(
-        positions: impl IntoIterator<Item = usize>,
-        head_dim: usize,
-        theta: f64,
-        device: &Device,
-    ) -> Self {
-        let frequencies: Vec<f64> = (0..head_dim / 2)
-            .map(|pair| libm::pow(theta, -2.0 * pair as f64 / head_dim as f64))
-            .collect();
-        let (mut cosine, mut signed_sine) = (Vec::new(), Vec::new());
-        for position in positions {
-            let angles = frequencies
-                .iter()
-                .map(|frequency| position as f64 * frequency);
-            for sign in [-1.0, 1.0] {
-                cosine.extend(angles.clone().map(|angle| libm::cos(angle) as f32));
-                signed_sine.extend(angles.clone().map(|angle| (sign * libm::sin(angle)) as f32));
-            }
-        }
-        let shape = [1, cosine.len() / head_dim, 1, head_dim];
+    /// Puts angles on a device.
+    pub fn new(angles: &Angles, head_dim: usize, device: &Device) -> Self {
+        let half = head_dim / 2;
+        let twice = |values: &[f32], sign: f32| -> Tensor<4> {
+            let rows = values.chunks_exact(half);
+            let values: Vec<f32> = rows
+                .flat_map(|row| {
+                    row.iter()
+                        .map(move |value| sign * value)
+                        .chain(row.iter().copied())
+                })
+                .collect();
+            let shape = [1, values.len() / head_dim, 1, head_dim];
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
         Self {
-            cosine: Tensor::from_data(TensorData::new(cosine, shape), device),
-            signed_sine: Tensor::from_data(TensorData::new(signed_sine, shape), device),
+            cosine: twice(&angles.cosine, 1.0),
+            signed_sine: twice(&angles.sine, -1.0),
         }
     }
 

@@ -60,6 +60,19 @@ pub fn layout(shape: &Shape) -> Vec<(String, Vec<usize>)> {
     layout
 }
 
+/// The same parameters as the decoder holds them: what reads the same input is one matrix, rows under each other.
+pub fn joined(shape: &Shape) -> Vec<Vec<(String, Vec<usize>)>> {
+    let mut joined: Vec<Vec<(String, Vec<usize>)>> = Vec::new();
+    for (name, sizes) in layout(shape) {
+        let follows = ["k_proj.weight", "v_proj.weight", "up_proj.weight"];
+        match joined.last_mut() {
+            Some(last) if follows.iter().any(|end| name.ends_with(end)) => last.push((name, sizes)),
+            _ => joined.push(vec![(name, sizes)]),
+        }
+    }
+    joined
+}
+
 impl Weights {
     /// Draws initial weights: matrices from N(0, `initializer_range`²), norm scales 1. The draw depends on the shape and
     /// the seed alone, so every objective of a race starts from the same weights.

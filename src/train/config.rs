@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::corpus::CorpusConfig;
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, Ops};
 use crate::objective::{Objective, ObjectiveConfig};
 
 /// A whole run. The file in a run directory has every automatic value filled in, and says where it came from.
@@ -83,6 +83,8 @@ pub struct TrainConfig {
     /// Decay of an exponential moving average of the weights, which is then what is measured and kept; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema_decay: Option<f64>,
+    /// How operations are computed.
+    pub ops: Ops,
 }
 
 impl Default for TrainConfig {
@@ -103,6 +105,7 @@ impl Default for TrainConfig {
             adam_epsilon: 1e-8,
             max_grad_norm: 1.0,
             ema_decay: None,
+            ops: Ops::Fused,
         }
     }
 }

@@ -6,9 +6,10 @@
 use std::ops::Add;
 
 use burn::tensor::{Gradients, Tensor};
+use crossover_ops::Update;
 
 use crate::error::{Error, Result};
-use crate::model::{Decoder, Shape, Weights};
+use crate::model::{Decoder, Ops, Shape, Weights};
 use crate::train::TrainConfig;
 
 /// The moments of every parameter, in the order of [`Decoder::parameters`].
@@ -122,8 +123,34 @@ impl AdamW {
             .mul_scalar(config.max_grad_norm)
             .clamp_max(1.0);
         let moments = self.first.iter_mut().zip(&mut self.second);
+        let ops = decoder.ops();
         let parameters = decoder.parameters_mut().into_iter();
         for ((parameter, gradient), (first, second)) in parameters.zip(gradients.0).zip(moments) {
+            let [rows, _] = parameter.dims();
+            // A norm's scale is kept as one row; only matrices decay.
+            let decay = if rows > 1 { config.weight_decay } else { 0.0 };
+            let kept = 1.0 - learning_rate * decay;
+            if ops == Ops::Fused {
+                let update = Update {
+                    beta1: beta1 as f32,
+                    beta2: beta2 as f32,
+                    step_size: step_size as f32,
+                    second_correction: second_correction as f32,
+                    epsilon: config.adam_epsilon as f32,
+                    kept: kept as f32,
+                };
+                // Taken out, so that nobody else holds them and they are written in place.
+                let out = |tensor: &mut Tensor<2>| {
+                    let nothing = Tensor::empty([1, 1], &tensor.device());
+                    std::mem::replace(tensor, nothing)
+                };
+                let before = [out(first), out(second)];
+                let (value, after) =
+                    crossover_ops::adamw(out(parameter), gradient, before, clip.clone(), update);
+                *parameter = value;
+                [*first, *second] = after;
+                continue;
+            }
             let gradient = gradient * clip.clone();
             *first = first.clone().mul_scalar(beta1) + gradient.clone().mul_scalar(1.0 - beta1);
             *second = second.clone().mul_scalar(beta2) + gradient.square().mul_scalar(1.0 - beta2);
@@ -132,14 +159,7 @@ impl AdamW {
                 .sqrt()
                 .mul_scalar(second_correction)
                 .add_scalar(config.adam_epsilon);
-            let value = parameter.clone();
-            let [rows, _] = value.dims();
-            // A norm's scale is kept as one row; only matrices decay.
-            let decayed = if rows > 1 {
-                value.mul_scalar(1.0 - learning_rate * config.weight_decay)
-            } else {
-                value
-            };
+            let decayed = parameter.clone().mul_scalar(kept);
             *parameter = decayed - (first.clone() / root).mul_scalar(step_size);
         }
     }

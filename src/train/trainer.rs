@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, TensorData, Transaction};
+use burn::tensor::{Device, Tensor, Transaction};
 
 use crate::device::Selected;
 use crate::error::{Error, Result};
@@ -95,7 +95,8 @@ impl Trainer {
         weights: &Weights,
         device: &Selected,
     ) -> Result<Self> {
-        let decoder = Decoder::new(&config.model, shape, weights, &device.device)?;
+        let decoder =
+            Decoder::new(&config.model, shape, weights, &device.device)?.with_ops(config.train.ops);
         Ok(Self {
             objective,
             config: config.clone(),
@@ -130,7 +131,8 @@ impl Trainer {
         let current = trained.unwrap_or(&checkpoint.weights);
         let mut trainer = Self::new(objective, config, shape, current, device)?;
         if trainer.average.is_some() {
-            let average = Decoder::new(&config.model, shape, &checkpoint.weights, &device.device)?;
+            let average = Decoder::new(&config.model, shape, &checkpoint.weights, &device.device)?
+                .with_ops(config.train.ops);
             trainer.average = Some(average);
         }
         trainer.optimizer =
@@ -314,18 +316,14 @@ impl Trainer {
             .iter()
             .map(|weight| weight * part.share as f32)
             .collect();
-        let weights = Tensor::<1>::from_data(
-            TensorData::new(weights, [rows.len()]),
-            self.decoder.device(),
-        );
-        let nats = decoder.cross_entropy(
+        let loss = decoder.cross_entropy_sum(
             &batch.inputs[read],
             &batch.targets[rows],
+            weights,
             batch.length,
             batch.visibility,
             &dropout,
         );
-        let loss = (nats * weights).sum();
         let mut gradients = loss.backward();
         let gradients = GradientList::take(&decoder, &mut gradients);
         (gradients, loss.without_autodiff())

@@ -214,6 +214,9 @@ pub struct RunArguments {
         allow_negative_numbers = true
     )]
     pub ema: Option<f64>,
+    /// How to compute: fused (hand-written operations, where the device has them) or reference
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub ops: Option<String>,
     /// Share of masked batches cut to a random length
     #[arg(
         long,

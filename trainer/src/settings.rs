@@ -99,6 +99,9 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     if let Some(name) = &arguments.schedule {
         train.schedule = named("--schedule", name, &["wsd", "cosine", "constant"])?;
     }
+    if let Some(name) = &arguments.ops {
+        train.ops = named("--ops", name, &["fused", "reference"])?;
+    }
     config.evaluate.every = arguments.evaluate_every.or(config.evaluate.every);
     config.provenance = None;
     Ok(config)

@@ -1,0 +1,418 @@
+//! Attention over projected tokens: queries and keys are normalised by head (RMSNorm with a learned scale), turned to their
+//! positions (Su et al. 2021, arXiv 2104.09864), and weighed by softmax.
+//!
+//! No matrix of all pairs of tokens is kept, as in FlashAttention (Dao 2023, arXiv 2307.08691): a tile of queries meets the keys
+//! that any of them sees, its weights fill one scratch matrix, and of each query only the logarithm of the sum of its
+//! exponentials stays. Backward computes the tile's weights again from that. With `P` the weights, `O = P V` the output, and
+//! `D_i = dO_i · O_i`:
+//!
+//! ```text
+//! dV = Pᵀ dO    dS = P * (dO Vᵀ - D)    dQ = dS K    dK = dSᵀ Q
+//! ```
+//!
+//! Tiles that a causal model doesn't see are never computed. A row of the input holds all heads' queries, then keys, then
+//! values, so no head is copied together before the products, which take strides.
+
+use std::ops::Range;
+
+use multiversion::multiversion;
+
+use super::matrix::{Matrix, MatrixMut, Put, multiply};
+use super::request::Heads;
+use super::simd::{dot, exp, exp_shifted, largest};
+use crate::parallel::in_parallel;
+
+/// Queries that are weighed at once: their scores against some hundred keys stay in the second-level cache.
+const TILE: usize = 64;
+
+impl Heads {
+    /// Width of a row of the input.
+    pub fn projected(&self) -> usize {
+        (self.queries + 2 * self.keys) * self.head_dim
+    }
+
+    /// Width of a row of the output.
+    pub fn mixed(&self) -> usize {
+        self.queries * self.head_dim
+    }
+
+    fn group(&self) -> usize {
+        self.queries / self.keys
+    }
+
+    /// All keys that some of these queries see, and what lies between them.
+    fn reach(&self, queries: Range<usize>) -> Range<usize> {
+        let seen = self.seen[queries].iter().flatten();
+        let start = seen.clone().map(|stretch| stretch.start).min();
+        let end = seen.map(|stretch| stretch.end).max();
+        start.unwrap_or(0)..end.unwrap_or(0)
+    }
+
+    /// The column at which a head begins: query heads, then key heads, then value heads.
+    fn columns(&self, head: usize) -> Range<usize> {
+        head * self.head_dim..(head + 1) * self.head_dim
+    }
+}
+
+/// The scales of queries and keys, `[head_dim]` each. Scores are divided by the root of the width: the queries' scale holds that.
+#[derive(Debug, Clone, Copy)]
+pub struct Scales<'a> {
+    /// Of queries.
+    pub query: &'a [f32],
+    /// Of keys.
+    pub key: &'a [f32],
+}
+
+/// Attention of a batch: `[batch * length, projected]` -> `[batch * length, mixed]`, and for each sequence, head and query the
+/// logarithm of the sum of exponentials.
+pub fn forward(input: &[f32], scales: Scales<'_>, heads: &Heads) -> (Vec<f32>, Vec<f32>) {
+    let sequences = input.len() / (heads.length * heads.projected());
+    let mut output = vec![0.0; sequences * heads.length * heads.mixed()];
+    let mut logarithms = vec![0.0; sequences * heads.length * heads.queries];
+    let parts = (input.chunks_exact(heads.length * heads.projected()))
+        .zip(output.chunks_exact_mut(heads.length * heads.mixed()))
+        .zip(logarithms.chunks_exact_mut(heads.length * heads.queries))
+        .collect();
+    in_parallel(parts, |((input, output), logarithms)| {
+        sequence_forward(input, scales, heads, output, logarithms);
+    });
+    (output, logarithms)
+}
+
+/// What [`backward`] is given: what [`forward`] was given and gave, and the gradient of its output.
+#[derive(Debug, Clone, Copy)]
+pub struct Backward<'a> {
+    /// `[batch * length, projected]`
+    pub input: &'a [f32],
+    /// The scales.
+    pub scales: Scales<'a>,
+    /// `[batch * length, mixed]`
+    pub output: &'a [f32],
+    /// `[batch, queries, length]`
+    pub logarithms: &'a [f32],
+    /// `[batch * length, mixed]`
+    pub gradient: &'a [f32],
+}
+
+/// Gradients of the input, of the queries' scale and of the keys'.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gradients {
+    /// `[batch * length, projected]`
+    pub input: Vec<f32>,
+    /// `[head_dim]`
+    pub query_scale: Vec<f32>,
+    /// `[head_dim]`
+    pub key_scale: Vec<f32>,
+}
+
+/// The way back.
+pub fn backward(of: Backward<'_>, heads: &Heads) -> Gradients {
+    let (wide, narrow) = (
+        heads.length * heads.projected(),
+        heads.length * heads.mixed(),
+    );
+    let mut input = vec![0.0; of.input.len()];
+    let parts = (input.chunks_exact_mut(wide))
+        .zip(of.input.chunks_exact(wide))
+        .zip(of.output.chunks_exact(narrow))
+        .zip(of.logarithms.chunks_exact(heads.length * heads.queries))
+        .zip(of.gradient.chunks_exact(narrow))
+        .collect();
+    let scales = in_parallel(
+        parts,
+        |((((to_input, input), output), logarithms), gradient)| {
+            let part = Backward {
+                input,
+                output,
+                logarithms,
+                gradient,
+                ..of
+            };
+            let mut scales = vec![0.0; 2 * heads.head_dim];
+            sequence_backward(part, heads, to_input, &mut scales);
+            scales
+        },
+    );
+    let mut sums = vec![0.0; 2 * heads.head_dim];
+    for part in &scales {
+        for (sum, part) in sums.iter_mut().zip(part) {
+            *sum += part;
+        }
+    }
+    let key_scale = sums.split_off(heads.head_dim);
+    Gradients {
+        input,
+        query_scale: sums,
+        key_scale,
+    }
+}
+
+/// Normalises one head of each token, scales it and turns it to its position: `[length, row]` -> `[length, head_dim]`.
+#[inline(always)]
+fn turn(input: &[f32], row: usize, heads: &Heads, scale: &[f32], factor: f32, output: &mut [f32]) {
+    let width = heads.head_dim;
+    let half = width / 2;
+    let angles = heads
+        .cosine
+        .chunks_exact(half)
+        .zip(heads.sine.chunks_exact(half));
+    let tokens = output.chunks_exact_mut(width).zip(angles);
+    for (position, (output, (cosine, sine))) in tokens.enumerate() {
+        let head = &input[position * row..position * row + width];
+        let root = factor / (dot(head, head) / width as f32 + heads.eps).sqrt();
+        let (first, second) = output.split_at_mut(half);
+        for index in 0..half {
+            let a = head[index] * root * scale[index];
+            let b = head[half + index] * root * scale[half + index];
+            first[index] = a * cosine[index] - b * sine[index];
+            second[index] = b * cosine[index] + a * sine[index];
+        }
+    }
+}
+
+/// What one head's [`turn`] was given, for the way back.
+struct Turned<'a> {
+    input: &'a [f32],
+    row: usize,
+    scale: &'a [f32],
+    factor: f32,
+}
+
+/// The way back through [`turn`]: writes the gradient of the head's columns and adds to the scale's.
+#[inline(always)]
+fn turn_back(
+    of: &Turned<'_>,
+    heads: &Heads,
+    gradient: &mut [f32],
+    input_gradient: &mut [f32],
+    scale_gradient: &mut [f32],
+) {
+    let width = heads.head_dim;
+    let half = width / 2;
+    let angles = heads
+        .cosine
+        .chunks_exact(half)
+        .zip(heads.sine.chunks_exact(half));
+    for (position, (turned, (cosine, sine))) in
+        gradient.chunks_exact_mut(width).zip(angles).enumerate()
+    {
+        let place = position * of.row..position * of.row + width;
+        let head = &of.input[place.clone()];
+        let root = 1.0 / (dot(head, head) / width as f32 + heads.eps).sqrt();
+        let (first, second) = turned.split_at_mut(half);
+        for index in 0..half {
+            let (a, b) = (first[index], second[index]);
+            first[index] = (a * cosine[index] + b * sine[index]) * of.factor;
+            second[index] = (b * cosine[index] - a * sine[index]) * of.factor;
+        }
+        for index in 0..width {
+            scale_gradient[index] += turned[index] * head[index] * root;
+            turned[index] *= of.scale[index];
+        }
+        let along = dot(turned, head) * root * root / width as f32;
+        let output = &mut input_gradient[place];
+        for index in 0..width {
+            output[index] = (turned[index] - head[index] * along) * root;
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+fn sequence_forward<'a>(
+    input: &[f32],
+    scales: Scales<'a>,
+    heads: &Heads,
+    output: &mut [f32],
+    logarithms: &mut [f32],
+) {
+    let (length, width, row) = (heads.length, heads.head_dim, heads.projected());
+    let root = 1.0 / (width as f32).sqrt();
+    let (mut queries, mut keys) = (vec![0.0; length * width], vec![0.0; length * width]);
+    let mut scores = vec![0.0; TILE.min(length) * length];
+    for key_head in 0..heads.keys {
+        let columns = heads.columns(heads.queries + key_head);
+        turn(
+            &input[columns.start..],
+            row,
+            heads,
+            scales.key,
+            1.0,
+            &mut keys,
+        );
+        let values = &input[heads.columns(heads.queries + heads.keys + key_head).start..];
+        for head in key_head * heads.group()..(key_head + 1) * heads.group() {
+            let columns = heads.columns(head);
+            turn(
+                &input[columns.start..],
+                row,
+                heads,
+                scales.query,
+                root,
+                &mut queries,
+            );
+            for start in (0..length).step_by(TILE) {
+                let tile = start..(start + TILE).min(length);
+                let reach = heads.reach(tile.clone());
+                let scores = &mut scores[..tile.len() * reach.len()];
+                multiply(
+                    MatrixMut::rows(scores, reach.len()),
+                    Matrix::rows(&queries[tile.start * width..tile.end * width], width),
+                    Matrix::rows(&keys[reach.start * width..reach.end * width], width).transposed(),
+                    Put::Over,
+                );
+                let mut sums = [0.0; TILE];
+                let rows = scores.chunks_exact_mut(reach.len()).zip(tile.clone());
+                for ((scores, query), sum) in rows.zip(&mut sums) {
+                    let seen = &heads.seen[query];
+                    let stretch =
+                        |seen: &Range<usize>| seen.start - reach.start..seen.end - reach.start;
+                    let most = seen
+                        .iter()
+                        .map(|seen| largest(&scores[stretch(seen)]))
+                        .fold(f32::NEG_INFINITY, f32::max);
+                    let mut from = 0;
+                    for seen in seen {
+                        let stretch = stretch(seen);
+                        scores[from..stretch.start].fill(0.0);
+                        *sum += exp_shifted(&mut scores[stretch.clone()], most);
+                        from = stretch.end;
+                    }
+                    scores[from..].fill(0.0);
+                    logarithms[head * length + query] = most + sum.ln();
+                }
+                let mixed = &mut output[tile.start * heads.mixed() + columns.start..];
+                multiply(
+                    MatrixMut::new(mixed, tile.len(), width, heads.mixed()),
+                    Matrix::rows(scores, reach.len()),
+                    Matrix::new(&values[reach.start * row..], reach.len(), width, row),
+                    Put::Over,
+                );
+                for (mixed, sum) in mixed.chunks_mut(heads.mixed()).zip(&sums[..tile.len()]) {
+                    for value in &mut mixed[..width] {
+                        *value /= sum;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+fn sequence_backward<'a>(
+    of: Backward<'a>,
+    heads: &Heads,
+    input_gradient: &mut [f32],
+    scale_gradients: &mut [f32],
+) {
+    let (length, width) = (heads.length, heads.head_dim);
+    let (row, mixed) = (heads.projected(), heads.mixed());
+    let root = 1.0 / (width as f32).sqrt();
+    let (query_scale, key_scale) = scale_gradients.split_at_mut(width);
+    let head_of = || vec![0.0; length * width];
+    let (mut queries, mut keys) = (head_of(), head_of());
+    let (mut to_queries, mut to_keys, mut to_values) = (head_of(), head_of(), head_of());
+    let tile_of = || vec![0.0; TILE.min(length) * length];
+    let (mut weights, mut slopes) = (tile_of(), tile_of());
+    for key_head in 0..heads.keys {
+        let key_columns = heads.columns(heads.queries + key_head);
+        let of_keys = Turned {
+            input: &of.input[key_columns.start..],
+            row,
+            scale: of.scales.key,
+            factor: 1.0,
+        };
+        turn(
+            of_keys.input,
+            row,
+            heads,
+            of_keys.scale,
+            of_keys.factor,
+            &mut keys,
+        );
+        let value_columns = heads.columns(heads.queries + heads.keys + key_head);
+        let values = &of.input[value_columns.start..];
+        to_keys.fill(0.0);
+        to_values.fill(0.0);
+        for head in key_head * heads.group()..(key_head + 1) * heads.group() {
+            let columns = heads.columns(head);
+            let of_queries = Turned {
+                input: &of.input[columns.start..],
+                row,
+                scale: of.scales.query,
+                factor: root,
+            };
+            turn(
+                of_queries.input,
+                row,
+                heads,
+                of_queries.scale,
+                root,
+                &mut queries,
+            );
+            for start in (0..length).step_by(TILE) {
+                let tile = start..(start + TILE).min(length);
+                let reach = heads.reach(tile.clone());
+                let weights = &mut weights[..tile.len() * reach.len()];
+                let slopes = &mut slopes[..tile.len() * reach.len()];
+                let of_tile = tile.start * width..tile.end * width;
+                let of_reach = reach.start * width..reach.end * width;
+                let queries = Matrix::rows(&queries[of_tile.clone()], width);
+                let keys = Matrix::rows(&keys[of_reach.clone()], width);
+                let values = Matrix::new(&values[reach.start * row..], reach.len(), width, row);
+                let place = tile.start * mixed + columns.start;
+                let gradient = Matrix::new(&of.gradient[place..], tile.len(), width, mixed);
+                multiply(
+                    MatrixMut::rows(weights, reach.len()),
+                    queries,
+                    keys.transposed(),
+                    Put::Over,
+                );
+                multiply(
+                    MatrixMut::rows(slopes, reach.len()),
+                    gradient,
+                    values.transposed(),
+                    Put::Over,
+                );
+                let rows = (weights.chunks_exact_mut(reach.len()))
+                    .zip(slopes.chunks_exact_mut(reach.len()));
+                for ((weights, slopes), query) in rows.zip(tile.clone()) {
+                    let place = query * mixed + columns.start..query * mixed + columns.end;
+                    let delta = dot(&of.output[place.clone()], &of.gradient[place]);
+                    let logarithm = of.logarithms[head * length + query];
+                    let mut from = 0;
+                    for seen in &heads.seen[query] {
+                        let seen = seen.start - reach.start..seen.end - reach.start;
+                        weights[from..seen.start].fill(0.0);
+                        slopes[from..seen.start].fill(0.0);
+                        let pairs = weights[seen.clone()]
+                            .iter_mut()
+                            .zip(&mut slopes[seen.clone()]);
+                        for (weight, slope) in pairs {
+                            *weight = exp(*weight - logarithm);
+                            *slope = *weight * (*slope - delta);
+                        }
+                        from = seen.end;
+                    }
+                    weights[from..].fill(0.0);
+                    slopes[from..].fill(0.0);
+                }
+                let weights = Matrix::rows(weights, reach.len());
+                let slopes = Matrix::rows(slopes, reach.len());
+                let onto_values = MatrixMut::rows(&mut to_values[of_reach.clone()], width);
+                multiply(onto_values, weights.transposed(), gradient, Put::Onto);
+                let over_queries = MatrixMut::rows(&mut to_queries[of_tile], width);
+                multiply(over_queries, slopes, keys, Put::Over);
+                let onto_keys = MatrixMut::rows(&mut to_keys[of_reach], width);
+                multiply(onto_keys, slopes.transposed(), queries, Put::Onto);
+            }
+            let place = &mut input_gradient[columns.start..];
+            turn_back(&of_queries, heads, &mut to_queries, place, query_scale);
+        }
+        let place = &mut input_gradient[key_columns.start..];
+        turn_back(&of_keys, heads, &mut to_keys, place, key_scale);
+        let rows = input_gradient[value_columns.start..].chunks_mut(row);
+        for (row, value) in rows.zip(to_values.chunks_exact(width)) {
+            row[..width].copy_from_slice(value);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What operations are asked for besides their tensors.
+
+use std::ops::Range;
+
+/// What attention has to know besides its tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heads {
+    /// Tokens of a sequence.
+    pub length: usize,
+    /// Query heads.
+    pub queries: usize,
+    /// Key and value heads; each serves equally many query heads.
+    pub keys: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Added to the mean square of queries and keys.
+    pub eps: f32,
+    /// Cosines of the positions' angles: `[length, head_dim / 2]`.
+    pub cosine: Vec<f32>,
+    /// Their sines.
+    pub sine: Vec<f32>,
+    /// The keys that each query sees, in stretches: `[length]`.
+    pub seen: Vec<Vec<Range<usize>>>,
+}
+
+/// The rows of a [`cross_entropy_sum`](crate::cross_entropy_sum).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Classes: the first rows of the matrix.
+    pub classes: usize,
+    /// The class of each row.
+    pub targets: Vec<u32>,
+    /// What each row counts.
+    pub weights: Vec<f32>,
+}
+
+/// What a step is made with, the same for all elements of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Update {
+    /// What the first moment keeps of itself.
+    pub beta1: f32,
+    /// What the second moment keeps of itself.
+    pub beta2: f32,
+    /// Learning rate over the first moment's bias correction.
+    pub step_size: f32,
+    /// One over the root of the second moment's bias correction.
+    pub second_correction: f32,
+    /// Added to the root of the second moment.
+    pub epsilon: f32,
+    /// What a weight keeps of itself: 1 less learning rate times weight decay.
+    pub kept: f32,
+}

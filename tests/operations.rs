@@ -1,0 +1,192 @@
+//! Fused operations give what compositions of burn's own give: logits, losses, gradients, and models after many steps.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use burn::tensor::{Device, Tensor};
+use crossover::device::{DeviceChoice, Selected};
+use crossover::model::{Decoder, Dropout, ModelConfig, Ops, Predictor, Visibility, Weights};
+use crossover::objective::Objective;
+use crossover::random::{Purpose, Stream};
+use crossover::train::{RunConfig, Trainer};
+use pollster::block_on;
+
+/// Widths and counts that no vector and no tile divides.
+fn shapes() -> Vec<(ModelConfig, usize)> {
+    let config = |hidden_size, heads, key_value_heads, tied| ModelConfig {
+        hidden_size,
+        intermediate_size: Some(2 * hidden_size - 3),
+        num_hidden_layers: 2,
+        num_attention_heads: heads,
+        num_key_value_heads: Some(key_value_heads),
+        tie_word_embeddings: tied,
+        initializer_range: 0.3,
+        ..ModelConfig::default()
+    };
+    vec![
+        (config(12, 2, 1, false), 7),
+        (config(24, 4, 2, true), 41),
+        (config(32, 2, 2, false), 130),
+        (config(8, 1, 1, false), 4),
+    ]
+}
+
+fn both(config: &ModelConfig, vocab: usize) -> [Decoder; 2] {
+    let shape = config.resolve(vocab).unwrap();
+    let weights = Weights::initial(&shape, config.initializer_range, 3);
+    [Ops::Fused, Ops::Reference].map(|ops| {
+        let decoder = Decoder::new(config, &shape, &weights, &Device::flex()).unwrap();
+        let decoder = decoder.with_ops(ops);
+        assert_eq!(decoder.ops(), ops);
+        decoder
+    })
+}
+
+fn visibilities(length: usize) -> Vec<Visibility> {
+    // Blocks that fill the window, and blocks of which the last is cut.
+    let size = (length / 3).max(1);
+    vec![
+        Visibility::Full,
+        Visibility::Causal,
+        Visibility::Blocks { size },
+        Visibility::GapsAndWhole { size },
+        Visibility::GapsAndWhole { size: 1 },
+    ]
+}
+
+fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let size = expected
+        .iter()
+        .fold(0.0_f32, |most, value| most.max(value.abs()));
+    for (index, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            (a - b).abs() <= tolerance * (1.0 + size),
+            "{what}, element {index}: {a} and {b}, largest {size}"
+        );
+    }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    block_on(tensor.into_data_async())
+        .unwrap()
+        .iter::<f32>()
+        .collect()
+}
+
+#[test]
+fn what_a_position_sees_is_the_same_in_stretches_and_one_by_one() {
+    for length in [1, 2, 7, 12] {
+        for size in 1..=length {
+            let all = [
+                Visibility::Full,
+                Visibility::Causal,
+                Visibility::Blocks { size },
+                Visibility::GapsAndWhole { size },
+            ];
+            for visibility in all {
+                let sequence = visibility.copies() * length;
+                for reader in 0..sequence {
+                    let seen = visibility.seen(reader, length);
+                    for read in 0..sequence {
+                        let inside = seen.iter().any(|stretch| stretch.contains(&read));
+                        assert_eq!(inside, visibility.sees(reader, read, length));
+                    }
+                    assert!(seen.is_sorted_by(|a, b| a.end <= b.start));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn losses_and_gradients_are_those_of_the_reference() {
+    for (config, length) in shapes() {
+        let vocab = 6;
+        let batch = 3;
+        for visibility in visibilities(length) {
+            let mut stream = Stream::new(1, Purpose::Source, length as u64, 0);
+            let mut draw = |count: usize, below: u64| -> Vec<u32> {
+                (0..count).map(|_| stream.below(below) as u32).collect()
+            };
+            let inputs = draw(batch * visibility.copies() * length, vocab as u64);
+            let targets = draw(batch * length, vocab as u64 - 1);
+            // Some rows don't count.
+            let weights: Vec<f32> = draw(batch * length, 3)
+                .iter()
+                .map(|n| *n as f32 / 2.0)
+                .collect();
+            let [fused, reference] = both(&config, vocab).map(|decoder| {
+                let nats = block_on(decoder.nats(&inputs, &targets, length, visibility)).unwrap();
+                let nats: Vec<f32> = nats.iter().map(|nats| *nats as f32).collect();
+                let tracked = decoder.tracked();
+                let loss = tracked.cross_entropy_sum(
+                    &inputs,
+                    &targets,
+                    weights.clone(),
+                    length,
+                    visibility,
+                    &Dropout::Off,
+                );
+                let gradients = loss.backward();
+                let gradients: Vec<Vec<f32>> = tracked
+                    .parameters()
+                    .iter()
+                    .map(|parameter| values(parameter.grad(&gradients).unwrap()))
+                    .collect();
+                (nats, values(loss.without_autodiff()), gradients)
+            });
+            let what = format!(
+                "{visibility:?}, {length} tokens, width {}",
+                config.hidden_size
+            );
+            close(&fused.0, &reference.0, 2e-5, &format!("{what}: nats"));
+            close(&fused.1, &reference.1, 2e-5, &format!("{what}: sum"));
+            for (index, (found, expected)) in fused.2.iter().zip(&reference.2).enumerate() {
+                close(found, expected, 5e-5, &format!("{what}: gradient {index}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn training_goes_where_the_reference_goes() {
+    let steps = 40;
+    for objective in [
+        Objective::Autoregressive,
+        Objective::Masked,
+        Objective::Block,
+    ] {
+        let [fused, reference] = [Ops::Fused, Ops::Reference].map(|ops| {
+            let mut config = RunConfig::default();
+            config.model.hidden_size = 32;
+            config.model.num_hidden_layers = 2;
+            config.train.batch = 6;
+            config.train.ops = ops;
+            config.objective.block_size = Some(5);
+            let (length, vocab) = (15, 8);
+            let shape = config.model.resolve(vocab).unwrap();
+            let weights = Weights::initial(&shape, 0.02, 1);
+            let device = Selected {
+                choice: DeviceChoice::Cpu,
+                device: Device::flex(),
+                description: String::new(),
+                threads: 2,
+            };
+            let mut trainer = Trainer::new(objective, &config, &shape, &weights, &device).unwrap();
+            // The same few windows again and again, so that there is something to learn.
+            let mut stream = Stream::new(2, Purpose::Source, 0, 0);
+            let tokens: Vec<u32> = (0..6 * length).map(|_| stream.below(7) as u32).collect();
+            let losses: Vec<f32> = (0..steps)
+                .map(|_| {
+                    let pending = block_on(trainer.step(&tokens, length, steps));
+                    block_on(Trainer::read(&pending)).unwrap().nats[0].1 as f32
+                })
+                .collect();
+            losses
+        });
+        close(&fused[..10], &reference[..10], 1e-5, objective.name());
+        close(&fused, &reference, 1e-3, objective.name());
+        let kept = fused.iter().sum::<f32>() / steps as f32;
+        assert!(fused[0] > kept, "{} learns: {fused:?}", objective.name());
+    }
+}
