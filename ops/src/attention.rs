@@ -147,9 +147,19 @@ pub fn backward(of: Backward<'_>, heads: &Heads) -> Gradients {
     }
 }
 
+/// What [`turn`] is given: one head of each token, from its first column on, and the scale.
+struct Turned<'a> {
+    input: &'a [f32],
+    /// Elements from one token to the next.
+    row: usize,
+    scale: &'a [f32],
+    /// What the scale is multiplied by.
+    factor: f32,
+}
+
 /// Normalises one head of each token, scales it and turns it to its position: `[length, row]` -> `[length, head_dim]`.
 #[inline(always)]
-fn turn(input: &[f32], row: usize, heads: &Heads, scale: &[f32], factor: f32, output: &mut [f32]) {
+fn turn(of: &Turned<'_>, heads: &Heads, output: &mut [f32]) {
     let width = heads.head_dim;
     let half = width / 2;
     let angles = heads
@@ -158,24 +168,16 @@ fn turn(input: &[f32], row: usize, heads: &Heads, scale: &[f32], factor: f32, ou
         .zip(heads.sine.chunks_exact(half));
     let tokens = output.chunks_exact_mut(width).zip(angles);
     for (position, (output, (cosine, sine))) in tokens.enumerate() {
-        let head = &input[position * row..position * row + width];
-        let root = factor / (dot(head, head) / width as f32 + heads.eps).sqrt();
+        let head = &of.input[position * of.row..position * of.row + width];
+        let root = of.factor / (dot(head, head) / width as f32 + heads.eps).sqrt();
         let (first, second) = output.split_at_mut(half);
         for index in 0..half {
-            let a = head[index] * root * scale[index];
-            let b = head[half + index] * root * scale[half + index];
+            let a = head[index] * root * of.scale[index];
+            let b = head[half + index] * root * of.scale[half + index];
             first[index] = a * cosine[index] - b * sine[index];
             second[index] = b * cosine[index] + a * sine[index];
         }
     }
-}
-
-/// What one head's [`turn`] was given, for the way back.
-struct Turned<'a> {
-    input: &'a [f32],
-    row: usize,
-    scale: &'a [f32],
-    factor: f32,
 }
 
 /// The way back through [`turn`]: writes the gradient of the head's columns and adds to the scale's.
@@ -231,25 +233,23 @@ fn sequence_forward<'a>(
     let mut scores = vec![0.0; TILE.min(length) * length];
     for key_head in 0..heads.keys {
         let columns = heads.columns(heads.queries + key_head);
-        turn(
-            &input[columns.start..],
+        let of_keys = Turned {
+            input: &input[columns.start..],
             row,
-            heads,
-            scales.key,
-            1.0,
-            &mut keys,
-        );
+            scale: scales.key,
+            factor: 1.0,
+        };
+        turn(&of_keys, heads, &mut keys);
         let values = &input[heads.columns(heads.queries + heads.keys + key_head).start..];
         for head in key_head * heads.group()..(key_head + 1) * heads.group() {
             let columns = heads.columns(head);
-            turn(
-                &input[columns.start..],
+            let of_queries = Turned {
+                input: &input[columns.start..],
                 row,
-                heads,
-                scales.query,
-                root,
-                &mut queries,
-            );
+                scale: scales.query,
+                factor: root,
+            };
+            turn(&of_queries, heads, &mut queries);
             for start in (0..length).step_by(TILE) {
                 let tile = start..(start + TILE).min(length);
                 let reach = heads.reach(tile.clone());
@@ -321,14 +321,7 @@ fn sequence_backward<'a>(
             scale: of.scales.key,
             factor: 1.0,
         };
-        turn(
-            of_keys.input,
-            row,
-            heads,
-            of_keys.scale,
-            of_keys.factor,
-            &mut keys,
-        );
+        turn(&of_keys, heads, &mut keys);
         let value_columns = heads.columns(heads.queries + heads.keys + key_head);
         let values = &of.input[value_columns.start..];
         to_keys.fill(0.0);
@@ -341,14 +334,7 @@ fn sequence_backward<'a>(
                 scale: of.scales.query,
                 factor: root,
             };
-            turn(
-                of_queries.input,
-                row,
-                heads,
-                of_queries.scale,
-                root,
-                &mut queries,
-            );
+            turn(&of_queries, heads, &mut queries);
             for start in (0..length).step_by(TILE) {
                 let tile = start..(start + TILE).min(length);
                 let reach = heads.reach(tile.clone());

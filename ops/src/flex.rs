@@ -13,17 +13,9 @@ use super::matrix::{Matrix, product};
 use super::request::{Asked, Heads, Update};
 use super::{adamw, rms_norm, swiglu};
 
-/// The elements in order; a view that lies otherwise is copied.
-fn ordered(tensor: &FlexTensor) -> FlexTensor {
-    if tensor.is_contiguous() {
-        tensor.clone()
-    } else {
-        tensor.to_contiguous()
-    }
-}
-
-/// The same, without another holder: it is written in place if nobody else has it.
-fn owned(tensor: FlexTensor) -> FlexTensor {
+/// The elements in order; a view that lies otherwise is copied. Taken whole, so that what nobody else holds can be written in
+/// place.
+fn ordered(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() {
         tensor
     } else {
@@ -48,7 +40,7 @@ fn columns(tensor: &FlexTensor) -> usize {
 
 impl Operations for Flex {
     fn project(input: FlexTensor, weight: FlexTensor) -> FlexTensor {
-        let (input, weight) = (ordered(&input), ordered(&weight));
+        let (input, weight) = (ordered(input), ordered(weight));
         let (input_width, outputs) = (columns(&input), weight.layout().shape()[0]);
         let rows = input.layout().shape()[0];
         let output = product(
@@ -59,14 +51,14 @@ impl Operations for Flex {
     }
 
     fn rms_norm(input: FlexTensor, scale: FlexTensor, eps: f32) -> FlexTensor {
-        let (input, scale) = (ordered(&input), ordered(&scale));
+        let (input, scale) = (ordered(input), ordered(scale));
         let mut output = vec![0.0; slice(&input).len()];
         rms_norm::forward(slice(&input), slice(&scale), eps, &mut output);
         tensor(output, input.layout().shape().clone())
     }
 
     fn swiglu(input: FlexTensor) -> FlexTensor {
-        let input = ordered(&input);
+        let input = ordered(input);
         let width = columns(&input) / 2;
         let mut output = vec![0.0; slice(&input).len() / 2];
         swiglu::forward(slice(&input), width, &mut output);
@@ -95,7 +87,7 @@ impl Untracked for Flex {
         key_scale: FlexTensor,
         heads: Arc<Heads>,
     ) -> (FlexTensor, FlexTensor) {
-        let (input, query, key) = (ordered(&input), ordered(&query_scale), ordered(&key_scale));
+        let (input, query, key) = (ordered(input), ordered(query_scale), ordered(key_scale));
         let scales = Scales {
             query: slice(&query),
             key: slice(&key),
@@ -118,8 +110,8 @@ impl Untracked for Flex {
         gradient: FlexTensor,
         heads: Arc<Heads>,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let (input, query, key) = (ordered(&input), ordered(&query_scale), ordered(&key_scale));
-        let gradient = ordered(&gradient);
+        let (input, query, key) = (ordered(input), ordered(query_scale), ordered(key_scale));
+        let gradient = ordered(gradient);
         let of = attention::Backward {
             input: slice(&input),
             scales: Scales {
@@ -140,7 +132,7 @@ impl Untracked for Flex {
     }
 
     fn linear_input(gradient: FlexTensor, weight: FlexTensor) -> FlexTensor {
-        let (gradient, weight) = (ordered(&gradient), ordered(&weight));
+        let (gradient, weight) = (ordered(gradient), ordered(weight));
         let (outputs, inputs) = (columns(&gradient), columns(&weight));
         let rows = gradient.layout().shape()[0];
         let output = product(
@@ -151,7 +143,7 @@ impl Untracked for Flex {
     }
 
     fn linear_weight(gradient: FlexTensor, input: FlexTensor) -> FlexTensor {
-        let (gradient, input) = (ordered(&gradient), ordered(&input));
+        let (gradient, input) = (ordered(gradient), ordered(input));
         let (outputs, inputs) = (columns(&gradient), columns(&input));
         let output = product(
             Matrix::rows(slice(&gradient), outputs).transposed(),
@@ -166,7 +158,7 @@ impl Untracked for Flex {
         eps: f32,
         gradient: FlexTensor,
     ) -> (FlexTensor, FlexTensor) {
-        let (input, scale, gradient) = (ordered(&input), ordered(&scale), ordered(&gradient));
+        let (input, scale, gradient) = (ordered(input), ordered(scale), ordered(gradient));
         let mut to_input = vec![0.0; slice(&input).len()];
         let mut to_scale = vec![0.0; slice(&scale).len()];
         rms_norm::backward(
@@ -184,7 +176,7 @@ impl Untracked for Flex {
     }
 
     fn swiglu_backward(input: FlexTensor, gradient: FlexTensor) -> FlexTensor {
-        let (input, gradient) = (ordered(&input), ordered(&gradient));
+        let (input, gradient) = (ordered(input), ordered(gradient));
         let mut output = vec![0.0; slice(&input).len()];
         swiglu::backward(
             slice(&input),
@@ -200,7 +192,7 @@ impl Untracked for Flex {
         matrix: FlexTensor,
         asked: Arc<Asked>,
     ) -> Differentiated<Self> {
-        let (hidden, matrix) = (ordered(&hidden), ordered(&matrix));
+        let (hidden, matrix) = (ordered(hidden), ordered(matrix));
         let width = columns(&hidden);
         let layer = Layer {
             hidden: slice(&hidden),
@@ -224,7 +216,7 @@ impl Untracked for Flex {
         classes: usize,
         targets: Vec<u32>,
     ) -> FlexTensor {
-        let (hidden, matrix) = (ordered(&hidden), ordered(&matrix));
+        let (hidden, matrix) = (ordered(hidden), ordered(matrix));
         let width = columns(&hidden);
         let nats = cross_entropy::rows(Layer {
             hidden: slice(&hidden),
@@ -244,8 +236,8 @@ impl Untracked for Flex {
         clip: FlexTensor,
         update: Update,
     ) -> Updated<Self> {
-        let gradient = ordered(&gradient);
-        let (mut value, mut first, mut second) = (owned(value), owned(first), owned(second));
+        let gradient = ordered(gradient);
+        let (mut value, mut first, mut second) = (ordered(value), ordered(first), ordered(second));
         let clip = slice(&clip)[0];
         adamw::step(
             value.storage_mut(),

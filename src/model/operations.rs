@@ -16,14 +16,6 @@ pub enum Ops {
 }
 
 impl Ops {
-    /// Its name in flags and configurations.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fused => "fused",
-            Self::Reference => "reference",
-        }
-    }
-
     /// What this comes to on a device.
     pub fn on(self, device: &Device) -> Self {
         match self {
