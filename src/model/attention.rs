@@ -35,7 +35,7 @@ pub struct Attention {
 }
 
 /// What is the same for every layer of a forward pass.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Surroundings<'a> {
     /// Sequences in the batch.
     pub batch: usize,

@@ -27,7 +27,7 @@ pub struct Decoder {
     device: Device,
     ops: Ops,
     embedding: Tensor<2>,
-    blocks: Vec<Block>,
+    pub(super) blocks: Vec<Block>,
     norm: Tensor<2>,
     head: Option<Tensor<2>>,
 }
@@ -179,12 +179,14 @@ impl Decoder {
         dropout: &Dropout,
     ) -> Tensor<2> {
         let around = self.surroundings(tokens, length, visibility, dropout);
-        let stream = self
-            .blocks
-            .iter()
-            .fold(self.embed(tokens), |stream, block| {
-                block.forward(stream, &around, None)
-            });
+        let stream =
+            self.blocks
+                .iter()
+                .enumerate()
+                .fold(self.embed(tokens), |stream, (number, block)| {
+                    dropout.begin(number, &self.device);
+                    block.forward(stream, &around, None)
+                });
         self.answered(stream, around.length, 0..length)
     }
 
@@ -220,7 +222,7 @@ impl Decoder {
     }
 
     /// What all layers share of a pass over whole windows.
-    fn surroundings<'a>(
+    pub(super) fn surroundings<'a>(
         &self,
         tokens: &[u32],
         length: usize,
@@ -289,13 +291,18 @@ impl Decoder {
         Angles::new(positions, self.shape.head_dim, self.rope_theta)
     }
 
-    fn embed(&self, tokens: &[u32]) -> Tensor<2> {
+    pub(super) fn embed(&self, tokens: &[u32]) -> Tensor<2> {
         self.embedding.clone().select(0, ids(tokens, &self.device))
     }
 
     /// Picks the same tokens of each sequence and normalises them: `[batch * sequence, hidden_size]` ->
     /// `[batch * answers, hidden_size]`.
-    fn answered(&self, stream: Tensor<2>, sequence: usize, answers: Range<usize>) -> Tensor<2> {
+    pub(super) fn answered(
+        &self,
+        stream: Tensor<2>,
+        sequence: usize,
+        answers: Range<usize>,
+    ) -> Tensor<2> {
         let answered = if answers.len() == sequence {
             stream
         } else {
@@ -340,7 +347,11 @@ impl Decoder {
         visibility: Visibility,
         dropout: &Dropout,
     ) -> Tensor<1> {
-        let hidden = self.hidden(inputs, length, visibility, dropout);
+        self.entropies(self.hidden(inputs, length, visibility, dropout), targets)
+    }
+
+    /// Cross-entropy of each target, nats: `[rows, hidden_size]` -> `[rows]`.
+    fn entropies(&self, hidden: Tensor<2>, targets: &[u32]) -> Tensor<1> {
         let rows = targets.len();
         if self.ops == Ops::Fused && !self.device.is_autodiff() {
             let (matrix, targets) = (self.answers().clone(), targets.to_vec());
@@ -363,9 +374,19 @@ impl Decoder {
         visibility: Visibility,
         dropout: &Dropout,
     ) -> Tensor<1> {
+        let hidden = self.hidden(inputs, length, visibility, dropout);
+        self.entropy_sum(hidden, targets, weights)
+    }
+
+    /// The weighted sum of cross-entropies, nats: `[rows, hidden_size]` -> `[1]`.
+    pub(super) fn entropy_sum(
+        &self,
+        hidden: Tensor<2>,
+        targets: &[u32],
+        weights: Vec<f32>,
+    ) -> Tensor<1> {
         match self.ops {
             Ops::Fused => {
-                let hidden = self.hidden(inputs, length, visibility, dropout);
                 let asked = Asked {
                     classes: self.classes(),
                     targets: targets.to_vec(),
@@ -374,7 +395,7 @@ impl Decoder {
                 crossover_ops::cross_entropy_sum(hidden, self.answers().clone(), asked)
             }
             Ops::Reference => {
-                let nats = self.cross_entropy(inputs, targets, length, visibility, dropout);
+                let nats = self.entropies(hidden, targets);
                 let count = weights.len();
                 let weights = TensorData::new(weights, [count]);
                 (nats * Tensor::from_data(weights, &self.device)).sum()

@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use burn::tensor::{Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
 use crate::random::Stream;
 
 /// What a forward pass drops.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Dropout {
     /// Nothing: evaluation, and training without it.
     Off,
@@ -20,14 +20,24 @@ pub enum Dropout {
         /// does not depend on which others are computed with it.
         streams: RefCell<Vec<Stream>>,
     },
-    /// Masks drawn by the device, whose generator the caller has seeded.
+    /// Masks drawn by the device, whose generator is seeded anew for each block.
     Device {
         /// Probability of dropping an element.
         rate: f64,
+        /// Of the pass.
+        seed: u64,
     },
 }
 
 impl Dropout {
+    /// A block begins. A device's masks depend on which, and on nothing that was drawn before, so that the block can be computed
+    /// once more; the others are computed once more with a copy from before.
+    pub fn begin(&self, block: usize, device: &Device) {
+        if let Self::Device { seed, .. } = self {
+            device.seed(seed.wrapping_add(block as u64));
+        }
+    }
+
     /// Any shape -> the same.
     pub fn apply<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let (rate, kept) = match self {
@@ -44,7 +54,7 @@ impl Dropout {
                     Tensor::from_data(TensorData::new(values, input.shape()), &input.device()),
                 )
             }
-            Self::Device { rate } => (
+            Self::Device { rate, .. } => (
                 *rate,
                 Tensor::random(
                     input.shape(),

@@ -3,7 +3,7 @@
 //! Token ids `[batch, length]` enter with a [`Visibility`]; logits leave. The model does not know which objective asks,
 //! nor that diffusion exists: only who may see whom differs. [`config`] gives the shape, [`weights`] the parameters on
 //! the host under Hugging Face's Qwen3 names, [`decoder`] the computation, [`cache`] what it remembers of a window that it
-//! reads in parts; [`predictor`] is what evaluation and sampling ask of any model.
+//! reads in parts; [`recompute`] is how it is differentiated in less memory; [`predictor`] is what evaluation and sampling ask of any model.
 
 pub mod attention;
 pub mod block;
@@ -14,6 +14,7 @@ pub mod dropout;
 pub mod feed_forward;
 pub mod operations;
 pub mod predictor;
+pub mod recompute;
 pub mod rotary;
 pub mod weights;
 

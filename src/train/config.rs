@@ -85,6 +85,8 @@ pub struct TrainConfig {
     pub ema_decay: Option<f64>,
     /// How operations are computed.
     pub ops: Ops,
+    /// Keep the blocks' inputs only, and compute each block once more when its gradient is due: less memory, a third more work.
+    pub recompute: bool,
 }
 
 impl Default for TrainConfig {
@@ -106,6 +108,7 @@ impl Default for TrainConfig {
             max_grad_norm: 1.0,
             ema_decay: None,
             ops: Ops::Fused,
+            recompute: false,
         }
     }
 }

@@ -24,6 +24,11 @@ pub struct AdamW {
 pub struct GradientList(Vec<Tensor<2>>);
 
 impl GradientList {
+    /// Gradients that are in the right order already.
+    pub fn new(gradients: Vec<Tensor<2>>) -> Self {
+        Self(gradients)
+    }
+
     /// Takes a tracked decoder's gradients out of a backward pass. A parameter the loss does not reach has gradient 0.
     pub fn take(decoder: &Decoder, gradients: &mut Gradients) -> Self {
         Self(

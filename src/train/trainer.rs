@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, Transaction};
+use burn::tensor::{Tensor, Transaction};
 
 use crate::device::Selected;
 use crate::error::{Error, Result};
 use crate::laws::flops;
 use crate::model::decoder::{device_failed, read};
+use crate::model::recompute::Differentiated;
 use crate::model::{Decoder, Dropout, ModelConfig, Shape, Weights};
 use crate::objective::{Batch, Factorization, Likelihood, Objective, autoregressive, masked};
 use crate::platform::{self, Instant};
@@ -305,10 +306,9 @@ impl Trainer {
 
     /// Gradients and loss of some of a part's sequences.
     fn backward(&self, part: &Part, sequences: Range<usize>) -> (GradientList, Tensor<1>) {
-        let decoder = self.decoder.tracked();
         let batch = &part.batch;
         let numbers = part.first + sequences.start..part.first + sequences.end;
-        let dropout = self.dropout(decoder.device(), numbers);
+        let dropout = self.dropout(numbers);
         let rows = sequences.start * batch.length..sequences.end * batch.length;
         let read =
             sequences.start * batch.sequence_length()..sequences.end * batch.sequence_length();
@@ -316,14 +316,17 @@ impl Trainer {
             .iter()
             .map(|weight| weight * part.share as f32)
             .collect();
-        let loss = decoder.cross_entropy_sum(
-            &batch.inputs[read],
-            &batch.targets[rows],
-            weights,
-            batch.length,
-            batch.visibility,
-            &dropout,
-        );
+        let (inputs, targets) = (&batch.inputs[read], &batch.targets[rows]);
+        let (length, visibility) = (batch.length, batch.visibility);
+        if self.config.train.recompute {
+            let Differentiated { loss, gradients } = self
+                .decoder
+                .differentiated_by_block(inputs, targets, weights, length, visibility, &dropout);
+            return (GradientList::new(gradients), loss);
+        }
+        let decoder = self.decoder.tracked();
+        let loss =
+            decoder.cross_entropy_sum(inputs, targets, weights, length, visibility, &dropout);
         let mut gradients = loss.backward();
         let gradients = GradientList::take(&decoder, &mut gradients);
         (gradients, loss.without_autodiff())
@@ -331,7 +334,7 @@ impl Trainer {
 
     /// The dropout of some of a batch's sequences: on the processor a stream for each, so that masks are the same however
     /// the batch is shared out.
-    fn dropout(&self, device: &Device, sequences: Range<usize>) -> Dropout {
+    fn dropout(&self, sequences: Range<usize>) -> Dropout {
         let rate = self.config.model.dropout;
         let stream = |sequence| {
             Stream::new(
@@ -349,8 +352,10 @@ impl Trainer {
                 streams: RefCell::new(sequences.map(stream).collect()),
             }
         } else {
-            device.seed(stream(sequences.start).bits());
-            Dropout::Device { rate }
+            Dropout::Device {
+                rate,
+                seed: stream(sequences.start).bits(),
+            }
         }
     }
 

@@ -217,6 +217,10 @@ pub struct RunArguments {
     /// How to compute: fused (hand-written operations, where the device has them) or reference
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub ops: Option<String>,
+    /// Keep only the blocks' inputs and compute each block twice: a model of several blocks needs far less memory, for a third
+    /// more time
+    #[arg(long, help_heading = "Training")]
+    pub recompute: bool,
     /// Share of masked batches cut to a random length
     #[arg(
         long,

@@ -102,6 +102,7 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     if let Some(name) = &arguments.ops {
         train.ops = named("--ops", name, &["fused", "reference"])?;
     }
+    train.recompute |= arguments.recompute;
     config.evaluate.every = arguments.evaluate_every.or(config.evaluate.every);
     config.provenance = None;
     Ok(config)
