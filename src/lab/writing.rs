@@ -107,11 +107,12 @@ impl Writing {
     }
 }
 
-/// The same for a trace: in it, each step of an approximate cache says how far it is off.
-pub fn traced(way: Way) -> Way {
+/// The same for a trace: in it, each step says how far a cache that somebody asked for is off. What a model writes with unasked
+/// is exact, and isn't measured.
+pub fn traced(way: Way, cache: Option<Caching>) -> Way {
     match way {
         Way::Denoising(denoising) => Way::Denoising(Denoising {
-            divergence: true,
+            divergence: cache.is_some_and(|cache| cache != Caching::None),
             ..denoising
         }),
         Way::LeftToRight(decoding) => Way::LeftToRight(decoding),

@@ -41,8 +41,7 @@ pub struct Denoising {
     pub seed: u64,
     /// What is kept between two readings of a page.
     pub cache: Caching,
-    /// Whether each step of an approximate cache measures how far it is off, by a reading of everything that is not
-    /// counted.
+    /// Whether each step measures how far its cache is off, by a reading of everything that is not counted.
     pub divergence: bool,
     /// What reading costs, for the record.
     pub cost: ReadCost,

@@ -213,7 +213,7 @@ impl<'a, P: Predictor> Reader<'a, P> {
 
     /// The same reader, which also reads everything, so that an approximation can be measured. That reading is not counted.
     pub fn measuring(mut self, measures: bool) -> Self {
-        self.measures = measures && self.caching.is_approximate();
+        self.measures = measures;
         self
     }
 

@@ -178,6 +178,19 @@ test('approximate caches show by how much they are off', async () => {
   page.fine();
 });
 
+test('a block model\'s cache is exact', async () => {
+  const page = await theatre('block');
+  await write(page);
+  await press(page, 'button', 'Compare: AR');
+  await press(page, 'button', 'Cached');
+  await reads(page, 'Block, exact');
+  const told = await reads(page, /maximum [\d.]+e-?\d+ nats · \d+ of \d+ tokens differ$/);
+  const [, most, differ] = told.match(/maximum ([\d.e-]+) nats · (\d+) of/);
+  assert.ok(Number(most) <= 1e-5, told);
+  assert.equal(differ, '0');
+  page.fine();
+});
+
 test('what a block model keeps between steps changes nothing in what it writes', async () => {
   const page = await theatre('block');
   await write(page);

@@ -94,7 +94,11 @@ fn refuse_diffusion(arguments: &WritingArguments) -> Result<(), Error> {
 }
 
 /// What is kept between two readings, where anything was asked for.
-fn cache(arguments: &WritingArguments) -> Result<Option<Caching>, Error> {
+/// The cache that the flags name.
+///
+/// # Errors
+/// When there is none of that name, or none to refresh.
+pub fn cache(arguments: &WritingArguments) -> Result<Option<Caching>, Error> {
     match (&arguments.cache, arguments.cache_refresh) {
         (None, None) => Ok(None),
         (None, Some(_)) => Err(Error::input(

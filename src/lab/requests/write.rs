@@ -18,7 +18,7 @@ pub(super) async fn write(
     let loaded = load_checkpoint(model, device)?;
     let tokenizer = &loaded.checkpoint.tokenizer;
     let (cells, parent) = cells(template, &loaded)?;
-    let way = traced(writing.way(&loaded, cells)?);
+    let way = traced(writing.way(&loaded, cells)?, writing.cache);
     let began = platform::now();
     let written = way.write(&loaded.model, 0..1).await?;
     let seconds = began.elapsed().as_secs_f64();

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::arguments::BranchTraceArguments;
 use crate::commands::{print_json, print_text};
-use crate::writing::way;
+use crate::writing::{cache, way};
 use crate::{devices, settings, traces};
 
 #[derive(Serialize)]
@@ -36,7 +36,8 @@ pub fn run(arguments: &BranchTraceArguments, parent: &Trace, out: &Path) -> Resu
     let edits = edits(arguments, tokenizer)?;
     let template = parent.branch(arguments.step, &edits)?;
     let seed = settings::seed(&arguments.common);
-    let way = traced(way(&arguments.writing, &loaded, template, seed)?);
+    let way = way(&arguments.writing, &loaded, template, seed)?;
+    let way = traced(way, cache(&arguments.writing)?);
 
     let began = Instant::now();
     let sample = pollster::block_on(way.write(&loaded.model, 0..1))?

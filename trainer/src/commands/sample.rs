@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::arguments::SampleArguments;
 use crate::commands::{check_place, print_json, print_text};
-use crate::writing::{way, writing};
+use crate::writing::{cache, way, writing};
 use crate::{devices, settings, traces};
 
 /// Samples written at once.
@@ -52,10 +52,11 @@ pub fn run(arguments: &SampleArguments) -> Result<()> {
     }
     let asked = asked(arguments, &loaded)?;
     let seed = settings::seed(&arguments.common);
+    let cache = cache(&arguments.writing)?;
     let way = |template| {
         let way = way(&arguments.writing, &loaded, template, seed)?;
         Ok(match &arguments.trace {
-            Some(_) => traced(way),
+            Some(_) => traced(way, cache),
             None => way,
         })
     };

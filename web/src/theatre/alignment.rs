@@ -10,6 +10,8 @@ pub enum Alignment {
     ModelCalls,
     /// Equally many seconds.
     Seconds,
+    /// Equally large shares of each, so that both come to their ends together.
+    Share,
 }
 
 /// What a text cost.
@@ -38,6 +40,7 @@ impl Cost {
         match alignment {
             Alignment::ModelCalls => self.calls,
             Alignment::Seconds => self.seconds,
+            Alignment::Share => 1.0,
         }
     }
 }

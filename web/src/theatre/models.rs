@@ -60,6 +60,11 @@ pub fn is_diffusion(path: &str) -> bool {
             .any(|kind| file(path).contains(kind))
 }
 
+/// Whether a checkpoint's model was trained to write block after block.
+pub fn is_of_blocks(path: &str) -> bool {
+    file(path).contains("-block.")
+}
+
 /// A checkpoint in a few words: its run, and which of its checkpoints.
 pub fn short(path: &str) -> String {
     let mut parts = path

@@ -286,5 +286,6 @@ fn texts_are_aligned_by_what_they_cost() {
     };
     assert_eq!(by(Alignment::ModelCalls), [0, 0, 1, 1, 2, 2]);
     assert_eq!(by(Alignment::Seconds), [0, 2, 4, 5, 5, 5]);
+    assert_eq!(by(Alignment::Share), [0, 1, 2, 3, 4, 5]);
     assert_eq!(differing(&quick, &slow), 0);
 }

@@ -6,7 +6,7 @@ use egui::{ComboBox, RichText, Ui, vec2};
 
 use super::settings::{Settings, sampler_menu, sampler_title};
 use crate::numbers;
-use crate::theatre::{Alignment, Cost, Film, differing, models};
+use crate::theatre::{Alignment, Cost, Film, Source, Take, differing, models};
 use crate::theme::Palette;
 use crate::widgets::button::segments;
 use crate::widgets::sparks::sparks;
@@ -21,7 +21,7 @@ pub enum Kind {
     Ar,
     /// The same model with another sampler.
     Other,
-    /// The same model with an approximate cache.
+    /// The same model with a cache that it does not write with of its own.
     Cached,
 }
 
@@ -34,7 +34,7 @@ impl Kind {
     ];
 }
 
-/// Approximate caches, by the names of the command line.
+/// Approximate caches of models that see the whole window.
 const CACHES: [(&str, Caching); 3] = [
     ("Prefix", Caching::Prefix { refresh: None }),
     ("Dual", Caching::Dual { refresh: None }),
@@ -45,6 +45,9 @@ const CACHES: [(&str, Caching); 3] = [
         },
     ),
 ];
+
+/// What models that were trained on blocks keep: it changes nothing, and here that is measured.
+const BLOCK_CACHE: (&str, Caching) = ("Block, exact", Caching::Exact);
 
 /// The companion of the text that plays.
 #[derive(Debug)]
@@ -133,7 +136,13 @@ impl Compare {
                 .map(|twin| (twin, settings.left_to_right()))
                 .ok_or_else(|| "This run has no AR model to compare with.".to_owned()),
             Kind::Other => Ok((model.to_owned(), settings.with_sampler(self.sampler))),
-            Kind::Cached => Ok((model.to_owned(), settings.cached(CACHES[self.cache].1))),
+            Kind::Cached => {
+                let (_, cache) = match models::is_of_blocks(model) {
+                    true => BLOCK_CACHE,
+                    false => CACHES[self.cache],
+                };
+                Ok((model.to_owned(), settings.cached(cache)))
+            }
         }
     }
 
@@ -162,39 +171,37 @@ impl Compare {
         });
     }
 
-    fn cache_menu(&mut self, ui: &mut Ui, palette: &Palette) {
+    fn cache_menu(&mut self, ui: &mut Ui, is_of_blocks: bool, palette: &Palette) {
         ui.horizontal(|ui| {
             ui.label("Cache");
-            ui.name_inputs("Cache", |ui| {
-                ComboBox::from_id_salt("cache")
-                    .selected_text(CACHES[self.cache].0)
-                    .show_ui(ui, |ui| {
-                        for (index, (name, _)) in CACHES.iter().enumerate() {
-                            ui.selectable_value(&mut self.cache, index, *name);
-                        }
-                    });
-            });
+            if is_of_blocks {
+                ui.label(BLOCK_CACHE.0);
+            } else {
+                ui.name_inputs("Cache", |ui| {
+                    ComboBox::from_id_salt("cache")
+                        .selected_text(CACHES[self.cache].0)
+                        .show_ui(ui, |ui| {
+                            for (index, (name, _)) in CACHES.iter().enumerate() {
+                                ui.selectable_value(&mut self.cache, index, *name);
+                            }
+                        });
+                });
+            }
             ui.label(RichText::new("Measuring it doubles the work.").color(palette.muted));
         });
     }
 
     /// Shows the companion at the same place.
-    pub fn ui(
-        &mut self,
-        ui: &mut Ui,
-        beside: u64,
-        film: &Film,
-        state: usize,
-        is_live: bool,
-        palette: &Palette,
-    ) {
+    pub fn ui(&mut self, ui: &mut Ui, beside: u64, take: &Take, state: usize, palette: &Palette) {
+        let (film, is_live) = (&take.film, take.source == Source::Live);
+        let is_of_blocks = take.model.as_deref().is_some_and(models::is_of_blocks);
         let Some(wish) = self.wish() else { return };
         ui.separator();
         match self.kind {
             Kind::Other => {
                 ui.horizontal(|ui| sampler_menu(ui, "Other sampler", &mut self.sampler));
             }
-            Kind::Cached => self.cache_menu(ui, palette),
+            Kind::Cached => self.cache_menu(ui, is_of_blocks, palette),
             Kind::Off | Kind::Ar => {}
         }
         let written = self.written.as_ref();
@@ -205,6 +212,7 @@ impl Compare {
                 let choices = [
                     (Alignment::ModelCalls, "model calls"),
                     (Alignment::Seconds, "seconds"),
+                    (Alignment::Share, "share of each"),
                 ];
                 segments(ui, palette, &mut self.alignment, &choices);
             });

@@ -37,9 +37,7 @@ impl Denoise {
             if !self.plain {
                 legend(ui, &take.film, self.colour, palette);
             }
-            let is_live = take.source == Source::Live;
-            self.compare
-                .ui(ui, generation, &take.film, state, is_live, palette);
+            self.compare.ui(ui, generation, take, state, palette);
         });
     }
 
