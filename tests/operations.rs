@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::cell::RefCell;
+
 use burn::tensor::{Device, Tensor};
 use crossover::device::{DeviceChoice, Selected};
 use crossover::model::{Decoder, Dropout, ModelConfig, Ops, Predictor, Visibility, Weights};
@@ -142,6 +144,45 @@ fn losses_and_gradients_are_those_of_the_reference() {
             close(&fused.0, &reference.0, 2e-5, &format!("{what}: nats"));
             close(&fused.1, &reference.1, 2e-5, &format!("{what}: sum"));
             for (index, (found, expected)) in fused.2.iter().zip(&reference.2).enumerate() {
+                close(found, expected, 5e-5, &format!("{what}: gradient {index}"));
+            }
+        }
+    }
+}
+
+/// The same masks, drawn in the same order.
+#[test]
+fn what_is_dropped_is_the_same_as_in_the_reference() {
+    let (batch, vocab) = (2, 6);
+    for (config, length) in shapes() {
+        for visibility in visibilities(length) {
+            let tokens: Vec<u32> = (0..(batch * visibility.copies() * length) as u32)
+                .map(|n| n * n % 5)
+                .collect();
+            let targets = &tokens[..batch * length];
+            let [fused, reference] = both(&config, vocab).map(|decoder| {
+                let streams = [1, 2].map(|n| Stream::new(n, Purpose::Dropout, 0, 0));
+                let dropout = Dropout::Host {
+                    rate: 0.3,
+                    streams: RefCell::new(streams.to_vec()),
+                };
+                let weights = vec![0.1; batch * length];
+                let tracked = decoder.tracked();
+                let loss = tracked
+                    .cross_entropy_sum(&tokens, targets, weights, length, visibility, &dropout);
+                let found = loss.backward();
+                let parameters = tracked.parameters().into_iter();
+                let gradients: Vec<Vec<f32>> = parameters
+                    .map(|parameter| values(parameter.grad(&found).unwrap()))
+                    .collect();
+                (values(loss.without_autodiff()), gradients)
+            });
+            let what = format!(
+                "{visibility:?}, {length} tokens, width {}",
+                config.hidden_size
+            );
+            close(&fused.0, &reference.0, 2e-5, &what);
+            for (index, (found, expected)) in fused.1.iter().zip(&reference.1).enumerate() {
                 close(found, expected, 5e-5, &format!("{what}: gradient {index}"));
             }
         }

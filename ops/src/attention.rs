@@ -10,6 +10,9 @@
 //! dV = Pᵀ dO    dS = P * (dO Vᵀ - D)    dQ = dS K    dK = dSᵀ Q
 //! ```
 //!
+//! With dropout of weights, `M` 0 where one is dropped and else `1 / (1 - rate)`, `P` is `P * M` in `O` and `dV`, and
+//! `dS = P * (M * (dO Vᵀ) - D)`; `D` is what it was.
+//!
 //! Tiles that a causal model doesn't see are never computed. A row of the input holds all heads' queries, then keys, then
 //! values, so no head is copied together before the products, which take strides.
 
@@ -18,7 +21,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use super::matrix::{Matrix, MatrixMut, Put, multiply};
-use super::request::Heads;
+use super::request::{Heads, Kept};
 use super::simd::{dot, exp, exp_shifted, largest};
 use crate::parallel::in_parallel;
 
@@ -36,6 +39,24 @@ impl Heads {
         self.queries * self.head_dim
     }
 
+    /// Each sequence's part of dropout's mask.
+    fn masks(&self, sequences: usize) -> Vec<Option<Mask<'_>>> {
+        let Some(Kept { mask, scale }) = &self.kept else {
+            return vec![None; sequences];
+        };
+        let parts = mask.chunks_exact(self.queries * self.length * self.length);
+        let length = self.length;
+        parts
+            .map(|kept| {
+                Some(Mask {
+                    kept,
+                    length,
+                    scale: *scale,
+                })
+            })
+            .collect()
+    }
+
     fn group(&self) -> usize {
         self.queries / self.keys
     }
@@ -51,6 +72,24 @@ impl Heads {
     /// The column at which a head begins: query heads, then key heads, then value heads.
     fn columns(&self, head: usize) -> Range<usize> {
         head * self.head_dim..(head + 1) * self.head_dim
+    }
+}
+
+/// What dropout leaves of one sequence's weights.
+#[derive(Debug, Clone, Copy)]
+struct Mask<'a> {
+    /// `[queries, length, length]`
+    kept: &'a [u8],
+    length: usize,
+    scale: f32,
+}
+
+impl Mask<'_> {
+    /// Of some keys, for a head and a query.
+    #[inline(always)]
+    fn row(&self, head: usize, query: usize, keys: Range<usize>) -> &[u8] {
+        let start = (head * self.length + query) * self.length;
+        &self.kept[start + keys.start..start + keys.end]
     }
 }
 
@@ -72,9 +111,10 @@ pub fn forward(input: &[f32], scales: Scales<'_>, heads: &Heads) -> (Vec<f32>, V
     let parts = (input.chunks_exact(heads.length * heads.projected()))
         .zip(output.chunks_exact_mut(heads.length * heads.mixed()))
         .zip(logarithms.chunks_exact_mut(heads.length * heads.queries))
+        .zip(heads.masks(sequences))
         .collect();
-    in_parallel(parts, |((input, output), logarithms)| {
-        sequence_forward(input, scales, heads, output, logarithms);
+    in_parallel(parts, |(((input, output), logarithms), mask)| {
+        sequence_forward(input, scales, heads, mask, output, logarithms);
     });
     (output, logarithms)
 }
@@ -117,10 +157,11 @@ pub fn backward(of: Backward<'_>, heads: &Heads) -> Gradients {
         .zip(of.output.chunks_exact(narrow))
         .zip(of.logarithms.chunks_exact(heads.length * heads.queries))
         .zip(of.gradient.chunks_exact(narrow))
+        .zip(heads.masks(of.input.len() / wide))
         .collect();
     let scales = in_parallel(
         parts,
-        |((((to_input, input), output), logarithms), gradient)| {
+        |(((((to_input, input), output), logarithms), gradient), mask)| {
             let part = Backward {
                 input,
                 output,
@@ -129,7 +170,7 @@ pub fn backward(of: Backward<'_>, heads: &Heads) -> Gradients {
                 ..of
             };
             let mut scales = vec![0.0; 2 * heads.head_dim];
-            sequence_backward(part, heads, to_input, &mut scales);
+            sequence_backward(part, heads, mask, to_input, &mut scales);
             scales
         },
     );
@@ -224,6 +265,7 @@ fn sequence_forward<'a>(
     input: &[f32],
     scales: Scales<'a>,
     heads: &Heads,
+    mask: Option<Mask<'a>>,
     output: &mut [f32],
     logarithms: &mut [f32],
 ) {
@@ -275,6 +317,12 @@ fn sequence_forward<'a>(
                         let stretch = stretch(seen);
                         scores[from..stretch.start].fill(0.0);
                         *sum += exp_shifted(&mut scores[stretch.clone()], most);
+                        if let Some(mask) = mask {
+                            let kept = mask.row(head, query, seen.clone());
+                            for (weight, kept) in scores[stretch.clone()].iter_mut().zip(kept) {
+                                *weight *= f32::from(*kept) * mask.scale;
+                            }
+                        }
                         from = stretch.end;
                     }
                     scores[from..].fill(0.0);
@@ -301,6 +349,7 @@ fn sequence_forward<'a>(
 fn sequence_backward<'a>(
     of: Backward<'a>,
     heads: &Heads,
+    mask: Option<Mask<'a>>,
     input_gradient: &mut [f32],
     scale_gradients: &mut [f32],
 ) {
@@ -366,16 +415,29 @@ fn sequence_backward<'a>(
                     let delta = dot(&of.output[place.clone()], &of.gradient[place]);
                     let logarithm = of.logarithms[head * length + query];
                     let mut from = 0;
-                    for seen in &heads.seen[query] {
-                        let seen = seen.start - reach.start..seen.end - reach.start;
+                    for keys in &heads.seen[query] {
+                        let seen = keys.start - reach.start..keys.end - reach.start;
                         weights[from..seen.start].fill(0.0);
                         slopes[from..seen.start].fill(0.0);
                         let pairs = weights[seen.clone()]
                             .iter_mut()
                             .zip(&mut slopes[seen.clone()]);
-                        for (weight, slope) in pairs {
-                            *weight = exp(*weight - logarithm);
-                            *slope = *weight * (*slope - delta);
+                        match mask {
+                            None => {
+                                for (weight, slope) in pairs {
+                                    *weight = exp(*weight - logarithm);
+                                    *slope = *weight * (*slope - delta);
+                                }
+                            }
+                            Some(mask) => {
+                                let kept = mask.row(head, query, keys.clone());
+                                for ((weight, slope), kept) in pairs.zip(kept) {
+                                    let share = f32::from(*kept) * mask.scale;
+                                    let whole = exp(*weight - logarithm);
+                                    *weight = whole * share;
+                                    *slope = whole * (*slope * share - delta);
+                                }
+                            }
                         }
                         from = seen.end;
                     }

@@ -52,7 +52,7 @@ impl Operations for Flex {
 
     fn rms_norm(input: FlexTensor, scale: FlexTensor, eps: f32) -> FlexTensor {
         let (input, scale) = (ordered(input), ordered(scale));
-        let mut output = vec![0.0; slice(&input).len()];
+        let mut output = Vec::new();
         rms_norm::forward(slice(&input), slice(&scale), eps, &mut output);
         tensor(output, input.layout().shape().clone())
     }
@@ -60,7 +60,7 @@ impl Operations for Flex {
     fn swiglu(input: FlexTensor) -> FlexTensor {
         let input = ordered(input);
         let width = columns(&input) / 2;
-        let mut output = vec![0.0; slice(&input).len() / 2];
+        let mut output = Vec::new();
         swiglu::forward(slice(&input), width, &mut output);
         let rows = output.len() / width;
         tensor(output, [rows, width])
@@ -159,7 +159,7 @@ impl Untracked for Flex {
         gradient: FlexTensor,
     ) -> (FlexTensor, FlexTensor) {
         let (input, scale, gradient) = (ordered(input), ordered(scale), ordered(gradient));
-        let mut to_input = vec![0.0; slice(&input).len()];
+        let mut to_input = Vec::new();
         let mut to_scale = vec![0.0; slice(&scale).len()];
         rms_norm::backward(
             slice(&input),
@@ -177,7 +177,7 @@ impl Untracked for Flex {
 
     fn swiglu_backward(input: FlexTensor, gradient: FlexTensor) -> FlexTensor {
         let (input, gradient) = (ordered(input), ordered(gradient));
-        let mut output = vec![0.0; slice(&input).len()];
+        let mut output = Vec::new();
         swiglu::backward(
             slice(&input),
             columns(&gradient),

@@ -36,4 +36,4 @@ mod swiglu;
 pub use dispatch::{
     adamw, attention, cross_entropy_rows, cross_entropy_sum, linear, rms_norm, runs_on, swiglu,
 };
-pub use request::{Asked, Heads, Update};
+pub use request::{Asked, Heads, Kept, Update};

@@ -21,6 +21,17 @@ pub struct Heads {
     pub sine: Vec<f32>,
     /// The keys that each query sees, in stretches: `[length]`.
     pub seen: Vec<Vec<Range<usize>>>,
+    /// The weights that dropout leaves, where there is any.
+    pub kept: Option<Kept>,
+}
+
+/// What dropout does to attention's weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// 1 where a weight is kept, else 0: `[batch, queries, length, length]`.
+    pub mask: Vec<u8>,
+    /// What those that are kept are multiplied by.
+    pub scale: f32,
 }
 
 /// The rows of a [`cross_entropy_sum`](crate::cross_entropy_sum).

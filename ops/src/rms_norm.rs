@@ -6,48 +6,43 @@
 
 use multiversion::multiversion;
 
-use super::simd::dot;
+use super::simd::{dot, dot_of_three};
 
 #[inline(always)]
 fn inverse_root(row: &[f32], eps: f32) -> f32 {
     1.0 / (dot(row, row) / row.len() as f32 + eps).sqrt()
 }
 
-/// Normalises rows of `scale.len()` elements.
+/// Appends the normalised rows, of `scale.len()` elements each.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn forward(input: &[f32], scale: &[f32], eps: f32, output: &mut [f32]) {
-    let rows = input.chunks_exact(scale.len());
-    for (row, output) in rows.zip(output.chunks_exact_mut(scale.len())) {
+pub fn forward(input: &[f32], scale: &[f32], eps: f32, output: &mut Vec<f32>) {
+    output.reserve(input.len());
+    for row in input.chunks_exact(scale.len()) {
         let root = inverse_root(row, eps);
-        for ((y, x), scale) in output.iter_mut().zip(row).zip(scale) {
-            *y = x * root * scale;
-        }
+        output.extend(row.iter().zip(scale).map(|(x, scale)| x * root * scale));
     }
 }
 
-/// Writes the input's gradient and adds to the scale's.
+/// Appends the input's gradient and adds to the scale's.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn backward(
     input: &[f32],
     scale: &[f32],
     eps: f32,
     gradient: &[f32],
-    input_gradient: &mut [f32],
+    input_gradient: &mut Vec<f32>,
     scale_gradient: &mut [f32],
 ) {
     let width = scale.len();
-    let rows = input.chunks_exact(width).zip(gradient.chunks_exact(width));
-    for ((row, gradient), output) in rows.zip(input_gradient.chunks_exact_mut(width)) {
+    input_gradient.reserve(input.len());
+    for (row, gradient) in input.chunks_exact(width).zip(gradient.chunks_exact(width)) {
         let root = inverse_root(row, eps);
         for ((sum, gradient), x) in scale_gradient.iter_mut().zip(gradient).zip(row) {
             *sum += gradient * x * root;
         }
-        for ((out, gradient), scale) in output.iter_mut().zip(gradient).zip(scale) {
-            *out = gradient * scale;
-        }
-        let along = dot(output, row) * root * root / width as f32;
-        for (out, x) in output.iter_mut().zip(row) {
-            *out = (*out - x * along) * root;
-        }
+        let along = dot_of_three(gradient, scale, row) * root * root / width as f32;
+        let columns = gradient.iter().zip(scale).zip(row);
+        input_gradient
+            .extend(columns.map(|((gradient, scale), x)| (gradient * scale - x * along) * root));
     }
 }

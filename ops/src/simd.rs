@@ -60,6 +60,26 @@ pub fn dot(left: &[f32], right: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
+/// The sum of products of three equally long slices.
+#[inline(always)]
+pub fn dot_of_three(first: &[f32], second: &[f32], third: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let wide = (first.chunks_exact(LANES))
+        .zip(second.chunks_exact(LANES))
+        .zip(third.chunks_exact(LANES));
+    for ((a, b), c) in wide {
+        for lane in 0..LANES {
+            lanes[lane] += a[lane] * b[lane] * c[lane];
+        }
+    }
+    let done = first.len() / LANES * LANES;
+    let rest = first[done..]
+        .iter()
+        .zip(&second[done..])
+        .zip(&third[done..]);
+    lanes.iter().sum::<f32>() + rest.map(|((a, b), c)| a * b * c).sum::<f32>()
+}
+
 /// The largest element; -infinity of none.
 #[inline(always)]
 pub fn largest(values: &[f32]) -> f32 {
@@ -127,6 +147,8 @@ mod tests {
             let right: Vec<f32> = left.iter().rev().copied().collect();
             let plain: f32 = left.iter().zip(&right).map(|(a, b)| a * b).sum();
             assert!((dot(&left, &right) - plain).abs() <= 1e-5 * plain.abs().max(1.0));
+            let ones = vec![1.0; length];
+            assert_eq!(dot_of_three(&ones, &right, &left), dot(&left, &right));
             assert_eq!(
                 largest(&left),
                 left.iter().copied().fold(f32::NEG_INFINITY, f32::max)

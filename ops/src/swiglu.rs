@@ -7,32 +7,36 @@ use multiversion::multiversion;
 
 use super::simd::sigmoid;
 
-/// `[rows, 2 * width]` -> `[rows, width]`.
+/// Appends `[rows, width]` for `[rows, 2 * width]`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn forward(input: &[f32], width: usize, output: &mut [f32]) {
-    let rows = input.chunks_exact(2 * width);
-    for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
+pub fn forward(input: &[f32], width: usize, output: &mut Vec<f32>) {
+    output.reserve(input.len() / 2);
+    for row in input.chunks_exact(2 * width) {
         let (gate, up) = row.split_at(width);
-        for ((y, gate), up) in output.iter_mut().zip(gate).zip(up) {
-            *y = gate * sigmoid(*gate) * up;
-        }
+        output.extend(
+            gate.iter()
+                .zip(up)
+                .map(|(gate, up)| gate * sigmoid(*gate) * up),
+        );
     }
 }
 
-/// The gradient of both: `[rows, 2 * width]`.
+/// Appends the gradient of both: `[rows, 2 * width]`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn backward(input: &[f32], width: usize, gradient: &[f32], input_gradient: &mut [f32]) {
+pub fn backward(input: &[f32], width: usize, gradient: &[f32], input_gradient: &mut Vec<f32>) {
+    input_gradient.reserve(input.len());
+    let mut to_up = vec![0.0; width];
     let rows = input
         .chunks_exact(2 * width)
         .zip(gradient.chunks_exact(width));
-    for ((row, gradient), output) in rows.zip(input_gradient.chunks_exact_mut(2 * width)) {
+    for (row, gradient) in rows {
         let (gate, up) = row.split_at(width);
-        let (to_gate, to_up) = output.split_at_mut(width);
-        for index in 0..width {
-            let (gate, up, gradient) = (gate[index], up[index], gradient[index]);
-            let share = sigmoid(gate);
-            to_gate[index] = gradient * up * share * (1.0 + gate * (1.0 - share));
-            to_up[index] = gradient * gate * share;
-        }
+        let columns = gate.iter().zip(up).zip(gradient).zip(&mut to_up);
+        input_gradient.extend(columns.map(|(((gate, up), gradient), to_up)| {
+            let share = sigmoid(*gate);
+            *to_up = gradient * gate * share;
+            gradient * up * share * (1.0 + gate * (1.0 - share))
+        }));
+        input_gradient.extend_from_slice(&to_up);
     }
 }

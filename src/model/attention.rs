@@ -49,7 +49,7 @@ pub struct Surroundings<'a> {
     pub dropout: &'a Dropout,
     /// How to compute.
     pub ops: Ops,
-    /// What fused attention has to know, where it can be used: over whole sequences, with nothing dropped.
+    /// What fused attention has to know, where it can be used: over whole sequences, with masks of dropout that are drawn here.
     pub fused: Option<Arc<Heads>>,
 }
 
@@ -66,8 +66,17 @@ impl Attention {
         if let (Some(heads), None) = (&around.fused, &memory) {
             let projected = around.ops.linear(input, &self.projection);
             let (query, key) = (self.query_norm.clone(), self.key_norm.clone());
-            let mixed = crossover_ops::attention(projected, query, key, heads.clone());
-            return around.ops.linear(mixed, &self.output);
+            // Masks are drawn in the order in which the composition draws them.
+            let pairs = self.heads * around.length * around.length;
+            let heads = match around.dropout.drawn(pairs) {
+                None => heads.clone(),
+                kept => Arc::new(Heads {
+                    kept,
+                    ..Heads::clone(heads)
+                }),
+            };
+            let mixed = crossover_ops::attention(projected, query, key, heads);
+            return around.dropout.apply(around.ops.linear(mixed, &self.output));
         }
         let (queries, keys) = self.asked(&input, around);
         let first = self.heads + self.key_value_heads;

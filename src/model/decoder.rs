@@ -233,7 +233,7 @@ impl Decoder {
         let sequence = copies * length;
         let angles = self.angles((0..copies).flat_map(|_| 0..length));
         let rotary = Rotary::new(&angles, self.shape.head_dim, &self.device);
-        let is_fused = self.ops == Ops::Fused && matches!(dropout, Dropout::Off);
+        let is_fused = self.ops == Ops::Fused && !matches!(dropout, Dropout::Device { .. });
         let fused = is_fused.then(|| Heads {
             length: sequence,
             queries: self.shape.num_attention_heads,
@@ -245,6 +245,7 @@ impl Decoder {
             seen: (0..sequence)
                 .map(|reader| visibility.seen(reader, length))
                 .collect(),
+            kept: None,
         });
         let bias = match fused {
             Some(_) => None,

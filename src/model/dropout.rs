@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use crossover_ops::Kept;
 
 use crate::random::Stream;
 
@@ -38,6 +39,23 @@ impl Dropout {
         }
     }
 
+    /// The masks that were drawn here, for fused operations: of `count` elements of each sequence. None where nothing is dropped,
+    /// or where the device draws.
+    pub fn drawn(&self, count: usize) -> Option<Kept> {
+        let Self::Host { rate, streams } = self else {
+            return None;
+        };
+        let mut streams = streams.borrow_mut();
+        let masks = streams.iter_mut();
+        Some(Kept {
+            mask: masks
+                .flat_map(|stream| kept(*rate, count, stream))
+                .map(u8::from)
+                .collect(),
+            scale: (1.0 / (1.0 - rate)) as f32,
+        })
+    }
+
     /// Any shape -> the same.
     pub fn apply<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let (rate, kept) = match self {
@@ -48,6 +66,7 @@ impl Dropout {
                 let values: Vec<f32> = streams
                     .iter_mut()
                     .flat_map(|stream| kept(*rate, count, stream))
+                    .map(|kept| f32::from(u8::from(kept)))
                     .collect();
                 (
                     *rate,
@@ -67,14 +86,14 @@ impl Dropout {
     }
 }
 
-/// 1 where an element is kept, 0 where it is dropped. 16 random bits decide each: a rate is exact to 1/65536.
-fn kept(rate: f64, count: usize, stream: &mut Stream) -> impl Iterator<Item = f32> {
+/// Whether an element is kept. 16 random bits decide each: a rate is exact to 1/65536.
+fn kept(rate: f64, count: usize, stream: &mut Stream) -> impl Iterator<Item = bool> {
     let dropped = (rate * 65_536.0) as u16;
     let mut bytes = vec![0; 2 * count];
     stream.fill_bytes(&mut bytes);
     (0..count).map(move |index| {
         let bits = u16::from_le_bytes([bytes[2 * index], bytes[2 * index + 1]]);
-        f32::from(u8::from(bits >= dropped))
+        bits >= dropped
     })
 }
 
@@ -87,7 +106,7 @@ mod tests {
     fn the_share_that_is_dropped_is_the_rate() {
         let count = 100_000;
         let mut stream = Stream::new(1, Purpose::Dropout, 0, 0);
-        let kept = kept(0.3, count, &mut stream).sum::<f32>();
+        let kept = kept(0.3, count, &mut stream).filter(|kept| *kept).count() as f32;
         let deviation = (count as f32 * 0.3 * 0.7).sqrt();
         assert!((kept - 0.7 * count as f32).abs() < 4.0 * deviation);
     }

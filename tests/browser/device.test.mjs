@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { open, until } from './harness.mjs';
+import { go, open, press, reads, until } from './harness.mjs';
 
 for (const webgpu of [false, true]) {
   test(`the processor trains where there is ${webgpu ? 'a software GPU only' : 'no GPU'}`, async () => {
@@ -13,3 +13,15 @@ for (const webgpu of [false, true]) {
     page.fine();
   });
 }
+
+test('the benchmark tells what share of the matrix product training reaches', async (t) => {
+  const page = await open();
+  await until(page, ({ badge }) => badge === 'Processor');
+  await go(page, 'Device');
+  await press(page, 'button', 'Benchmark');
+  const told = await reads(page, /^[\d.]+ .FLOP\/s · training \d+ % of peak · [\d.]+k? tokens\/s$/);
+  const [, share] = told.match(/training (\d+) %/);
+  assert.ok(Number(share) > 0 && Number(share) <= 100, told);
+  t.diagnostic(told);
+  page.fine();
+});
