@@ -3,11 +3,33 @@
 
 use multiversion::multiversion;
 
+use super::parallel::in_parallel;
 use super::request::Update;
 
+/// Elements that one thread moves at a time: enough that handing them out costs nothing.
+const CHUNK: usize = 1 << 16;
+
 /// Moves every element. `clip` scales the gradients.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn step(
+    values: &mut [f32],
+    gradient: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    clip: f32,
+    update: Update,
+) {
+    let moments = first.chunks_mut(CHUNK).zip(second.chunks_mut(CHUNK));
+    let chunks = values.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK));
+    in_parallel(
+        chunks.zip(moments).collect(),
+        |((values, gradient), (first, second))| {
+            chunk(values, gradient, first, second, clip, update);
+        },
+    );
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+fn chunk(
     values: &mut [f32],
     gradient: &[f32],
     first: &mut [f32],

@@ -5,8 +5,14 @@ use time::OffsetDateTime;
 pub use crossover::error::grouped;
 use crossover::lab::Estimate;
 
+/// What stands for a figure that is no number.
+const NOTHING: &str = "–";
+
 /// A loss or a difference of losses: three decimals, a true minus sign, never "−0.000".
 pub fn loss(value: f64) -> String {
+    if !value.is_finite() {
+        return NOTHING.to_owned();
+    }
     let digits = format!("{:.3}", value.abs());
     let zero = digits.bytes().all(|byte| matches!(byte, b'0' | b'.'));
     if value < 0.0 && !zero {
@@ -41,6 +47,9 @@ pub fn share(share: Estimate) -> String {
 
 /// A count in few characters: 812, 12.3k, 4.5M.
 pub fn count(value: f64) -> String {
+    if !value.is_finite() {
+        return NOTHING.to_owned();
+    }
     let units = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     // 999,960 is "1M", not "1000k": a unit begins where rounding to it would.
     match units.iter().find(|(size, _)| value >= size * 0.99995) {
@@ -66,6 +75,9 @@ pub fn short(value: f64) -> String {
 
 /// Floating-point operations: 2.7e13.
 pub fn flops(value: f64) -> String {
+    if !value.is_finite() {
+        return NOTHING.to_owned();
+    }
     if value < 1e3 {
         return short(value);
     }
@@ -76,7 +88,7 @@ pub fn flops(value: f64) -> String {
 /// A time span in its two largest units: 0.4 s, 40 s, 1 m 40 s, 2 h 5 m.
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
-        return "unknown".to_owned();
+        return NOTHING.to_owned();
     }
     if seconds < 9.95 {
         return format!("{} s", short(seconds));
@@ -95,13 +107,19 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// An amount of memory in MiB or GiB.
+/// An amount of memory: 812 KiB, 61 MiB, 1.9 GiB.
 pub fn memory(bytes: u64) -> String {
-    let mebibytes = bytes as f64 / (1 << 20) as f64;
-    if mebibytes < 1023.5 {
-        format!("{mebibytes:.0} MiB")
-    } else {
-        format!("{:.1} GiB", mebibytes / 1024.0)
+    const KIB: f64 = 1024.0;
+    let bytes = bytes as f64;
+    // What rounds up to the next unit gets it.
+    let (size, unit) = match bytes / KIB {
+        small if small < 1023.5 => (KIB, "KiB"),
+        medium if medium < 1023.5 * KIB => (KIB * KIB, "MiB"),
+        _ => (KIB * KIB * KIB, "GiB"),
+    };
+    match bytes / size {
+        few if few < 9.95 => format!("{few:.1} {unit}"),
+        many => format!("{many:.0} {unit}"),
     }
 }
 
@@ -141,6 +159,7 @@ mod tests {
         assert_eq!(measured(0.55, Some(0.00042)), "0.550 ± 0.0004");
         assert_eq!(measured(0.55, Some(0.0)), "0.550 ± 0.000");
         assert_eq!(measured(0.55, None), "0.550");
+        assert_eq!(loss(f64::NAN), "–");
     }
 
     #[test]
@@ -165,7 +184,7 @@ mod tests {
         assert_eq!(duration(100.0), "1 m 40 s");
         assert_eq!(duration(7_500.0), "2 h 5 m");
         assert_eq!(duration(90_000.0), "1 d 1 h");
-        assert_eq!(duration(f64::NAN), "unknown");
+        assert_eq!(duration(f64::NAN), "–");
     }
 
     #[test]
@@ -175,6 +194,9 @@ mod tests {
         assert_eq!(utc(1_772_287_500), "2026-02-28 14:05 UTC");
         assert_eq!(utc(u64::MAX), "1970-01-01 00:00 UTC");
         assert_eq!(file_stamp(1_772_287_507), "20260228-140507");
+        assert_eq!(memory(812 << 10), "812 KiB");
+        assert_eq!(memory(1_900_000), "1.8 MiB");
+        assert_eq!(memory((1 << 20) - 1), "1.0 MiB");
         assert_eq!(memory(64_000_000), "61 MiB");
         assert_eq!(memory(3 << 30), "3.0 GiB");
     }

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 
-import { contents, crossover, drop, file, focused, folder, given, go, lines, open, packed, press, reads, ready, state, until } from './harness.mjs';
+import { contents, crossover, drop, file, focused, folder, given, go, lines, open, packed, poll, press, reads, ready, state, until } from './harness.mjs';
 
 const LENGTH = 16;
 
@@ -76,10 +76,8 @@ const ids = (cells) => cells.map(({ id }) => id);
 /// Gives a position the focus.
 async function select(page, position) {
   await press(page, 'button', new RegExp(`^position ${position}: `));
-  for (const end = Date.now() + 20_000; !(await focused(page))?.startsWith(`position ${position}: `); ) {
-    assert.ok(Date.now() < end, `position ${position} has no focus, but ${await focused(page)}`);
-    await page.waitForTimeout(50);
-  }
+  const here = (name) => name?.startsWith(`position ${position}: `);
+  await poll(() => focused(page), here, (name) => `position ${position} has no focus, but ${name}`);
 }
 
 test('a native run loads here, and its models write side by side from one prompt', async () => {

@@ -153,16 +153,19 @@ export async function drawn(page) {
 /// What is on the screen.
 export const state = (page) => page.evaluate(() => window.crossover.state());
 
-/// Waits until what is on the screen is so, and tells it.
-export async function until(page, holds, { timeout = PATIENCE } = {}) {
-  const end = Date.now() + timeout;
-  for (;;) {
-    const now = await state(page);
-    if (holds(now)) return now;
-    assert.ok(Date.now() < end, `still not so: ${holds}\n${JSON.stringify(now).slice(0, 2000)}`);
+/// Looks again and again until something holds of what is found, and gives that; `problem` says what is wrong until then.
+export async function poll(look, holds, problem, timeout = PATIENCE) {
+  for (const end = Date.now() + timeout; ; ) {
+    const found = await look();
+    if (holds(found)) return found;
+    assert.ok(Date.now() < end, problem(found));
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
+
+/// Waits until what is on the screen is so, and tells it.
+export const until = (page, holds, { timeout } = {}) =>
+  poll(() => state(page), holds, (now) => `still not so: ${holds}\n${JSON.stringify(now).slice(0, 2000)}`, timeout);
 
 /// A control, by its role and name, as a screen reader finds it.
 export const control = (page, role, name) => page.locator('#mirror').getByRole(role, { name }).first();
@@ -195,10 +198,7 @@ export async function picture(page, name) {
 export async function ready(page, role, name) {
   const found = control(page, role, name);
   await found.waitFor({ state: 'attached' });
-  for (const end = Date.now() + PATIENCE; !(await found.isEnabled()); ) {
-    assert.ok(Date.now() < end, `${role} "${name}" can't be used`);
-    await page.waitForTimeout(100);
-  }
+  await poll(() => found.isEnabled(), (usable) => usable, () => `${role} "${name}" can't be used`);
 }
 
 /// What says a text, as what it shows or as its name: exactly this one, or one that matches.

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { address, control, exported, isWhole, lines, open, press, reads, ready, settings, state, train, unpacked, until } from './harness.mjs';
+import { address, control, exported, isWhole, lines, open, poll, press, reads, ready, settings, state, train, unpacked, until } from './harness.mjs';
 
 const NO_GPU = 'No GPU access in this browser. Training runs on the processor: small presets only.';
 
@@ -61,15 +61,10 @@ test('without a GPU the page says so, and one key trains Markov floor to its end
 
 /// What was copied last, once it is there; then the clipboard is empty again.
 async function copied(page) {
-  for (const end = Date.now() + 20_000; ; ) {
-    const text = await page.evaluate(() => navigator.clipboard.readText());
-    if (text !== '') {
-      await page.evaluate(() => navigator.clipboard.writeText(''));
-      return text;
-    }
-    assert.ok(Date.now() < end, 'nothing was copied');
-    await page.waitForTimeout(100);
-  }
+  const read = () => page.evaluate(() => navigator.clipboard.readText());
+  const text = await poll(read, (text) => text !== '', () => 'nothing was copied');
+  await page.evaluate(() => navigator.clipboard.writeText(''));
+  return text;
 }
 
 test('a link restores settings and starts nothing', async () => {

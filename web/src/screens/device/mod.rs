@@ -130,18 +130,18 @@ impl Device {
                 .show(ui, |ui| {
                     for (name, bytes) in parts {
                         ui.label(RichText::new(name).color(palette.muted));
-                        ui.label(numbers::bytes(bytes));
+                        ui.label(numbers::memory(bytes));
                         ui.end_row();
                     }
                     ui.label(RichText::new("In all, estimated").color(palette.muted));
                     ui.label(
-                        RichText::new(numbers::bytes(parts.iter().map(|(_, bytes)| bytes).sum()))
+                        RichText::new(numbers::memory(parts.iter().map(|(_, bytes)| bytes).sum()))
                             .strong(),
                     );
                     ui.end_row();
                     if context.state.memory > 0 {
                         ui.label(RichText::new("The worker's, measured").color(palette.muted));
-                        ui.label(numbers::bytes(context.state.memory));
+                        ui.label(numbers::memory(context.state.memory));
                         ui.end_row();
                     }
                 });
@@ -192,9 +192,9 @@ impl Device {
         section(ui, palette, "Storage", |ui| {
             let mut words = format!("Runs are kept in {}", storage.place.label());
             if let Some(used) = storage.used {
-                words += &format!(": {} used", numbers::bytes(used as u64));
+                words += &format!(": {} used", numbers::memory(used as u64));
                 if let Some(quota) = storage.quota {
-                    words += &format!(" of {}", numbers::bytes(quota as u64));
+                    words += &format!(" of {}", numbers::memory(quota as u64));
                 }
             }
             ui.label(words + ".");

@@ -92,7 +92,7 @@ impl Race {
                     "≈ {} · {} FLOPs · {} · {} parameters",
                     numbers::duration(plan.seconds),
                     numbers::flops(plan.flops),
-                    numbers::bytes(plan.memory_bytes),
+                    numbers::memory(plan.memory_bytes),
                     numbers::count(plan.parameters as f64),
                 )));
                 if let Some(epoch) = plan.critical_epoch {
@@ -112,7 +112,7 @@ impl Race {
                     true => "",
                     false => " · measuring the speed…",
                 };
-                ui.label(small(format!("{}{doing}", numbers::bytes(bytes))));
+                ui.label(small(format!("{}{doing}", numbers::memory(bytes))));
             }
         }
     }

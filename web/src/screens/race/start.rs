@@ -127,7 +127,7 @@ impl Race {
     pub(super) fn launch(&mut self, config: RunConfig, context: &mut Context<'_>) {
         let folder = format!(
             "runs/{}-{}",
-            numbers::stamp(platform::unix_seconds()),
+            numbers::file_stamp(platform::unix_seconds()),
             short(self.draft.source)
         );
         context.state.notice = None;

@@ -137,13 +137,13 @@ impl Runs {
             .as_ref()
             .map(|provenance| provenance.started_unix);
         ui.label(started.map_or("–".to_owned(), day));
-        ui.label(numbers::bytes(run.bytes));
+        ui.label(numbers::memory(run.bytes));
     }
 }
 
 /// A day, from seconds since 1970.
 fn day(unix: u64) -> String {
-    let stamp = numbers::stamp(unix);
+    let stamp = numbers::file_stamp(unix);
     match (stamp.get(..4), stamp.get(4..6), stamp.get(6..8)) {
         (Some(year), Some(month), Some(date)) => format!("{year}-{month}-{date}"),
         _ => stamp,
