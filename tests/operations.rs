@@ -12,6 +12,48 @@ use crossover::random::{Purpose, Stream};
 use crossover::train::{RunConfig, Trainer};
 use pollster::block_on;
 
+/// The processor, and a GPU where one is asked for. A GPU sums in another order.
+fn devices() -> Vec<Selected> {
+    let cpu = Selected {
+        choice: DeviceChoice::Cpu,
+        device: Device::flex(),
+        description: "processor".into(),
+        threads: 2,
+    };
+    let mut devices = vec![cpu];
+    devices.extend(gpu());
+    devices
+}
+
+#[cfg(feature = "gpu")]
+fn gpu() -> Option<Selected> {
+    use burn::tensor::DeviceType;
+
+    if std::env::var_os("CROSSOVER_TEST_WGPU").is_none_or(|value| value != "1") {
+        eprintln!("the processor only: set CROSSOVER_TEST_WGPU=1 where there is a Vulkan driver");
+        return None;
+    }
+    let found = Device::enumerate(DeviceType::Wgpu).into_iter().next();
+    Some(Selected {
+        choice: DeviceChoice::Wgpu,
+        device: found.expect("a Vulkan driver has a device"),
+        description: "GPU".into(),
+        threads: 1,
+    })
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpu() -> Option<Selected> {
+    None
+}
+
+fn tolerance(device: &Selected) -> f32 {
+    match device.choice {
+        DeviceChoice::Cpu => 5e-5,
+        _ => 1e-4,
+    }
+}
+
 /// Widths and counts that no vector and no tile divides.
 fn shapes() -> Vec<(ModelConfig, usize)> {
     let config = |hidden_size, heads, key_value_heads, tied| ModelConfig {
@@ -32,11 +74,11 @@ fn shapes() -> Vec<(ModelConfig, usize)> {
     ]
 }
 
-fn both(config: &ModelConfig, vocab: usize) -> [Decoder; 2] {
+fn both(config: &ModelConfig, vocab: usize, device: &Device) -> [Decoder; 2] {
     let shape = config.resolve(vocab).unwrap();
     let weights = Weights::initial(&shape, config.initializer_range, 3);
     [Ops::Fused, Ops::Reference].map(|ops| {
-        let decoder = Decoder::new(config, &shape, &weights, &Device::flex()).unwrap();
+        let decoder = Decoder::new(config, &shape, &weights, device).unwrap();
         let decoder = decoder.with_ops(ops);
         assert_eq!(decoder.ops(), ops);
         decoder
@@ -102,6 +144,13 @@ fn what_a_position_sees_is_the_same_in_stretches_and_one_by_one() {
 
 #[test]
 fn losses_and_gradients_are_those_of_the_reference() {
+    for device in devices() {
+        losses_and_gradients_agree(&device);
+    }
+}
+
+fn losses_and_gradients_agree(device: &Selected) {
+    let tolerance = tolerance(device);
     for (config, length) in shapes() {
         let vocab = 6;
         let batch = 3;
@@ -117,7 +166,7 @@ fn losses_and_gradients_are_those_of_the_reference() {
                 .iter()
                 .map(|n| *n as f32 / 2.0)
                 .collect();
-            let [fused, reference] = both(&config, vocab).map(|decoder| {
+            let [fused, reference] = both(&config, vocab, &device.device).map(|decoder| {
                 let nats = block_on(decoder.nats(&inputs, &targets, length, visibility)).unwrap();
                 let nats: Vec<f32> = nats.iter().map(|nats| *nats as f32).collect();
                 let tracked = decoder.tracked();
@@ -138,13 +187,18 @@ fn losses_and_gradients_are_those_of_the_reference() {
                 (nats, values(loss.without_autodiff()), gradients)
             });
             let what = format!(
-                "{visibility:?}, {length} tokens, width {}",
-                config.hidden_size
+                "{}: {visibility:?}, {length} tokens, width {}",
+                device.description, config.hidden_size
             );
-            close(&fused.0, &reference.0, 2e-5, &format!("{what}: nats"));
-            close(&fused.1, &reference.1, 2e-5, &format!("{what}: sum"));
+            close(&fused.0, &reference.0, tolerance, &format!("{what}: nats"));
+            close(&fused.1, &reference.1, tolerance, &format!("{what}: sum"));
             for (index, (found, expected)) in fused.2.iter().zip(&reference.2).enumerate() {
-                close(found, expected, 5e-5, &format!("{what}: gradient {index}"));
+                close(
+                    found,
+                    expected,
+                    tolerance,
+                    &format!("{what}: gradient {index}"),
+                );
             }
         }
     }
@@ -160,7 +214,7 @@ fn what_is_dropped_is_the_same_as_in_the_reference() {
                 .map(|n| n * n % 5)
                 .collect();
             let targets = &tokens[..batch * length];
-            let [fused, reference] = both(&config, vocab).map(|decoder| {
+            let [fused, reference] = both(&config, vocab, &Device::flex()).map(|decoder| {
                 let streams = [1, 2].map(|n| Stream::new(n, Purpose::Dropout, 0, 0));
                 let dropout = Dropout::Host {
                     rate: 0.3,
@@ -191,7 +245,17 @@ fn what_is_dropped_is_the_same_as_in_the_reference() {
 
 #[test]
 fn training_goes_where_the_reference_goes() {
-    let steps = 40;
+    for device in devices() {
+        training_agrees(&device);
+    }
+}
+
+fn training_agrees(device: &Selected) {
+    // In software a GPU takes a second for a step.
+    let steps = match device.choice {
+        DeviceChoice::Cpu => 40,
+        _ => 10,
+    };
     for objective in [
         Objective::Autoregressive,
         Objective::Masked,
@@ -207,13 +271,7 @@ fn training_goes_where_the_reference_goes() {
             let (length, vocab) = (15, 8);
             let shape = config.model.resolve(vocab).unwrap();
             let weights = Weights::initial(&shape, 0.02, 1);
-            let device = Selected {
-                choice: DeviceChoice::Cpu,
-                device: Device::flex(),
-                description: String::new(),
-                threads: 2,
-            };
-            let mut trainer = Trainer::new(objective, &config, &shape, &weights, &device).unwrap();
+            let mut trainer = Trainer::new(objective, &config, &shape, &weights, device).unwrap();
             // The same few windows again and again, so that there is something to learn.
             let mut stream = Stream::new(2, Purpose::Source, 0, 0);
             let tokens: Vec<u32> = (0..6 * length).map(|_| stream.below(7) as u32).collect();
@@ -225,9 +283,10 @@ fn training_goes_where_the_reference_goes() {
                 .collect();
             losses
         });
-        close(&fused[..10], &reference[..10], 1e-5, objective.name());
-        close(&fused, &reference, 1e-3, objective.name());
+        let what = format!("{}: {}", device.description, objective.name());
+        close(&fused[..10], &reference[..10], 1e-5, &what);
+        close(&fused, &reference, 1e-3, &what);
         let kept = fused.iter().sum::<f32>() / steps as f32;
-        assert!(fused[0] > kept, "{} learns: {fused:?}", objective.name());
+        assert!(fused[0] > kept, "{what} learns: {fused:?}");
     }
 }

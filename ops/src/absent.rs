@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::request::{Asked, Heads, Update};
 
-const ABSENT: &str = "nothing is fused without the processor's backend";
+const ABSENT: &str = "nothing is fused without a backend";
 
 /// Whether a device's tensors can be given to the functions below.
 pub fn runs_on(_: &Device) -> bool {

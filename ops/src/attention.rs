@@ -29,16 +29,6 @@ use crate::parallel::in_parallel;
 const TILE: usize = 64;
 
 impl Heads {
-    /// Width of a row of the input.
-    pub fn projected(&self) -> usize {
-        (self.queries + 2 * self.keys) * self.head_dim
-    }
-
-    /// Width of a row of the output.
-    pub fn mixed(&self) -> usize {
-        self.queries * self.head_dim
-    }
-
     /// Each sequence's part of dropout's mask.
     fn masks(&self, sequences: usize) -> Vec<Option<Mask<'_>>> {
         let Some(Kept { mask, scale }) = &self.kept else {
@@ -57,13 +47,9 @@ impl Heads {
             .collect()
     }
 
-    fn group(&self) -> usize {
-        self.queries / self.keys
-    }
-
     /// All keys that some of these queries see, and what lies between them.
     fn reach(&self, queries: Range<usize>) -> Range<usize> {
-        let seen = self.seen[queries].iter().flatten();
+        let seen = self.positions.seen[queries].iter().flatten();
         let start = seen.clone().map(|stretch| stretch.start).min();
         let end = seen.map(|stretch| stretch.end).max();
         start.unwrap_or(0)..end.unwrap_or(0)
@@ -203,10 +189,8 @@ struct Turned<'a> {
 fn turn(of: &Turned<'_>, heads: &Heads, output: &mut [f32]) {
     let width = heads.head_dim;
     let half = width / 2;
-    let angles = heads
-        .cosine
-        .chunks_exact(half)
-        .zip(heads.sine.chunks_exact(half));
+    let positions = &heads.positions;
+    let angles = (positions.cosine.chunks_exact(half)).zip(positions.sine.chunks_exact(half));
     let tokens = output.chunks_exact_mut(width).zip(angles);
     for (position, (output, (cosine, sine))) in tokens.enumerate() {
         let head = &of.input[position * of.row..position * of.row + width];
@@ -232,10 +216,8 @@ fn turn_back(
 ) {
     let width = heads.head_dim;
     let half = width / 2;
-    let angles = heads
-        .cosine
-        .chunks_exact(half)
-        .zip(heads.sine.chunks_exact(half));
+    let positions = &heads.positions;
+    let angles = (positions.cosine.chunks_exact(half)).zip(positions.sine.chunks_exact(half));
     for (position, (turned, (cosine, sine))) in
         gradient.chunks_exact_mut(width).zip(angles).enumerate()
     {
@@ -305,7 +287,7 @@ fn sequence_forward<'a>(
                 let mut sums = [0.0; TILE];
                 let rows = scores.chunks_exact_mut(reach.len()).zip(tile.clone());
                 for ((scores, query), sum) in rows.zip(&mut sums) {
-                    let seen = &heads.seen[query];
+                    let seen = &heads.positions.seen[query];
                     let stretch =
                         |seen: &Range<usize>| seen.start - reach.start..seen.end - reach.start;
                     let most = seen
@@ -415,7 +397,7 @@ fn sequence_backward<'a>(
                     let delta = dot(&of.output[place.clone()], &of.gradient[place]);
                     let logarithm = of.logarithms[head * length + query];
                     let mut from = 0;
-                    for keys in &heads.seen[query] {
+                    for keys in &heads.positions.seen[query] {
                         let seen = keys.start - reach.start..keys.end - reach.start;
                         weights[from..seen.start].fill(0.0);
                         slopes[from..seen.start].fill(0.0);

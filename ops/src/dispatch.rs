@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use super::request::{Asked, Heads, Update};
 
 /// The operations, for tensors of one backend.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex: cfg(feature = "cpu"), Cube: cfg(feature = "gpu"), Autodiff)]
 pub trait Operations: Backend {
     /// `input · weightᵀ`: `[rows, in]` and `[out, in]` -> `[rows, out]`.
     fn project(input: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -61,7 +61,7 @@ pub struct Updated<B: Backend> {
 }
 
 /// The gradients, and what is never differentiated.
-#[backend_extension(Flex)]
+#[backend_extension(Flex: cfg(feature = "cpu"), Cube: cfg(feature = "gpu"))]
 pub trait Untracked: Operations {
     /// Attention, and the logarithms of its sums that [`Self::attention_backward`] needs.
     fn attention_forward(
@@ -128,10 +128,13 @@ pub trait Untracked: Operations {
 /// Whether a device's tensors can be given to the functions below.
 pub fn runs_on(device: &Device) -> bool {
     use burn::backend::DispatchDevice;
-    matches!(
-        device.clone().inner().as_dispatch(),
-        DispatchDevice::Flex(_)
-    )
+    match device.clone().inner().as_dispatch() {
+        #[cfg(feature = "cpu")]
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "gpu")]
+        DispatchDevice::Cube(device) => crate::gpu::runs_on(device),
+        _ => false,
+    }
 }
 
 /// [`Operations::project`].

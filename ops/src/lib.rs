@@ -2,9 +2,9 @@
 //!
 //! Each is a function of tensors with a hand-written gradient. [`dispatch`] names them to burn, `autodiff` puts their gradients
 //! into its graph, and `flex` calls kernels of plain slices on the processor: `rms_norm`, `swiglu`, `attention`,
-//! `cross_entropy`, `adamw`, above `matrix` and `simd`. The same formulas as compositions of burn's own operations are in the
-//! library (`src/model`), for other devices and to localise a fault with `--ops reference`; its tests hold one against the
-//! other.
+//! `cross_entropy`, `adamw`, above `matrix` and `simd`. `gpu` has kernels of the same names for every device that CubeCL
+//! reaches. The same formulas as compositions of burn's own operations are in the library (`src/model`), for dropout and to
+//! localise a fault with `--ops reference`; its tests hold one against the other.
 //!
 //! A package of its own, since these loops alone must be compiled at full speed where all else is compiled quickly (tests) or
 //! small (the page).
@@ -13,14 +13,16 @@
 mod adamw;
 #[cfg(feature = "cpu")]
 mod attention;
-#[cfg(feature = "cpu")]
+#[cfg(any(feature = "cpu", feature = "gpu"))]
 mod autodiff;
 #[cfg(feature = "cpu")]
 mod cross_entropy;
-#[cfg_attr(not(feature = "cpu"), path = "absent.rs")]
+#[cfg_attr(not(any(feature = "cpu", feature = "gpu")), path = "absent.rs")]
 mod dispatch;
 #[cfg(feature = "cpu")]
 mod flex;
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(feature = "cpu")]
 mod matrix;
 #[cfg(feature = "cpu")]
@@ -36,4 +38,4 @@ mod swiglu;
 pub use dispatch::{
     adamw, attention, cross_entropy_rows, cross_entropy_sum, linear, rms_norm, runs_on, swiglu,
 };
-pub use request::{Asked, Heads, Kept, Update};
+pub use request::{Asked, Heads, Kept, Positions, Update};

@@ -1,9 +1,10 @@
 //! What operations are asked for besides their tensors.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What attention has to know besides its tensors.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Heads {
     /// Tokens of a sequence.
     pub length: usize,
@@ -15,14 +16,37 @@ pub struct Heads {
     pub head_dim: usize,
     /// Added to the mean square of queries and keys.
     pub eps: f32,
+    /// Where the tokens are, and whom they see.
+    pub positions: Arc<Positions>,
+    /// The weights that dropout leaves, where there is any; on the processor only.
+    pub kept: Option<Kept>,
+}
+
+/// What is the same for every sequence and layer of a pass.
+#[derive(Debug)]
+pub struct Positions {
     /// Cosines of the positions' angles: `[length, head_dim / 2]`.
     pub cosine: Vec<f32>,
     /// Their sines.
     pub sine: Vec<f32>,
-    /// The keys that each query sees, in stretches: `[length]`.
+    /// The keys that each query sees, in at most two stretches: `[length]`.
     pub seen: Vec<Vec<Range<usize>>>,
-    /// The weights that dropout leaves, where there is any.
-    pub kept: Option<Kept>,
+    /// The same on the GPU of the pass, sent when its first layer asks.
+    #[cfg(feature = "gpu")]
+    pub(crate) sent: std::sync::OnceLock<crate::gpu::Sent>,
+}
+
+impl Positions {
+    /// Of cosines, sines and stretches.
+    pub fn new(cosine: Vec<f32>, sine: Vec<f32>, seen: Vec<Vec<Range<usize>>>) -> Self {
+        Self {
+            cosine,
+            sine,
+            seen,
+            #[cfg(feature = "gpu")]
+            sent: std::sync::OnceLock::new(),
+        }
+    }
 }
 
 /// What dropout does to attention's weights.
@@ -32,6 +56,23 @@ pub struct Kept {
     pub mask: Vec<u8>,
     /// What those that are kept are multiplied by.
     pub scale: f32,
+}
+
+impl Heads {
+    /// Width of a row of the input.
+    pub fn projected(&self) -> usize {
+        (self.queries + 2 * self.keys) * self.head_dim
+    }
+
+    /// Width of a row of the output.
+    pub fn mixed(&self) -> usize {
+        self.queries * self.head_dim
+    }
+
+    /// Query heads that a key head serves.
+    pub fn group(&self) -> usize {
+        self.queries / self.keys
+    }
 }
 
 /// The rows of a [`cross_entropy_sum`](crate::cross_entropy_sum).

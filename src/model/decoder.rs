@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, Transaction, activation::log_softmax};
-use crossover_ops::{Asked, Heads};
+use crossover_ops::{Asked, Heads, Positions};
 
 use crate::error::{Error, Result};
 use crate::model::attention::{Attention, Surroundings, visibility_bias};
@@ -240,11 +240,13 @@ impl Decoder {
             keys: self.shape.num_key_value_heads,
             head_dim: self.shape.head_dim,
             eps: self.eps as f32,
-            cosine: angles.cosine,
-            sine: angles.sine,
-            seen: (0..sequence)
-                .map(|reader| visibility.seen(reader, length))
-                .collect(),
+            positions: Arc::new(Positions::new(
+                angles.cosine,
+                angles.sine,
+                (0..sequence)
+                    .map(|reader| visibility.seen(reader, length))
+                    .collect(),
+            )),
             kept: None,
         });
         let bias = match fused {

@@ -1,0 +1,170 @@
+//! The operations on every device that CubeCL reaches: kernels in Rust that it turns into the device's own language, WGSL for a
+//! browser among them.
+//!
+//! Kernels keep to what WebGPU promises everywhere: 8 buffers, 16 KiB of workgroup memory, 256 units in a cube; no subgroups, no
+//! half precision, no timestamps; and nothing is read back. Tensors are of `f32`, and lie in order.
+
+mod adamw;
+mod attention;
+mod cross_entropy;
+mod linear;
+mod reduce;
+mod rms_norm;
+mod swiglu;
+
+pub use attention::Sent;
+
+use std::sync::Arc;
+
+use burn::tensor::Shape;
+use burn_cubecl::cubecl::calculate_cube_count_elemwise;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::tensor::CubeTensor;
+use burn_cubecl::{CubeBackend, CubeDevice};
+
+use crate::dispatch::{Differentiated, Operations, Untracked, Updated};
+use crate::request::{Asked, Heads, Update};
+
+/// Whether a device is as large as the kernels need it. Opens the device.
+pub fn runs_on(device: &CubeDevice) -> bool {
+    let client = device.client();
+    let hardware = &client.properties().hardware;
+    hardware.max_bindings >= 7
+        && hardware.max_shared_memory_size >= attention::WORKGROUP_MEMORY
+        && hardware.max_units_per_cube >= reduce::UNITS as u32
+}
+
+/// The elements in order; a view that lies otherwise is copied.
+fn ordered(tensor: CubeTensor) -> CubeTensor {
+    into_contiguous(tensor)
+}
+
+/// A tensor as a kernel takes it.
+fn buffer(tensor: CubeTensor) -> BufferArg {
+    ordered(tensor).into_buffer_arg()
+}
+
+/// A tensor beside another, to be written.
+fn empty(beside: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
+    let (client, device) = (beside.client.clone(), beside.device.clone());
+    empty_device_contiguous_dtype(client, device, shape.into(), beside.dtype)
+}
+
+/// How many cubes, and of how many units, do one thing to each element.
+fn elementwise(client: &Client, elements: usize) -> (CubeCount, CubeDim) {
+    let units = CubeDim::new(client, elements);
+    let count = calculate_cube_count_elemwise(client, elements, units);
+    (count, units)
+}
+
+impl Operations for CubeBackend {
+    fn project(input: CubeTensor, weight: CubeTensor) -> CubeTensor {
+        linear::forward(input, weight)
+    }
+
+    fn rms_norm(input: CubeTensor, scale: CubeTensor, eps: f32) -> CubeTensor {
+        rms_norm::forward(input, scale, eps)
+    }
+
+    fn swiglu(input: CubeTensor) -> CubeTensor {
+        swiglu::forward(input)
+    }
+
+    fn attend(
+        input: CubeTensor,
+        query_scale: CubeTensor,
+        key_scale: CubeTensor,
+        heads: Arc<Heads>,
+    ) -> CubeTensor {
+        attention::forward(input, [query_scale, key_scale], &heads).0
+    }
+
+    fn cross_entropy_sum(hidden: CubeTensor, matrix: CubeTensor, asked: Arc<Asked>) -> CubeTensor {
+        cross_entropy::sum(hidden, matrix, &asked).loss
+    }
+}
+
+impl Untracked for CubeBackend {
+    fn attention_forward(
+        input: CubeTensor,
+        query_scale: CubeTensor,
+        key_scale: CubeTensor,
+        heads: Arc<Heads>,
+    ) -> (CubeTensor, CubeTensor) {
+        attention::forward(input, [query_scale, key_scale], &heads)
+    }
+
+    fn attention_backward(
+        input: CubeTensor,
+        query_scale: CubeTensor,
+        key_scale: CubeTensor,
+        output: CubeTensor,
+        logarithms: CubeTensor,
+        gradient: CubeTensor,
+        heads: Arc<Heads>,
+    ) -> (CubeTensor, CubeTensor, CubeTensor) {
+        attention::backward(
+            input,
+            [query_scale, key_scale],
+            [output, logarithms, gradient],
+            &heads,
+        )
+    }
+
+    fn linear_input(gradient: CubeTensor, weight: CubeTensor) -> CubeTensor {
+        linear::input_gradient(gradient, weight)
+    }
+
+    fn linear_weight(gradient: CubeTensor, input: CubeTensor) -> CubeTensor {
+        linear::weight_gradient(gradient, input)
+    }
+
+    fn rms_norm_backward(
+        input: CubeTensor,
+        scale: CubeTensor,
+        eps: f32,
+        gradient: CubeTensor,
+    ) -> (CubeTensor, CubeTensor) {
+        rms_norm::backward(input, scale, eps, gradient)
+    }
+
+    fn swiglu_backward(input: CubeTensor, gradient: CubeTensor) -> CubeTensor {
+        swiglu::backward(input, gradient)
+    }
+
+    fn cross_entropy_differentiated(
+        hidden: CubeTensor,
+        matrix: CubeTensor,
+        asked: Arc<Asked>,
+    ) -> Differentiated<Self> {
+        cross_entropy::sum(hidden, matrix, &asked)
+    }
+
+    fn cross_entropy_rows(
+        hidden: CubeTensor,
+        matrix: CubeTensor,
+        classes: usize,
+        targets: Vec<u32>,
+    ) -> CubeTensor {
+        cross_entropy::rows(hidden, matrix, classes, targets)
+    }
+
+    fn adamw(
+        value: CubeTensor,
+        gradient: CubeTensor,
+        first: CubeTensor,
+        second: CubeTensor,
+        clip: CubeTensor,
+        update: Update,
+    ) -> Updated<Self> {
+        let moved = adamw::step([value, first, second], gradient, clip, update);
+        let [value, first, second] = moved;
+        Updated {
+            value,
+            first,
+            second,
+        }
+    }
+}
