@@ -20,6 +20,10 @@ use crate::request::Asked;
 /// Elements of a chunk's logits: 64 MiB, half of what WebGPU promises of one binding.
 const CHUNK: usize = 1 << 24;
 
+/// Rows are filled up to a multiple of this by some without weight, where there are such: how many are masked differs from step
+/// to step, and products of ever other sizes would be compiled, and find memory, anew.
+const ROUND: usize = 64;
+
 /// Below every logit, and finite: a shader may not hold infinities.
 const LEAST: f32 = -3.0e38;
 
@@ -80,9 +84,12 @@ pub fn rows(
 pub fn sum(hidden: CubeTensor, matrix: CubeTensor, asked: &Asked) -> Differentiated<CubeBackend> {
     let [answers, width] = matrix.meta.shape().dims();
     let client = hidden.client.clone();
-    let counted = (asked.targets.iter().zip(&asked.weights).zip(0_u32..))
-        .filter(|((_, weight), _)| **weight != 0.0);
-    let ((targets, weights), kept): ((Vec<u32>, Vec<f32>), Vec<u32>) = counted.unzip();
+    let (counted, others): (Vec<u32>, Vec<u32>) =
+        (0..asked.targets.len() as u32).partition(|row| asked.weights[*row as usize] != 0.0);
+    let filling = counted.len().next_multiple_of(ROUND) - counted.len();
+    let kept: Vec<u32> = (counted.into_iter())
+        .chain(others.into_iter().take(filling))
+        .collect();
     let zeros = |shape: Shape| CubeBackend::float_zeros(shape, &hidden.device, FloatDType::F32);
     let to_hidden = zeros(hidden.meta.shape().clone());
     if kept.is_empty() {
@@ -92,10 +99,13 @@ pub fn sum(hidden: CubeTensor, matrix: CubeTensor, asked: &Asked) -> Differentia
             matrix: zeros(matrix.meta.shape().clone()),
         };
     }
-    let targets = numbers(targets, &hidden);
+    let rows = || kept.iter().map(|row| *row as usize);
+    let targets = numbers(rows().map(|row| asked.targets[row]).collect(), &hidden);
+    let weights: Vec<f32> = rows().map(|row| asked.weights[row]).collect();
     let weights = TensorData::new(weights, [kept.len()]);
     let weights = CubeBackend::float_from_data(weights, &hidden.device);
-    let losses = empty(&hidden, [kept.len()]);
+    // A row that only fills up may have no class, and writes no loss then.
+    let losses = zeros([kept.len()].into());
     let mut to_matrix: Option<CubeTensor> = None;
     for (index, part) in kept.chunks(chunk(&matrix)).enumerate() {
         let places = numbers(part.to_vec(), &hidden);
