@@ -7,7 +7,11 @@ pub fn in_parallel<Part: Send, Output: Send>(
     task: impl Fn(Part) -> Output + Sync + Send,
 ) -> Vec<Output> {
     use rayon::iter::{IntoParallelIterator, ParallelIterator};
-    parts.into_par_iter().map(task).collect()
+    match parts.len() {
+        // Handing one part to another thread would only add the time to wake it.
+        0 | 1 => parts.into_iter().map(task).collect(),
+        _ => parts.into_par_iter().map(task).collect(),
+    }
 }
 
 /// Runs a task on each part; results come in the order of the parts.
