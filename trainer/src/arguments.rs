@@ -831,6 +831,9 @@ pub struct FlopsArguments {
     /// Tokens in a window
     #[arg(long, value_name = "TOKENS")]
     pub length: Option<usize>,
+    /// Windows in a training step [default: the preset's or file's]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,
