@@ -1360,24 +1360,111 @@ fn bench_measures_both_objectives() {
         "8",
         "--steps",
         "2",
+        "--rounds",
+        "2",
+        "--peer",
+        "none",
         "--json",
     ];
     let lines = crossover(Path::new("."), flags).ended(0).lines();
+    assert!(lines[0]["memory_bytes_per_second"].as_f64().unwrap() > 0.0);
     let training = lines[0]["training"].as_array().unwrap();
     assert_eq!(training.len(), 2);
     for speed in training {
+        let step = speed["step_seconds"].as_f64().unwrap();
         assert!(
             speed["tokens_per_second"].as_f64().unwrap() > 0.0,
             "{speed}"
         );
+        let parts = ["data", "forward", "backward", "optimizer"]
+            .map(|part| speed["spent"][format!("{part}_seconds")].as_f64().unwrap());
+        assert!(parts.iter().all(|part| *part > 0.0), "{speed}");
+        assert!(parts.iter().sum::<f64>() <= 1.01 * step, "{speed}");
+        assert_eq!(speed["peers"].as_array().unwrap().len(), 0);
     }
     crossover(Path::new("."), ["bench", "--batch", "0"]).ended(2);
+    let ran = crossover(Path::new("."), ["bench", "--preset", "7m"]).ended(2);
+    assert!(ran.err.contains("hint: did you mean"), "{}", ran.err);
     let lines = crossover(Path::new("."), [&flags[..], &["--writing"]].concat())
         .ended(0)
         .lines();
-    let writing = &lines[0]["writing"];
-    assert!(writing["ar_speedup"].as_f64().unwrap() > 0.0, "{writing}");
-    assert_eq!(writing["denoising_steps"], 8);
+    let writing = lines[0]["writing"].as_array().unwrap();
+    let calls = ["forward", "ar", "ar-cached", "denoising"].map(|method| {
+        let found = writing.iter().find(|row| row["method"] == method).unwrap();
+        assert!(found["seconds"].as_f64().unwrap() > 0.0, "{found}");
+        found["model_calls"].as_u64().unwrap()
+    });
+    assert_eq!(calls, [1, 8, 8, 8]);
+}
+
+#[test]
+#[cfg(unix)]
+fn bench_stands_beside_what_a_python_prints() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let python = folder.path().join("python");
+    let flags = [
+        "bench",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+        "--hidden-size",
+        "16",
+        "--layers",
+        "1",
+    ];
+    let flags = [
+        &flags[..],
+        &["--heads", "2", "--length", "8", "--rounds", "1", "--json"],
+    ]
+    .concat();
+    let writes = [
+        &flags[..],
+        &[
+            "--writing",
+            "ar-cached,denoising",
+            "--peer",
+            "eager,compile",
+        ],
+    ]
+    .concat();
+    let bench = |script: &str| {
+        fs::write(&python, script).unwrap();
+        fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+        Ran::of(
+            command(folder.path(), &writes)
+                .env("CROSSOVER_PEER_PYTHON", &python)
+                .output()
+                .unwrap(),
+        )
+    };
+    let printed = |parameters: u64| {
+        format!(
+            "#!/bin/sh\necho '{{\"torch\":\"9.9\",\"parameters\":{parameters},\"seconds\":1e6,\"tokens_per_second\":1,\
+             \"matmul_flops_per_second\":1,\"peak_memory_bytes\":1}}'\n"
+        )
+    };
+    let lines = bench(&printed(5_504)).ended(0).lines();
+    for row in lines[0]["writing"].as_array().unwrap() {
+        let peers = row["peers"].as_array().unwrap();
+        // Nothing is compiled to write.
+        assert_eq!(peers.len(), 1, "{row}");
+        assert_eq!(
+            (&peers[0]["mode"], &peers[0]["torch"]),
+            (&"eager".into(), &"9.9".into())
+        );
+        assert!(peers[0]["ratio"].as_f64().unwrap() > 1e3, "{row}");
+    }
+    let other = bench(&printed(7)).ended(1);
+    assert!(
+        other.err.contains("its model has 7 parameters"),
+        "{}",
+        other.err
+    );
+    let none = bench("#!/bin/sh\necho no module named torch >&2\nexit 1\n").ended(2);
+    assert!(none.err.contains("no module named torch"), "{}", none.err);
+    assert!(none.err.contains("hint: "), "{}", none.err);
 }
 
 // Serving

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use burn::tensor::{Device, Tensor};
 use crossover::device::{DeviceChoice, Selected};
-use crossover::model::{Decoder, Dropout, ModelConfig, Ops, Predictor, Visibility, Weights};
+use crossover::model::{Decoder, Dropout, ModelConfig, Ops, Predictor, Read, Visibility, Weights};
 use crossover::objective::Objective;
 use crossover::random::{Purpose, Stream};
 use crossover::train::{RunConfig, Trainer};
@@ -238,6 +238,49 @@ fn what_is_dropped_is_the_same_as_in_the_reference() {
             close(&fused.0, &reference.0, 2e-5, &what);
             for (index, (found, expected)) in fused.1.iter().zip(&reference.1).enumerate() {
                 close(found, expected, 5e-5, &format!("{what}: gradient {index}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn reads_with_a_cache_are_those_of_the_reference() {
+    for (config, length) in shapes() {
+        let vocab = 6;
+        let decoders = both(&config, vocab, &Device::flex());
+        for visibility in visibilities(length) {
+            if visibility.copies() > 1 {
+                continue;
+            }
+            let mut caches = decoders.each_ref().map(|decoder| decoder.cache(3, length));
+            let mut stream = Stream::new(2, Purpose::Source, length as u64, 0);
+            // Everything; one row's last position, as in writing; scattered positions of two rows; and everything again.
+            let everything: Vec<usize> = (0..length).collect();
+            let scattered: Vec<usize> = (0..length).step_by(3).collect();
+            let reads: [(&[usize], &[usize]); 4] = [
+                (&[0, 1, 2], &everything),
+                (&[1], &everything[length - 1..]),
+                (&[0, 2], &scattered),
+                (&[0, 1, 2], &everything),
+            ];
+            for (number, (rows, positions)) in reads.into_iter().enumerate() {
+                let count = rows.len() * positions.len();
+                let tokens: Vec<u32> = (0..count).map(|_| stream.below(6) as u32).collect();
+                let read = Read {
+                    rows,
+                    positions,
+                    tokens: &tokens,
+                    answers: 0..positions.len(),
+                    visibility,
+                };
+                let answers = decoders.iter().zip(&mut caches);
+                let [fused, reference]: [Vec<f32>; 2] = answers
+                    .map(|(decoder, cache)| block_on(decoder.read(cache, &read)).unwrap())
+                    .collect::<Vec<_>>()
+                    .try_into()
+                    .unwrap();
+                let what = format!("{length} tokens, {visibility:?}, read {number}");
+                close(&fused, &reference, 2e-5, &what);
             }
         }
     }

@@ -15,7 +15,7 @@ use super::{adamw, rms_norm, swiglu};
 
 /// The elements in order; a view that lies otherwise is copied. Taken whole, so that what nobody else holds can be written in
 /// place.
-fn ordered(tensor: FlexTensor) -> FlexTensor {
+pub(super) fn ordered(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() {
         tensor
     } else {
@@ -24,11 +24,11 @@ fn ordered(tensor: FlexTensor) -> FlexTensor {
 }
 
 /// The elements of an ordered tensor.
-fn slice(tensor: &FlexTensor) -> &[f32] {
+pub(super) fn slice(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("an ordered tensor is a slice")
 }
 
-fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     let shape = shape.into();
     let bytes = burn::tensor::Bytes::from_elems(values);
     FlexTensor::new(bytes, Layout::contiguous(shape), DType::F32)

@@ -6,6 +6,8 @@
 //! reaches. The same formulas as compositions of burn's own operations are in the library (`src/model`), for dropout and to
 //! localise a fault with `--ops reference`; its tests hold one against the other.
 //!
+//! [`cached`] is attention over what was read before (`read`), on the processor alone: nothing is trained with it.
+//!
 //! A package of its own, since these loops alone must be compiled at full speed where all else is compiled quickly (tests) or
 //! small (the page).
 
@@ -15,6 +17,8 @@ mod adamw;
 mod attention;
 #[cfg(any(feature = "cpu", feature = "gpu"))]
 mod autodiff;
+#[cfg_attr(not(feature = "cpu"), path = "cached_absent.rs")]
+mod cached;
 #[cfg(feature = "cpu")]
 mod cross_entropy;
 #[cfg_attr(not(any(feature = "cpu", feature = "gpu")), path = "absent.rs")]
@@ -27,6 +31,8 @@ mod gpu;
 mod matrix;
 #[cfg(feature = "cpu")]
 mod parallel;
+#[cfg(feature = "cpu")]
+mod read;
 mod request;
 #[cfg(feature = "cpu")]
 mod rms_norm;
@@ -34,8 +40,11 @@ mod rms_norm;
 mod simd;
 #[cfg(feature = "cpu")]
 mod swiglu;
+#[cfg(feature = "cpu")]
+mod vector;
 
+pub use cached::{is_cached_on, read};
 pub use dispatch::{
     adamw, attention, cross_entropy_rows, cross_entropy_sum, linear, rms_norm, runs_on, swiglu,
 };
-pub use request::{Asked, Heads, Kept, Positions, Update};
+pub use request::{Asked, Heads, Kept, Positions, Reading, Update};

@@ -1,6 +1,8 @@
 //! Products of matrices that lie in slices, by the `gemm` crate: the same kernels that burn's processor backend uses.
 #![allow(unsafe_code, reason = "`gemm` takes pointers; sizes are checked here")]
 
+use super::vector;
+
 /// A matrix in a slice: element (i, j) is at `i * row_stride + j * column_stride`.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a> {
@@ -85,6 +87,16 @@ const SHARED: usize = 192 * 192 * 192;
 /// `left · right`, row after row.
 pub fn product(left: Matrix<'_>, right: Matrix<'_>) -> Vec<f32> {
     let [rows, columns] = [left.shape[0], right.shape[1]];
+    if rows == 1 {
+        let mut output = vec![0.0; columns];
+        multiply(
+            MatrixMut::rows(&mut output, columns),
+            left,
+            right,
+            Put::Over,
+        );
+        return output;
+    }
     let mut output = Vec::with_capacity(rows * columns);
     // SAFETY: the product fills the capacity, and what was there before is not read.
     unsafe {
@@ -97,6 +109,15 @@ pub fn product(left: Matrix<'_>, right: Matrix<'_>) -> Vec<f32> {
 /// `output = left · right`, or `output += left · right`.
 pub fn multiply(output: MatrixMut<'_>, left: Matrix<'_>, right: Matrix<'_>, put: Put) {
     assert_eq!(output.shape, [left.shape[0], right.shape[1]]);
+    if let ([1, inner], [_, 1], Put::Over) = (left.shape, left.strides, put) {
+        assert_eq!(inner, right.shape[0]);
+        let (left, output) = (&left.values[..inner], &mut output.values[..right.shape[1]]);
+        match right.strides {
+            [1, stride] => return vector::by_rows(left, right.values, stride, output),
+            [stride, 1] => return vector::of_rows(left, right.values, stride, output),
+            _ => {}
+        }
+    }
     // SAFETY: the view's last element lies in its slice, which is borrowed for writing alone.
     unsafe {
         multiply_into(
@@ -162,6 +183,28 @@ unsafe fn multiply_into(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_vector_s_products_are_those_of_plain_loops() {
+        let number = |i: usize| (i * 31 % 17) as f32 - 8.0;
+        for (inner, columns, gap) in [(1, 1, 0), (7, 3, 2), (16, 5, 0), (65, 9, 3), (300, 700, 1)] {
+            let left: Vec<f32> = (0..inner).map(number).collect();
+            let [by_column, by_row] = [columns * (inner + gap), inner * (columns + gap)]
+                .map(|count| (5..5 + count).map(number).collect::<Vec<f32>>());
+            let by_column = Matrix::new(&by_column, columns, inner, inner + gap).transposed();
+            let by_row = Matrix::new(&by_row, inner, columns, columns + gap);
+            for right in [by_column, by_row] {
+                let found = product(Matrix::rows(&left, inner), right);
+                let [down, across] = right.strides;
+                for (column, found) in found.iter().enumerate() {
+                    let plain: f32 = (0..inner)
+                        .map(|k| left[k] * right.values[k * down + column * across])
+                        .sum();
+                    assert_eq!(*found, plain, "{inner} x {columns}, column {column}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn products_of_views_are_those_of_plain_loops() {

@@ -8,7 +8,7 @@ pub fn in_parallel<Part: Send, Output: Send>(
 ) -> Vec<Output> {
     use rayon::iter::{IntoParallelIterator, ParallelIterator};
     match parts.len() {
-        // Not worth waking another thread for.
+        // Handing one part to another thread would only add the time to wake it.
         0 | 1 => parts.into_iter().map(task).collect(),
         _ => parts.into_par_iter().map(task).collect(),
     }

@@ -102,3 +102,47 @@ pub struct Update {
     /// What a weight keeps of itself: 1 less learning rate times weight decay.
     pub kept: f32,
 }
+
+/// What reading some positions of some windows has to know besides its tensors: a read whose keys and values are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Windows that are remembered.
+    pub windows: usize,
+    /// Tokens of a window.
+    pub length: usize,
+    /// Query heads.
+    pub queries: usize,
+    /// Key and value heads; each serves equally many query heads.
+    pub keys: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Added to the mean square of queries and keys.
+    pub eps: f32,
+    /// Which windows are read, ascending: `[rows]`.
+    pub rows: Vec<usize>,
+    /// Which positions of each, ascending: `[positions]`.
+    pub positions: Vec<usize>,
+    /// One behind the last position that each of them sees; it sees all before: `[positions]`.
+    pub ends: Vec<usize>,
+    /// Cosines of the positions' angles: `[positions, head_dim / 2]`.
+    pub cosine: Vec<f32>,
+    /// Their sines.
+    pub sine: Vec<f32>,
+}
+
+impl Reading {
+    /// Width of a row of the input: all heads' queries, then keys, then values.
+    pub fn projected(&self) -> usize {
+        (self.queries + 2 * self.keys) * self.head_dim
+    }
+
+    /// Width of a row of the output.
+    pub fn mixed(&self) -> usize {
+        self.queries * self.head_dim
+    }
+
+    /// Elements of a window's keys, or of its values: `[keys, length, head_dim]`.
+    pub fn kept(&self) -> usize {
+        self.keys * self.length * self.head_dim
+    }
+}

@@ -6,7 +6,7 @@
 use std::f32::consts::LOG2_E;
 
 /// Partial sums that run beside each other: the widest vectors hold sixteen f32.
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// `e^x`, within 2 units in the last place from -87 to 88, and as there outside; a NaN stays one.
 ///

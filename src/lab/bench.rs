@@ -1,7 +1,7 @@
 //! How fast this machine trains and writes, beside how fast it multiplies matrices.
 
 use burn::tensor::{Device, Distribution, Tensor};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::device::Selected;
 use crate::error::Result;
@@ -12,15 +12,17 @@ use crate::objective::Objective;
 use crate::platform;
 use crate::random::{Purpose, Stream};
 use crate::sample::{Caching, Cell, Decoding, Denoising, Sampler, decode, denoise};
-use crate::train::{RunConfig, Trainer};
+use crate::train::{RunConfig, Spent, Trainer};
 
 /// Rows and columns of the matrices whose product is timed.
 const PEAK_SIZE: usize = 1_024;
+/// Elements of the tensors whose sum is timed.
+const BANDWIDTH_SIZE: usize = 1 << 24;
 /// Steps that are not timed: the first ones allocate, and compile kernels on a GPU.
 const WARM_UP: u64 = 3;
 
-/// Steps of denoising that are timed, where there are as many tokens.
-const DENOISING_STEPS: usize = 32;
+/// Steps of denoising, where there are as many tokens.
+const DENOISING_STEPS: usize = 64;
 
 /// Speed of one objective.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +37,9 @@ pub struct Speed {
     pub share_of_peak: f64,
     /// Seconds of the median step.
     pub step_seconds: f64,
+    /// Where they went; nothing on a GPU, which computes while the processor goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
 }
 
 /// The best of several products of two square f32 matrices, FLOP/s.
@@ -66,6 +71,27 @@ pub async fn matmul_peak(device: &Device) -> Result<f64> {
     Ok(2.0 * (PEAK_SIZE as f64).powi(3) / fastest)
 }
 
+/// The best of several sums of two f32 tensors far larger than a processor's caches, bytes per second: two are read, one is
+/// written. They take 192 MiB.
+///
+/// # Errors
+/// When the device fails.
+pub async fn memory_bandwidth(device: &Device) -> Result<f64> {
+    let ones = || Tensor::<1>::ones([BANDWIDTH_SIZE], device);
+    let (left, right) = (ones(), ones());
+    let mut fastest = f64::INFINITY;
+    for _ in 0..8 {
+        let began = platform::now();
+        let sum = left.clone() + right.clone();
+        sum.narrow(0, 0, 1)
+            .into_data_async()
+            .await
+            .map_err(device_failed)?;
+        fastest = fastest.min(began.elapsed().as_secs_f64());
+    }
+    Ok(3.0 * 4.0 * BANDWIDTH_SIZE as f64 / fastest)
+}
+
 /// Trains `steps` steps of an objective on random tokens and takes the median.
 ///
 /// # Errors
@@ -85,18 +111,18 @@ pub async fn training_speed(
     let tokens: Vec<u32> = (0..config.train.batch * length)
         .map(|_| stream.below(shape.vocab_size as u64 - 1) as u32)
         .collect();
-    let mut seconds = Vec::new();
+    let mut timed = Vec::new();
     for step in 0..WARM_UP + steps {
         let began = platform::now();
         let pending = trainer.step(&tokens, length, WARM_UP + steps).await;
         Trainer::read(&pending).await?;
         if step >= WARM_UP {
-            seconds.push(began.elapsed().as_secs_f64());
+            timed.push((began.elapsed().as_secs_f64(), pending.spent));
         }
         platform::yield_now().await;
     }
-    seconds.sort_by(f64::total_cmp);
-    let step_seconds = seconds[seconds.len() / 2];
+    timed.sort_by(|(left, _), (right, _)| left.total_cmp(right));
+    let (step_seconds, spent) = timed[timed.len() / 2];
     let tokens_per_second = tokens.len() as f64 / step_seconds;
     let flops_per_second = tokens_per_second * flops::training_per_token(shape, length);
     Ok(Speed {
@@ -105,93 +131,98 @@ pub async fn training_speed(
         flops_per_second,
         share_of_peak: flops_per_second / peak,
         step_seconds,
+        spent: device.is_processor().then_some(spent),
     })
 }
 
-/// How long writing one window takes: the fastest of several, since whatever else the machine does only adds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct WritingSpeed {
-    /// One forward pass over the window, its answers read back: the mean of as many as there are denoising steps.
-    pub forward_seconds: f64,
-    /// Left to right, the whole window read for each token.
-    pub ar_seconds: f64,
+/// A way of writing that is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// One forward pass over the windows, its answers read back: nothing is written.
+    Forward,
+    /// Left to right, everything read again for each token.
+    Ar,
     /// Left to right, each token read once.
-    pub ar_cached_seconds: f64,
-    /// The first over the second.
-    pub ar_speedup: f64,
-    /// Steps of denoising that were timed, each of which reads the window.
-    pub denoising_steps: usize,
-    /// Their time in all.
-    pub denoising_seconds: f64,
-    /// What a step takes, in forward passes.
-    pub forwards_per_step: f64,
+    ArCached,
+    /// Everything at once, in steps that keep the tokens they are most confident of.
+    Denoising,
 }
 
-/// Lets a decoder with initial weights write windows of `length` tokens, `rounds` times in each way, at least once.
-///
-/// # Errors
-/// When the length is 0, or the device fails.
-pub async fn writing_speed(
-    config: &RunConfig,
-    shape: &Shape,
-    length: usize,
-    rounds: u64,
-    device: &Selected,
-) -> Result<WritingSpeed> {
-    let weights = Weights::initial(shape, config.model.initializer_range, config.seed);
-    let model = Decoder::new(&config.model, shape, &weights, &device.device)?;
-    let decoding = Decoding::new(Vec::new(), length, config.seed);
-    let cached = Decoding {
-        cache: Caching::Exact,
-        ..decoding.clone()
-    };
-    let steps = length.min(DENOISING_STEPS);
-    let denoising = Denoising {
-        sampler: Sampler::LowConfidence,
-        steps,
-        ..Denoising::new(vec![Cell::Free; length], Visibility::Full, config.seed)
-    };
-    let masked = vec![model.mask_id(); length];
-    let mut timed: Vec<[f64; 4]> = Vec::new();
-    // The first round warms up.
-    for round in 0..=rounds {
-        let mut times = [0.0; 4];
-        let began = platform::now();
-        for _ in 0..steps {
-            model
-                .log_probabilities(&masked, length, Visibility::Full)
-                .await?;
-        }
-        times[0] = began.elapsed().as_secs_f64() / steps as f64;
-        let began = platform::now();
-        denoise(&model, &denoising, 0..1).await?;
-        times[1] = began.elapsed().as_secs_f64();
-        for (time, decoding) in times[2..].iter_mut().zip([&decoding, &cached]) {
-            let began = platform::now();
-            decode(&model, decoding, 0..1).await?;
-            *time = began.elapsed().as_secs_f64();
-        }
-        if round > 0 {
-            timed.push(times);
+impl Method {
+    /// All, in the order in which they are timed.
+    pub const ALL: [Self; 4] = [Self::Forward, Self::Ar, Self::ArCached, Self::Denoising];
+
+    /// How often the model is called for windows of `length` tokens.
+    pub fn model_calls(self, length: usize) -> usize {
+        match self {
+            Self::Forward => 1,
+            Self::Ar | Self::ArCached => length,
+            Self::Denoising => length.min(DENOISING_STEPS),
         }
     }
-    let fastest = |which: usize| {
-        let times = timed.iter().map(|times| times[which]);
-        times.fold(f64::INFINITY, f64::min)
-    };
-    let [
-        forward_seconds,
-        denoising_seconds,
-        ar_seconds,
-        ar_cached_seconds,
-    ] = [0, 1, 2, 3].map(fastest);
-    Ok(WritingSpeed {
-        forward_seconds,
-        ar_seconds,
-        ar_cached_seconds,
-        ar_speedup: ar_seconds / ar_cached_seconds,
-        denoising_steps: steps,
-        denoising_seconds,
-        forwards_per_step: denoising_seconds / (steps as f64 * forward_seconds),
-    })
+}
+
+/// A decoder with initial weights that is to write windows, as many at once as it is asked for.
+#[derive(Debug)]
+pub struct Writer {
+    model: Decoder,
+    windows: usize,
+    length: usize,
+    seed: u64,
+}
+
+impl Writer {
+    /// A writer of `windows` windows of `length` tokens.
+    ///
+    /// # Errors
+    /// When the weights don't fit the shape.
+    pub fn new(
+        config: &RunConfig,
+        shape: &Shape,
+        windows: usize,
+        length: usize,
+        device: &Selected,
+    ) -> Result<Self> {
+        let weights = Weights::initial(shape, config.model.initializer_range, config.seed);
+        Ok(Self {
+            model: Decoder::new(&config.model, shape, &weights, &device.device)?,
+            windows,
+            length,
+            seed: config.seed,
+        })
+    }
+
+    /// Writes every window once; gives the seconds.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn time(&self, way: Method) -> Result<f64> {
+        let (length, samples) = (self.length, 0..self.windows as u64);
+        let began = platform::now();
+        match way {
+            Method::Forward => {
+                let masked = vec![self.model.mask_id(); self.windows * length];
+                let full = Visibility::Full;
+                self.model.log_probabilities(&masked, length, full).await?;
+            }
+            Method::Ar | Method::ArCached => {
+                let mut decoding = Decoding::new(Vec::new(), length, self.seed);
+                if way == Method::ArCached {
+                    decoding.cache = Caching::Exact;
+                }
+                decode(&self.model, &decoding, samples).await?;
+            }
+            Method::Denoising => {
+                let free = vec![Cell::Free; length];
+                let denoising = Denoising {
+                    sampler: Sampler::LowConfidence,
+                    steps: way.model_calls(length),
+                    ..Denoising::new(free, Visibility::Full, self.seed)
+                };
+                denoise(&self.model, &denoising, samples).await?;
+            }
+        }
+        Ok(began.elapsed().as_secs_f64())
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
-use crossover_ops::Heads;
+use crossover_ops::{Heads, Reading};
 
 use super::cache::Memory;
 use super::dropout::Dropout;
@@ -51,6 +51,8 @@ pub struct Surroundings<'a> {
     pub ops: Ops,
     /// What fused attention has to know, where it can be used: over whole sequences, with masks of dropout that are drawn here.
     pub fused: Option<Arc<Heads>>,
+    /// What fused attention with a memory has to know, where it can be used.
+    pub reading: Option<Arc<Reading>>,
 }
 
 impl Attention {
@@ -78,6 +80,15 @@ impl Attention {
             let mixed = crossover_ops::attention(projected, query, key, heads);
             return around.dropout.apply(around.ops.linear(mixed, &self.output));
         }
+        let memory = match (&around.reading, memory) {
+            (Some(reading), Some(memory)) => {
+                let projected = around.ops.linear(input, &self.projection);
+                let scales = [self.query_norm.clone(), self.key_norm.clone()];
+                let mixed = memory.attend(projected, scales, reading.clone());
+                return around.ops.linear(mixed, &self.output);
+            }
+            (_, memory) => memory,
+        };
         let (queries, keys) = self.asked(&input, around);
         let first = self.heads + self.key_value_heads;
         let values = self.by_head(&input, first, self.key_value_heads, around);

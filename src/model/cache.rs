@@ -6,8 +6,10 @@
 //! everybody sees everybody, whatever is not read again is as old as its last read, and the answer an approximation.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use crossover_ops::Reading;
 
 use crate::error::{Error, Result};
 use crate::model::predictor::Visibility;
@@ -147,15 +149,41 @@ impl Memory<'_> {
             self.layer.values.put(values, self.places),
         )
     }
+
+    /// Fused attention of what is read, `[rows * positions, projected]` -> `[rows * positions, heads * head_dim]`; its keys and
+    /// values are put in their places.
+    pub fn attend(
+        self,
+        projected: Tensor<2>,
+        scales: [Tensor<2>; 2],
+        reading: Arc<Reading>,
+    ) -> Tensor<2> {
+        let size = [
+            reading.windows,
+            reading.keys,
+            reading.length,
+            reading.head_dim,
+        ];
+        let device = projected.device();
+        let Layer { keys, values } = &mut *self.layer;
+        let kept = [&mut *keys, &mut *values].map(|held| held.take(size, &device));
+        let (mixed, [new_keys, new_values]) = crossover_ops::read(projected, scales, kept, reading);
+        (keys.0, values.0) = (Some(new_keys), Some(new_values));
+        mixed
+    }
 }
 
 impl Held {
+    /// What is held, zeros of a size before the first read. Nothing is held then.
+    fn take(&mut self, size: [usize; 4], device: &Device) -> Tensor<4> {
+        let held = self.0.take();
+        held.unwrap_or_else(|| Tensor::zeros(size, device))
+    }
+
     fn put(&mut self, new: Tensor<4>, places: &Places) -> Tensor<4> {
-        let held = self.0.take().unwrap_or_else(|| {
-            let [_, heads, _, head_dim] = new.dims();
-            let [rows, length] = places.size;
-            Tensor::zeros([rows, heads, length, head_dim], &new.device())
-        });
+        let [_, heads, _, head_dim] = new.dims();
+        let [rows, length] = places.size;
+        let held = self.take([rows, heads, length, head_dim], &new.device());
         // Nobody else may hold the tensor while it is written to, or all of it is copied for a few positions.
         let (held, read) = match &places.rows {
             Axis::All => {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, Transaction, activation::log_softmax};
-use crossover_ops::{Asked, Heads, Positions};
+use crossover_ops::{Asked, Heads, Positions, Reading};
 
 use crate::error::{Error, Result};
 use crate::model::attention::{Attention, Surroundings, visibility_bias};
@@ -261,6 +261,7 @@ impl Decoder {
             dropout,
             ops: self.ops,
             fused: fused.map(Arc::new),
+            reading: None,
         }
     }
 
@@ -269,14 +270,37 @@ impl Decoder {
         let end = cache.note(read)?;
         let (length, count) = (cache.length(), read.positions.len());
         let positions = || read.positions.iter().copied();
+        let angles = self.angles(positions());
+        let rotary = Rotary::new(&angles, self.shape.head_dim, &self.device);
+        let is_fused = self.ops == Ops::Fused && crossover_ops::is_cached_on(&self.device);
+        let reading = is_fused.then(|| Reading {
+            windows: cache.rows(),
+            length,
+            queries: self.shape.num_attention_heads,
+            keys: self.shape.num_key_value_heads,
+            head_dim: self.shape.head_dim,
+            eps: self.eps as f32,
+            rows: read.rows.to_vec(),
+            positions: read.positions.to_vec(),
+            ends: positions()
+                .map(|position| read.visibility.end(position, length))
+                .collect(),
+            cosine: angles.cosine,
+            sine: angles.sine,
+        });
+        let bias = match reading {
+            Some(_) => None,
+            None => visibility_bias(read.visibility, positions(), end, length, &self.device),
+        };
         let around = Surroundings {
             batch: read.rows.len(),
             length: count,
-            rotary: Rotary::new(&self.angles(positions()), self.shape.head_dim, &self.device),
-            bias: visibility_bias(read.visibility, positions(), end, length, &self.device),
+            rotary,
+            bias,
             dropout: &Dropout::Off,
             ops: self.ops,
             fused: None,
+            reading: reading.map(Arc::new),
         };
         let places = Places::new(read, cache, end, &self.device);
         let mut stream = self.embed(read.tokens);

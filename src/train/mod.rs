@@ -15,4 +15,4 @@ pub mod trainer;
 pub use checkpoint::{Checkpoint, Precision, State};
 pub use config::{EvaluateConfig, Provenance, RunConfig, Schedule, TrainConfig};
 pub use metrics::Metrics;
-pub use trainer::{StepResult, Trainer};
+pub use trainer::{Spent, StepResult, Trainer};

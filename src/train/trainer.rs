@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use burn::tensor::{Tensor, Transaction};
+use serde::Serialize;
 
 use crate::device::Selected;
 use crate::error::{Error, Result};
@@ -47,6 +48,22 @@ pub struct Pending {
     pub tokens: u64,
     /// When the step began.
     pub began: Instant,
+    /// Where its time went.
+    pub spent: Spent,
+}
+
+/// Seconds of a step's parts. A GPU only notes what it is to do meanwhile, so there they say nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Spent {
+    /// Drawing masks and building batches.
+    pub data_seconds: f64,
+    /// Forward passes, the gradients of the output layer's logits included, as they are computed where the logits are. The
+    /// mean over the shares that run beside each other.
+    pub forward_seconds: f64,
+    /// Backward passes, likewise.
+    pub backward_seconds: f64,
+    /// Adding gradients of shares, their norm, and the update.
+    pub optimizer_seconds: f64,
 }
 
 /// A step's figures, read from the device.
@@ -161,6 +178,10 @@ impl Trainer {
         let warmup = train.warmup(steps);
         let learning_rate = schedule::learning_rate(train, warmup, index, steps);
         let parts = self.parts(tokens, length);
+        let mut spent = Spent {
+            data_seconds: began.elapsed().as_secs_f64(),
+            ..Spent::default()
+        };
         let mut gradients: Option<GradientList> = None;
         let mut losses = Vec::new();
         for part in &parts {
@@ -175,7 +196,11 @@ impl Trainer {
                 let end = (start + turn).min(sequences);
                 let shares = shares(start..end, self.workers());
                 let computed = platform::in_parallel(shares, |share| self.backward(part, share));
-                for (gradient, loss) in computed {
+                let adding = platform::now();
+                let beside = computed.len() as f64;
+                for (gradient, loss, [forward, backward]) in computed {
+                    spent.forward_seconds += forward / beside;
+                    spent.backward_seconds += backward / beside;
                     gradients = Some(match gradients {
                         Some(sum) => sum + gradient,
                         None => gradient,
@@ -185,10 +210,12 @@ impl Trainer {
                         None => loss,
                     });
                 }
+                spent.optimizer_seconds += adding.elapsed().as_secs_f64();
             }
             losses.extend(part_loss.map(|loss| (part.likelihood, loss.div_scalar(part.share))));
         }
         let gradients = gradients.expect("a batch has at least one window");
+        let updating = platform::now();
         let norm = gradients.global_norm();
         self.optimizer.update(
             &mut self.decoder,
@@ -208,6 +235,7 @@ impl Trainer {
                 *mean = mean.clone().mul_scalar(decay) + value.clone().mul_scalar(1.0 - decay);
             }
         }
+        spent.optimizer_seconds += updating.elapsed().as_secs_f64();
 
         self.state.step += 1;
         self.state.tokens += tokens.len() as u64;
@@ -225,6 +253,7 @@ impl Trainer {
             learning_rate,
             tokens: tokens.len() as u64,
             began,
+            spent,
         }
     }
 
@@ -304,8 +333,13 @@ impl Trainer {
         }
     }
 
-    /// Gradients and loss of some of a part's sequences.
-    fn backward(&self, part: &Part, sequences: Range<usize>) -> (GradientList, Tensor<1>) {
+    /// Gradients and loss of some of a part's sequences, and the seconds forward and back.
+    fn backward(
+        &self,
+        part: &Part,
+        sequences: Range<usize>,
+    ) -> (GradientList, Tensor<1>, [f64; 2]) {
+        let began = platform::now();
         let batch = &part.batch;
         let numbers = part.first + sequences.start..part.first + sequences.end;
         let dropout = self.dropout(numbers);
@@ -322,14 +356,18 @@ impl Trainer {
             let Differentiated { loss, gradients } = self
                 .decoder
                 .differentiated_by_block(inputs, targets, weights, length, visibility, &dropout);
-            return (GradientList::new(gradients), loss);
+            // Forward and back can't be told apart.
+            let seconds = [0.0, began.elapsed().as_secs_f64()];
+            return (GradientList::new(gradients), loss, seconds);
         }
         let decoder = self.decoder.tracked();
         let loss =
             decoder.cross_entropy_sum(inputs, targets, weights, length, visibility, &dropout);
+        let forward = began.elapsed().as_secs_f64();
         let mut gradients = loss.backward();
         let gradients = GradientList::take(&decoder, &mut gradients);
-        (gradients, loss.without_autodiff())
+        let seconds = [forward, began.elapsed().as_secs_f64() - forward];
+        (gradients, loss.without_autodiff(), seconds)
     }
 
     /// The dropout of some of a batch's sequences: on the processor a stream for each, so that masks are the same however

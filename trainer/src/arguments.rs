@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use crossover::lab::bench::Method;
 use crossover::sample::{Precision, Remasking, Schedule, Score};
 
+use crate::peer::Mode;
 use crate::presets;
 
 /// Trains autoregressive and diffusion language models side by side and measures where one overtakes the other.
@@ -835,6 +837,9 @@ pub struct FlopsArguments {
     /// Tokens in a window
     #[arg(long, value_name = "TOKENS")]
     pub length: Option<usize>,
+    /// Windows in a training step [default: the preset's or file's]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,
@@ -843,24 +848,42 @@ pub struct FlopsArguments {
 /// `bench`.
 #[derive(Debug, Clone, Args)]
 pub struct BenchArguments {
+    /// Shape and batch: 0.5m, 1m, 6m, 10m, 30m or 100m (parameters), or web-quick, web-markov or web-half-hour (what the
+    /// page trains); flags override it [default: 0.5m]
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
     /// Model shape flags.
     #[command(flatten)]
     pub model: ModelArguments,
-    /// Windows in a step
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    pub batch: usize,
-    /// Tokens in a window
-    #[arg(long, value_name = "TOKENS", default_value_t = 64)]
-    pub length: usize,
-    /// Token ids, MASK included
-    #[arg(long, value_name = "N", default_value_t = 66)]
-    pub vocab_size: usize,
-    /// Steps to time, after three to warm up; with `--writing` rounds, after one
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub steps: u64,
-    /// Time writing a window instead of training: left to right with and without a cache, and by denoising
-    #[arg(long)]
-    pub writing: bool,
+    /// Windows in a step, or written at once [default: the preset's; 1 with `--writing`]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// Tokens in a window [default: the preset's]
+    #[arg(long, value_name = "TOKENS")]
+    pub length: Option<usize>,
+    /// Token ids, MASK included [default: the preset's, 66 with those named by size]
+    #[arg(long, value_name = "N")]
+    pub vocab_size: Option<usize>,
+    /// Training steps to time in a round, after three to warm up [default: the preset's]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
+    /// Times that everything is measured, PyTorch in turns with us
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub rounds: u64,
+    /// Time writing instead of training: forward (a forward pass), ar, ar-cached and denoising (64 steps), or those listed
+    #[arg(
+        long,
+        value_name = "LIST",
+        num_args = 0..=1,
+        default_missing_value = "forward,ar,ar-cached,denoising",
+        value_delimiter = ',',
+        value_parser = named::<Method>
+    )]
+    pub writing: Vec<Method>,
+    /// PyTorch to compare with: eager, compile (training alone) or none; $CROSSOVER_PEER_PYTHON names a Python that has it
+    /// [default: both, with python3]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<Mode>)]
+    pub peer: Vec<Mode>,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

@@ -3,6 +3,7 @@
 mod browser;
 mod long;
 mod pilots;
+mod speed;
 mod test;
 mod web;
 
@@ -22,7 +23,11 @@ const USAGE: &str =
            kill    kills runs at random moments and compares what follows (20 rounds)
            decode  how much faster a cache writes, and what denoising costs in forward passes
            sampler a hundred million draws, whose rare tokens are counted
-           peer    training speed and memory beside the PyTorch peer in ../shared/peers
+           peer    training and writing beside PyTorch, in turns: speed and memory
+           memory  what `crossover flops` predicts of training's peak memory beside what is measured, and PyTorch's
+           length  time per token from 256 to 2048 tokens beside the FLOPs law
+           ops-parity
+                   500 steps of fused and of reference operations, loss by loss
            playground [MINUTES]
                    how the page that `cargo xtask web` made does while it trains, for 20 minutes or as many as are named
            pilots [TABLE]
@@ -37,9 +42,12 @@ fn main() -> ExitCode {
         ["web"] => web::run(true),
         ["web", "--quick"] => web::run(false),
         ["long", "kill"] => long::kill(),
-        ["long", "decode"] => long::decode(),
+        ["long", "decode"] => speed::decode(),
         ["long", "sampler"] => long::sampler(),
-        ["long", "peer"] => long::peer(),
+        ["long", "peer"] => speed::peer(),
+        ["long", "memory"] => speed::memory(),
+        ["long", "length"] => speed::length(),
+        ["long", "ops-parity"] => speed::ops_parity(),
         ["long", "playground"] => browser::measure("20"),
         ["long", "playground", minutes] => browser::measure(minutes),
         ["long", "pilots"] => pilots::run(None),

@@ -3,8 +3,9 @@
 use anyhow::Result;
 use crossover::corpus::Corpus;
 use crossover::error::Error;
-use crossover::laws::flops;
+use crossover::laws::{flops, memory};
 use crossover::model::{ModelConfig, Shape};
+use crossover::platform;
 use crossover::train::RunConfig;
 use crossover_report::numbers;
 use serde::Serialize;
@@ -55,6 +56,9 @@ const PRESETS: [(&str, PresetShape); 3] = [
     ),
 ];
 
+/// Windows in a step of the paper's models.
+const PAPER_BATCH: usize = 256;
+
 /// Token ids of an English text by character, MASK included: what Shakespeare's plays have.
 const ENGLISH_CHARACTERS: usize = 66;
 
@@ -76,19 +80,30 @@ struct Flops {
     length: usize,
     training_flops_per_token: f64,
     training_state_bytes: u64,
+    batch: usize,
+    threads: usize,
+    training_peak_bytes: u64,
     generation: Vec<flops::Generation>,
 }
 
 /// Counts and prints.
 pub fn run(arguments: &FlopsArguments) -> Result<()> {
-    let (shape, length) = shape(arguments)?;
+    let (shape, length, known_batch) = shape(arguments)?;
+    let batch = arguments.batch.unwrap_or(known_batch);
+    let threads = arguments.common.threads.unwrap_or_else(platform::threads);
+    if batch == 0 || threads == 0 {
+        return Err(Error::input("`--batch` and `--threads` are at least 1").into());
+    }
     let counted = Flops {
         event: "result",
         parameters: shape.parameters(),
         matmul_parameters: shape.matmul_parameters(),
         length,
         training_flops_per_token: flops::training_per_token(&shape, length),
-        training_state_bytes: crossover::laws::memory::training_state_bytes(&shape),
+        training_state_bytes: memory::training_state_bytes(&shape),
+        batch,
+        threads,
+        training_peak_bytes: memory::training_peak_bytes(&shape, batch, length, threads),
         generation: flops::generation(&shape),
     };
     if arguments.common.json {
@@ -97,8 +112,10 @@ pub fn run(arguments: &FlopsArguments) -> Result<()> {
     print_text(&text(&counted))
 }
 
-fn shape(arguments: &FlopsArguments) -> Result<(Shape, usize), Error> {
-    let (mut model, vocab, length) = match (&arguments.preset, &arguments.config) {
+/// The shape, the window's length, and the batch that the configuration trains with.
+fn shape(arguments: &FlopsArguments) -> Result<(Shape, usize, usize), Error> {
+    let default = RunConfig::default();
+    let (mut model, vocab, length, batch) = match (&arguments.preset, &arguments.config) {
         (Some(name), _) => preset(name)?,
         (None, Some(path)) => {
             let config = settings::read_config(path)?;
@@ -106,9 +123,10 @@ fn shape(arguments: &FlopsArguments) -> Result<(Shape, usize), Error> {
                 config.model.clone(),
                 config.model.vocab_size,
                 config.corpus.length,
+                config.train.batch,
             )
         }
-        (None, None) => (RunConfig::default().model, None, None),
+        (None, None) => (default.model, None, None, default.train.batch),
     };
     settings::overlay_model(&mut model, &arguments.model);
     // The default race's vocabulary: the five symbols of its squares, and MASK.
@@ -118,11 +136,11 @@ fn shape(arguments: &FlopsArguments) -> Result<(Shape, usize), Error> {
         return Err(Error::input("`--length` is 0").with_hint("give at least 1"));
     }
     model.vocab_size = None;
-    Ok((model.resolve(vocab)?, length))
+    Ok((model.resolve(vocab)?, length, batch))
 }
 
-/// A model's configuration, and its vocabulary and window where they are known.
-type Known = (ModelConfig, Option<usize>, Option<usize>);
+/// A model's configuration, its vocabulary and window where they are known, and its batch.
+type Known = (ModelConfig, Option<usize>, Option<usize>, usize);
 
 fn preset(name: &str) -> Result<Known, Error> {
     let Some((_, preset)) = PRESETS.iter().find(|(known, _)| *known == name) else {
@@ -136,7 +154,7 @@ fn preset(name: &str) -> Result<Known, Error> {
         tie_word_embeddings: preset.tied,
         ..ModelConfig::default()
     };
-    Ok((model, Some(preset.vocab), Some(preset.length)))
+    Ok((model, Some(preset.vocab), Some(preset.length), PAPER_BATCH))
 }
 
 /// A preset of `race`: its own text tells the vocabulary; where the reader brings the text, it is that of English.
@@ -145,27 +163,33 @@ fn race_preset(preset: &Preset) -> Result<Known, Error> {
     if !preset.needs_text()? {
         let corpus = Corpus::load(&config.corpus, config.seed)?;
         let vocab = corpus.tokenizer.vocab_size();
-        return Ok((config.model, Some(vocab), Some(corpus.length())));
+        let length = Some(corpus.length());
+        return Ok((config.model, Some(vocab), length, config.train.batch));
     }
     let tokenizer = config.corpus.tokenizer.as_deref().unwrap_or_default();
     let learnt = tokenizer.strip_prefix("bpe:");
     let learnt = learnt.and_then(|count| count.parse::<usize>().ok());
     // Beside the learnt ids there are the end of a text and MASK.
     let vocab = learnt.map_or(ENGLISH_CHARACTERS, |count| count + 2);
-    Ok((config.model, Some(vocab), config.corpus.length))
+    let length = config.corpus.length;
+    Ok((config.model, Some(vocab), length, config.train.batch))
 }
 
 fn text(counted: &Flops) -> String {
     let mut text = format!(
         "parameters          {}  ({} in matrix products)\n\
          training            {} FLOPs a token, in windows of {}\n\
-         training state      {}  (weights, gradients and moments in f32)\n\n\
+         training state      {}  (weights, gradients and moments in f32)\n\
+         training, at most   {}  ({} windows a step, on {} of a processor)\n\n\
          generation, FLOPs   AR with cache   masked, a step a token   ratio\n",
         numbers::count(counted.parameters as f64),
         numbers::count(counted.matmul_parameters as f64),
         numbers::flops(counted.training_flops_per_token),
         counted.length,
         numbers::memory(counted.training_state_bytes),
+        numbers::memory(counted.training_peak_bytes),
+        counted.batch,
+        numbers::counted(counted.threads, "thread"),
     );
     for row in &counted.generation {
         text += &format!(

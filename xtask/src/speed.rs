@@ -1,0 +1,339 @@
+//! Speed and memory: what `crossover bench` measures, beside PyTorch, the laws, and the reference operations. Prints the tables
+//! of `docs/performance.md`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::long::binary;
+
+/// How many times as fast a cache must write 256 tokens left to right.
+const CACHE_SPEEDS_UP: f64 = 5.0;
+/// How many forward passes a denoising step may cost.
+const STEP_COSTS: f64 = 1.1;
+/// How far the laws of memory and FLOPs may be off.
+const LAW_HOLDS: f64 = 0.15;
+/// How far losses of fused and reference operations may be apart after 500 steps, nats.
+const OPS_AGREE: f64 = 1e-3;
+
+/// Runs the program on the processor and reads the last line of JSON that it prints.
+fn crossover(binary: &Path, arguments: &[&str]) -> Result<Value> {
+    let output = Command::new(binary)
+        .args(arguments)
+        .args(["--device", "cpu", "--json"])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "crossover {arguments:?} failed: {said}"
+    );
+    let text = String::from_utf8(output.stdout)?;
+    let last = text.lines().last().context("crossover printed nothing")?;
+    Ok(serde_json::from_str(last)?)
+}
+
+fn number(value: &Value, key: &str) -> Result<f64> {
+    value[key]
+        .as_f64()
+        .with_context(|| format!("there is no number `{key}` in {value}"))
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>> {
+    value[key]
+        .as_array()
+        .with_context(|| format!("there is no list `{key}` in {value}"))
+}
+
+fn mebibytes(value: &Value, key: &str) -> Result<f64> {
+    Ok(number(value, key)? / 1_048_576.0)
+}
+
+/// Times writing 256 tokens, and says whether the cache and the denoising loop are as fast as they should be.
+pub fn decode() -> Result<()> {
+    let binary = binary()?;
+    println!(
+        "| hidden size, layers | AR, ms | with a cache, ms | speed-up | forward pass, ms | denoising step, forward passes |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let mut missed = Vec::new();
+    for (hidden_size, layers) in [("128", "4"), ("256", "6")] {
+        let shape = [
+            "--hidden-size",
+            hidden_size,
+            "--layers",
+            layers,
+            "--length",
+            "256",
+        ];
+        let bench = ["bench", "--writing", "--peer", "none", "--rounds", "5"];
+        let measured = crossover(&binary, &[&bench[..], &shape].concat())?;
+        let seconds = |method: &str| {
+            let found = list(&measured, "writing")?
+                .iter()
+                .find(|row| row["method"] == method);
+            let found = found.with_context(|| format!("bench did not time {method}"))?;
+            Ok::<_, anyhow::Error>((number(found, "seconds")?, number(found, "model_calls")?))
+        };
+        let ((forward, _), (ar, _), (cached, _)) =
+            (seconds("forward")?, seconds("ar")?, seconds("ar-cached")?);
+        let (denoising, steps) = seconds("denoising")?;
+        let (speed_up, cost) = (ar / cached, denoising / steps / forward);
+        println!(
+            "| {hidden_size}, {layers} | {:.0} | {:.0} | {speed_up:.1} | {:.1} | {cost:.2} |",
+            ar * 1e3,
+            cached * 1e3,
+            forward * 1e3,
+        );
+        if speed_up < CACHE_SPEEDS_UP || cost > STEP_COSTS {
+            missed.push(hidden_size);
+        }
+    }
+    ensure!(
+        missed.is_empty(),
+        "missed at hidden size {}: a cache is to be {CACHE_SPEEDS_UP} times as fast, and a denoising step to cost at most \
+         {STEP_COSTS} forward passes",
+        missed.join(", ")
+    );
+    Ok(())
+}
+
+/// Trains and writes the same here and in PyTorch, in turns, and prints the median ratios with their range.
+/// `CROSSOVER_PEER_PYTHON` names a Python with torch.
+pub fn peer() -> Result<()> {
+    let binary = binary()?;
+    println!(
+        "| work | PyTorch | crossover, tokens/s | PyTorch, tokens/s | ratio | least, most | memory here | memory there |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for preset in ["0.5m", "1m", "6m", "10m"] {
+        rows(
+            &binary,
+            "training",
+            &["bench", "--preset", preset, "--threads", "2"],
+        )?;
+    }
+    let writing = ["bench", "--preset", "6m", "--threads", "2", "--writing"];
+    rows(&binary, "writing", &[&writing[..], &["ar-cached"]].concat())?;
+    rows(
+        &binary,
+        "writing",
+        &[
+            &writing[..],
+            &["denoising", "--batch", "8", "--length", "128"],
+        ]
+        .concat(),
+    )
+}
+
+/// Prints a line for each thing that both sides did.
+fn rows(binary: &Path, what: &str, arguments: &[&str]) -> Result<()> {
+    let measured = crossover(binary, arguments)?;
+    for row in list(&measured, what)? {
+        let name = row["objective"]
+            .as_str()
+            .map(|name| format!("{name} training"));
+        let name = name.or_else(|| row["method"].as_str().map(str::to_owned));
+        for peer in list(row, "peers")? {
+            let range = list(peer, "ratio_range")?.iter().filter_map(Value::as_f64);
+            let range: Vec<String> = range.map(|ratio| format!("{ratio:.2}")).collect();
+            println!(
+                "| {}, {:.1}M, {} x {} | {} {} | {:.0} | {:.0} | {:.2} | {} | {:.0} MiB | {:.0} MiB |",
+                name.as_deref().unwrap_or("?"),
+                number(&measured, "parameters")? / 1e6,
+                measured["batch"],
+                measured["length"],
+                peer["torch"].as_str().unwrap_or("?"),
+                peer["mode"].as_str().unwrap_or("?"),
+                number(row, "tokens_per_second")?,
+                number(peer, "tokens_per_second")?,
+                number(peer, "ratio")?,
+                range.join(", "),
+                mebibytes(&measured, "peak_memory_bytes")?,
+                mebibytes(peer, "peak_memory_bytes")?,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A shape that memory or time is measured of: hidden size, layers, heads, vocabulary, windows, tokens in a window.
+type Shape = [u32; 6];
+
+const MEMORY: [Shape; 7] = [
+    [128, 4, 4, 66, 8, 64],
+    [128, 4, 4, 32_768, 8, 64],
+    [128, 4, 4, 66, 2, 1_024],
+    [256, 6, 4, 66, 16, 256],
+    [256, 6, 4, 8_192, 16, 256],
+    [320, 8, 5, 66, 16, 256],
+    [128, 4, 4, 32_768, 16, 1_024],
+];
+
+/// A shape as flags of `bench` and `flops`.
+fn flags([hidden_size, layers, heads, vocab_size, batch, length]: Shape) -> Vec<String> {
+    [
+        ("--hidden-size", hidden_size),
+        ("--layers", layers),
+        ("--heads", heads),
+        ("--vocab-size", vocab_size),
+        ("--batch", batch),
+        ("--length", length),
+    ]
+    .into_iter()
+    .flat_map(|(flag, value)| [flag.to_owned(), value.to_string()])
+    .collect()
+}
+
+/// Compares the law of memory with the peaks of processes that train; the last shape also with PyTorch's.
+pub fn memory() -> Result<()> {
+    let binary = binary()?;
+    println!(
+        "| hidden size, layers, vocabulary, batch | threads | predicted | measured | ratio | PyTorch eager |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let mut worst = 0.0_f64;
+    for (index, shape) in MEMORY.into_iter().enumerate() {
+        let flags = flags(shape);
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let peer = if index + 1 == MEMORY.len() {
+            "eager"
+        } else {
+            "none"
+        };
+        for threads in ["1", "2"] {
+            let on = ["--threads", threads];
+            let predicted = crossover(&binary, &[&["flops"], &flags[..], &on].concat())?;
+            let bench = ["bench", "--steps", "1", "--rounds", "1", "--peer", peer];
+            let measured = crossover(&binary, &[&bench, &flags[..], &on].concat())?;
+            let predicted = mebibytes(&predicted, "training_peak_bytes")?;
+            let peak = mebibytes(&measured, "peak_memory_bytes")?;
+            let beside = list(&list(&measured, "training")?[0], "peers")?;
+            let theirs = match beside.first() {
+                Some(peer) => format!("{:.0} MiB", mebibytes(peer, "peak_memory_bytes")?),
+                None => String::new(),
+            };
+            worst = worst.max((predicted / peak - 1.0).abs());
+            let [hidden_size, layers, _, vocab_size, batch, length] = shape;
+            println!(
+                "| {hidden_size}, {layers}, {vocab_size}, {batch} x {length} | {threads} | {predicted:.0} MiB | {peak:.0} MiB \
+                 | {:.2} | {theirs} |",
+                predicted / peak
+            );
+        }
+    }
+    ensure!(
+        worst < LAW_HOLDS,
+        "the law is off by {:.0} %, more than {:.0} %",
+        worst * 100.0,
+        LAW_HOLDS * 100.0
+    );
+    Ok(())
+}
+
+/// Compares time per token with the FLOPs law as windows get longer, as many tokens a step; the law counts what a causal model
+/// doesn't compute, so a masked model is measured.
+pub fn length() -> Result<()> {
+    let binary = binary()?;
+    println!("| length | FLOPs a token, of 256's | time a token, of 256's, median of 3 | off by |");
+    println!("|---|---|---|---|");
+    let lengths = [256, 512, 1_024, 2_048];
+    let mut seconds = vec![Vec::new(); lengths.len()];
+    let mut flops = Vec::new();
+    for round in 0..3 {
+        for (length, seconds) in lengths.into_iter().zip(&mut seconds) {
+            let flags = flags([256, 6, 4, 66, 4_096 / length, length]);
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            let bench = ["bench", "--steps", "2", "--rounds", "1", "--peer", "none"];
+            let measured = crossover(&binary, &[&bench, &flags[..]].concat())?;
+            let masked = &list(&measured, "training")?[1];
+            seconds.push(1.0 / number(masked, "tokens_per_second")?);
+            if round == 0 {
+                let counted = crossover(&binary, &[&["flops"], &flags[..]].concat())?;
+                flops.push(number(&counted, "training_flops_per_token")?);
+            }
+        }
+    }
+    let mut worst = 0.0_f64;
+    let mut first = None;
+    for ((length, mut seconds), flops) in lengths.into_iter().zip(seconds).zip(flops) {
+        seconds.sort_by(f64::total_cmp);
+        let (short, fewest) = *first.get_or_insert((seconds[1], flops));
+        let (time, law) = (seconds[1] / short, flops / fewest);
+        worst = worst.max((time / law - 1.0).abs());
+        println!(
+            "| {length} | {law:.2} | {time:.2} | {:+.0} % |",
+            (time / law - 1.0) * 100.0
+        );
+    }
+    ensure!(
+        worst < LAW_HOLDS,
+        "time is off the law by {:.0} %",
+        worst * 100.0
+    );
+    Ok(())
+}
+
+/// Trains the default race for 500 steps with fused and with reference operations, and compares the validation losses.
+pub fn ops_parity() -> Result<()> {
+    let binary = binary()?;
+    let folder = std::env::temp_dir().join(format!("crossover-parity-{}", std::process::id()));
+    let mut runs = Vec::new();
+    for ops in ["fused", "reference"] {
+        let run = folder.join(ops);
+        let race = [
+            "race",
+            "--ops",
+            ops,
+            "--steps",
+            "500",
+            "--evaluate-every",
+            "50",
+            "--out",
+        ];
+        let out = run.to_string_lossy();
+        crossover(&binary, &[&race[..], &[&*out]].concat())?;
+        let path = run.join("metrics.jsonl");
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        let lines: Vec<Value> = text
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>()?;
+        runs.push(lines);
+    }
+    fs::remove_dir_all(&folder)?;
+    let (fused, reference) = (&runs[0], &runs[1]);
+    ensure!(
+        fused.len() == reference.len(),
+        "{} and {} steps",
+        fused.len(),
+        reference.len()
+    );
+    println!("| objective | step | training loss, fused | reference | apart | validation, apart |");
+    println!("|---|---|---|---|---|---|");
+    let mut worst = 0.0_f64;
+    for (fused, reference) in fused.iter().zip(reference) {
+        let apart = |key: &str| Some((fused[key].as_f64()? - reference[key].as_f64()?).abs());
+        let train = apart("train_nats").context("a step has a loss")?;
+        let validation = apart("val_nats");
+        worst = worst.max(train).max(validation.unwrap_or(0.0));
+        if let Some(validation) = validation {
+            println!(
+                "| {} | {} | {:.5} | {:.5} | {train:.1e} | {validation:.1e} |",
+                fused["objective"].as_str().unwrap_or("?"),
+                fused["step"],
+                number(fused, "train_nats")?,
+                number(reference, "train_nats")?,
+            );
+        }
+    }
+    println!("\nfarthest apart in all steps: {worst:.1e} nats");
+    ensure!(
+        worst < OPS_AGREE,
+        "losses are {worst:.1e} nats apart, more than {OPS_AGREE:.0e}"
+    );
+    Ok(())
+}
