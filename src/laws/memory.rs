@@ -24,8 +24,8 @@ pub fn training_state_bytes(shape: &Shape) -> u64 {
 /// and the logarithm of each head's sum; gate, up and their product. Once: the last stream, it normalised, and its
 /// gradient. The way back adds most where a block's gradients of gate, up and their product are alive before anything of
 /// its activations is let go. Logits and attention weights are never kept, so neither vocabulary nor length squared
-/// appears.
-pub fn activation_bytes(shape: &Shape, batch: usize, length: usize) -> u64 {
+/// appears. With recomputation only one block at a time has activations, and of the others the stream before them is kept.
+pub fn activation_bytes(shape: &Shape, batch: usize, length: usize, recompute: bool) -> u64 {
     let queries = shape.num_attention_heads * shape.head_dim;
     let keys = shape.num_key_value_heads * shape.head_dim;
     let block = 4 * shape.hidden_size
@@ -33,7 +33,11 @@ pub fn activation_bytes(shape: &Shape, batch: usize, length: usize) -> u64 {
         + shape.num_attention_heads
         + 3 * shape.intermediate_size;
     let on_the_way_back = 3 * shape.intermediate_size + 2 * shape.hidden_size;
-    let token = shape.num_hidden_layers * block + 3 * shape.hidden_size + on_the_way_back;
+    let blocks = match recompute {
+        false => shape.num_hidden_layers * block,
+        true => shape.num_hidden_layers * shape.hidden_size + block,
+    };
+    let token = blocks + 3 * shape.hidden_size + on_the_way_back;
     // In the browser a `usize` ends at 4 GiB, and this is asked before anything is known to fit.
     batch as u64 * length as u64 * token as u64 * F32
 }
@@ -43,12 +47,18 @@ pub fn activation_bytes(shape: &Shape, batch: usize, length: usize) -> u64 {
 ///
 /// Each thread's share of the batch has gradients of its own, and of the output matrix two at once while its gradient is put
 /// into the graph. The initial weights stay as they were drawn.
-pub fn training_peak_bytes(shape: &Shape, batch: usize, length: usize, threads: usize) -> u64 {
+pub fn training_peak_bytes(
+    shape: &Shape,
+    batch: usize,
+    length: usize,
+    threads: usize,
+    recompute: bool,
+) -> u64 {
     let shares = threads.min(batch) as u64;
     let weights_moments_drawn = 4 * shape.parameters() * F32;
     let output_matrix = (shape.vocab_size * shape.hidden_size) as u64 * F32;
     let of_a_share = THREAD + shape.parameters() * F32 + 2 * output_matrix;
-    let activations = KEPT_PAGES * activation_bytes(shape, batch, length) as f64;
+    let activations = KEPT_PAGES * activation_bytes(shape, batch, length, recompute) as f64;
     PROCESS + weights_moments_drawn + shares * of_a_share + activations as u64
 }
 
@@ -84,7 +94,7 @@ mod tests {
             (shape(320, 8, 5, 66), 16, 256, 2, 1_109_237_760.0),
             (shape(320, 8, 5, 66), 16, 256, 1, 1_089_327_104.0),
         ] {
-            let predicted = training_peak_bytes(&shape, batch, length, threads) as f64;
+            let predicted = training_peak_bytes(&shape, batch, length, threads, false) as f64;
             let ratio = predicted / measured;
             assert!(
                 (ratio - 1.0).abs() < 0.15,
@@ -96,6 +106,6 @@ mod tests {
     #[test]
     fn a_browser_s_estimate_does_not_overflow() {
         let shape = shape(4_096, 32, 32, 50_000);
-        assert!(activation_bytes(&shape, 1 << 10, 1 << 12) > u64::from(u32::MAX));
+        assert!(activation_bytes(&shape, 1 << 10, 1 << 12, false) > u64::from(u32::MAX));
     }
 }

@@ -840,6 +840,9 @@ pub struct FlopsArguments {
     /// Windows in a training step [default: the preset's or file's]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
+    /// As if blocks were computed twice
+    #[arg(long)]
+    pub recompute: bool,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,
@@ -867,6 +870,9 @@ pub struct BenchArguments {
     /// Training steps to time in a round, after three to warm up [default: the preset's]
     #[arg(long, value_name = "N")]
     pub steps: Option<u64>,
+    /// Compute blocks twice, as `train --recompute`
+    #[arg(long)]
+    pub recompute: bool,
     /// Times that everything is measured, PyTorch in turns with us
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub rounds: u64,
@@ -880,8 +886,8 @@ pub struct BenchArguments {
         value_parser = named::<Method>
     )]
     pub writing: Vec<Method>,
-    /// PyTorch to compare with: eager, compile (training alone) or none; $CROSSOVER_PEER_PYTHON names a Python that has it
-    /// [default: both, with python3]
+    /// PyTorch to compare with: eager, compile (training alone, minutes to warm up) or none; $CROSSOVER_PEER_PYTHON names a
+    /// Python that has it [default: eager, with python3]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<Mode>)]
     pub peer: Vec<Mode>,
     /// Common flags.

@@ -65,7 +65,7 @@ pub(super) async fn plan(config: RunConfig, device: &Selected) -> Result<Answer>
         flops: operations,
         seconds,
         memory_bytes: config.objectives.len() as u64 * memory::training_state_bytes(&shape)
-            + memory::activation_bytes(&shape, config.train.batch, length),
+            + memory::activation_bytes(&shape, config.train.batch, length, config.train.recompute),
         critical_epoch: is_race.then(|| {
             critical::epochs(
                 tokens_per_epoch as f64,

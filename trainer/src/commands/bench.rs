@@ -153,6 +153,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
     config.model.num_attention_heads = preset.heads;
     settings::overlay_model(&mut config.model, &arguments.model);
     config.train.batch = batch;
+    config.train.recompute = arguments.recompute;
     let shape = config.model.resolve(vocab_size)?;
     let setting = Setting {
         shape: &shape,
@@ -229,7 +230,8 @@ impl<'a> Peers<'a> {
         on_processor: bool,
     ) -> Result<Self, Error> {
         let mut modes = match arguments.peer.as_slice() {
-            [] => vec![Mode::Eager, Mode::Compile],
+            // Compiling takes longer than all the rest, so it is for those who ask.
+            [] => vec![Mode::Eager],
             asked => asked.to_vec(),
         };
         modes.retain(|mode| match mode {

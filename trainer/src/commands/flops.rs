@@ -103,7 +103,13 @@ pub fn run(arguments: &FlopsArguments) -> Result<()> {
         training_state_bytes: memory::training_state_bytes(&shape),
         batch,
         threads,
-        training_peak_bytes: memory::training_peak_bytes(&shape, batch, length, threads),
+        training_peak_bytes: memory::training_peak_bytes(
+            &shape,
+            batch,
+            length,
+            threads,
+            arguments.recompute,
+        ),
         generation: flops::generation(&shape),
     };
     if arguments.common.json {

@@ -108,7 +108,7 @@ fn needs(started: &Started) -> Vec<(usize, u64)> {
         .map(|batch| {
             (
                 batch,
-                models + memory::activation_bytes(&shape, batch, length),
+                models + memory::activation_bytes(&shape, batch, length, config.train.recompute),
             )
         })
         .collect()

@@ -121,7 +121,12 @@ impl Device {
                 ("Optimizer moments", 2 * weights),
                 (
                     "Activations",
-                    memory::activation_bytes(&shape, config.train.batch, length),
+                    memory::activation_bytes(
+                        &shape,
+                        config.train.batch,
+                        length,
+                        config.train.recompute,
+                    ),
                 ),
             ];
             Grid::new("memory")

@@ -157,7 +157,7 @@ fn needed(draft: &Draft, batch: usize) -> u64 {
     const VOCABULARY: usize = 128;
     draft.edited.model.resolve(VOCABULARY).map_or(0, |shape| {
         2 * memory::training_state_bytes(&shape)
-            + memory::activation_bytes(&shape, batch, draft.context())
+            + memory::activation_bytes(&shape, batch, draft.context(), draft.edited.train.recompute)
     })
 }
 
