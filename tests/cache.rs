@@ -128,7 +128,10 @@ fn block_diffusion_text_is_the_same_with_and_without_a_cache() {
                 assert_same(&cached, &plain, &format!("blocks of {size}"));
                 let saved = cached.iter().zip(&plain).all(|(a, b)| a.flops < b.flops);
                 assert!(saved, "blocks of {size}");
-                assert!(cached[0].steps.iter().all(|step| step.divergence.is_none()));
+                let steps = &cached[0].steps;
+                let measured: Vec<f64> = steps.iter().filter_map(|step| step.divergence).collect();
+                assert!(!measured.is_empty());
+                assert!(measured.iter().all(|nats| *nats <= 1e-5), "{measured:?}");
             }
         }
     }
