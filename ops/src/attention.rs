@@ -184,6 +184,27 @@ struct Turned<'a> {
     factor: f32,
 }
 
+/// Normalises one head of one token, scales it, and turns it by cosines and sines: `[head_dim]` -> the same.
+#[inline(always)]
+pub fn turn_head(
+    head: &[f32],
+    scale: &[f32],
+    factor: f32,
+    eps: f32,
+    [cosine, sine]: [&[f32]; 2],
+    output: &mut [f32],
+) {
+    let half = head.len() / 2;
+    let root = factor / (dot(head, head) / head.len() as f32 + eps).sqrt();
+    let (first, second) = output.split_at_mut(half);
+    for index in 0..half {
+        let a = head[index] * root * scale[index];
+        let b = head[half + index] * root * scale[half + index];
+        first[index] = a * cosine[index] - b * sine[index];
+        second[index] = b * cosine[index] + a * sine[index];
+    }
+}
+
 /// Normalises one head of each token, scales it and turns it to its position: `[length, row]` -> `[length, head_dim]`.
 #[inline(always)]
 fn turn(of: &Turned<'_>, heads: &Heads, output: &mut [f32]) {
@@ -194,14 +215,8 @@ fn turn(of: &Turned<'_>, heads: &Heads, output: &mut [f32]) {
     let tokens = output.chunks_exact_mut(width).zip(angles);
     for (position, (output, (cosine, sine))) in tokens.enumerate() {
         let head = &of.input[position * of.row..position * of.row + width];
-        let root = of.factor / (dot(head, head) / width as f32 + heads.eps).sqrt();
-        let (first, second) = output.split_at_mut(half);
-        for index in 0..half {
-            let a = head[index] * root * of.scale[index];
-            let b = head[half + index] * root * of.scale[half + index];
-            first[index] = a * cosine[index] - b * sine[index];
-            second[index] = b * cosine[index] + a * sine[index];
-        }
+        let angles = [cosine, sine];
+        turn_head(head, of.scale, of.factor, heads.eps, angles, output);
     }
 }
 

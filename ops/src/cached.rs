@@ -7,8 +7,8 @@ use burn::backend::{Backend, Dispatch, ExtensionType, Flex, backend_extension};
 use burn::tensor::{Device, Tensor};
 use burn_flex::FlexTensor;
 
+use super::attention::Scales;
 use super::flex::{ordered, slice, tensor};
-use super::read::{self, Scales};
 use super::request::Reading;
 
 /// What a read gives.
@@ -53,7 +53,7 @@ impl Cached for Flex {
             key: slice(&key),
         };
         let kept = [keys.storage_mut(), values.storage_mut()];
-        let mixed = read::forward(slice(&input), scales, kept, &reading);
+        let mixed = super::read::forward(slice(&input), scales, kept, &reading);
         let rows = mixed.len() / reading.mixed();
         Attended {
             mixed: tensor(mixed, [rows, reading.mixed()]),

@@ -6,19 +6,11 @@
 
 use multiversion::multiversion;
 
+use super::attention::{Scales, turn_head};
 use super::matrix::{Matrix, MatrixMut, Put, multiply};
 use super::request::Reading;
-use super::simd::{dot, exp_shifted, largest};
+use super::simd::{exp_shifted, largest};
 use crate::parallel::in_parallel;
-
-/// The scales of queries and keys, `[head_dim]` each. Scores are divided by the root of the width.
-#[derive(Debug, Clone, Copy)]
-pub struct Scales<'a> {
-    /// Of queries.
-    pub query: &'a [f32],
-    /// Of keys.
-    pub key: &'a [f32],
-}
 
 /// Puts what is read in its place among the keys and values that are kept, `[windows, keys, length, head_dim]` each, and
 /// attends: `[rows * positions, projected]` -> `[rows * positions, mixed]`.
@@ -61,15 +53,8 @@ fn turn(
 ) {
     let half = reading.head_dim / 2;
     let angles = number * half..(number + 1) * half;
-    let (cosine, sine) = (&reading.cosine[angles.clone()], &reading.sine[angles]);
-    let root = factor / (dot(head, head) / reading.head_dim as f32 + reading.eps).sqrt();
-    let (first, second) = output.split_at_mut(half);
-    for index in 0..half {
-        let a = head[index] * root * scale[index];
-        let b = head[half + index] * root * scale[half + index];
-        first[index] = a * cosine[index] - b * sine[index];
-        second[index] = b * cosine[index] + a * sine[index];
-    }
+    let angles = [&reading.cosine[angles.clone()], &reading.sine[angles]];
+    turn_head(head, scale, factor, reading.eps, angles, output);
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]

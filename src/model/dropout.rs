@@ -45,13 +45,8 @@ impl Dropout {
         let Self::Host { rate, streams } = self else {
             return None;
         };
-        let mut streams = streams.borrow_mut();
-        let masks = streams.iter_mut();
         Some(Kept {
-            mask: masks
-                .flat_map(|stream| kept(*rate, count, stream))
-                .map(u8::from)
-                .collect(),
+            mask: mask(*rate, count, &mut streams.borrow_mut()),
             scale: (1.0 / (1.0 - rate)) as f32,
         })
     }
@@ -63,11 +58,8 @@ impl Dropout {
             Self::Host { rate, streams } => {
                 let mut streams = streams.borrow_mut();
                 let count = input.shape().num_elements() / streams.len();
-                let values: Vec<f32> = streams
-                    .iter_mut()
-                    .flat_map(|stream| kept(*rate, count, stream))
-                    .map(|kept| f32::from(u8::from(kept)))
-                    .collect();
+                let mask = mask(*rate, count, &mut streams);
+                let values: Vec<f32> = mask.into_iter().map(f32::from).collect();
                 (
                     *rate,
                     Tensor::from_data(TensorData::new(values, input.shape()), &input.device()),
@@ -84,6 +76,12 @@ impl Dropout {
         };
         input * kept.mul_scalar(1.0 / (1.0 - rate))
     }
+}
+
+/// 1 where an element is kept, 0 where it is dropped: of `count` elements from each stream.
+fn mask(rate: f64, count: usize, streams: &mut [Stream]) -> Vec<u8> {
+    let kept = |stream| kept(rate, count, stream);
+    streams.iter_mut().flat_map(kept).map(u8::from).collect()
 }
 
 /// Whether an element is kept. 16 random bits decide each: a rate is exact to 1/65536.

@@ -28,18 +28,17 @@ impl Sums {
         Self { tracked, sums }
     }
 
-    /// Adds what a part of the pass gives, and takes the gradient of what that part began with.
-    fn take(&mut self, mut gradients: Gradients, start: &Tensor<2>) -> Tensor<2> {
+    /// Adds what a part of the pass gives.
+    fn take(&mut self, gradients: &mut Gradients) {
         let parameters = self.tracked.parameters().into_iter();
         for (parameter, sum) in parameters.zip(&mut self.sums) {
-            if let Some(gradient) = parameter.grad_remove(&mut gradients) {
+            if let Some(gradient) = parameter.grad_remove(gradients) {
                 *sum = Some(match sum.take() {
                     Some(sum) => sum + gradient,
                     None => gradient,
                 });
             }
         }
-        gradient_of(start, &mut gradients)
     }
 
     fn finish(self) -> Vec<Tensor<2>> {
@@ -60,7 +59,8 @@ fn nothing(tensor: &Tensor<2>) -> Tensor<2> {
     tensor.clone().without_autodiff().zeros_like()
 }
 
-fn gradient_of(tensor: &Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
+/// Takes a tensor's gradient out of a backward pass: 0 where the loss does not reach it.
+pub fn gradient_of(tensor: &Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
     tensor
         .grad_remove(gradients)
         .unwrap_or_else(|| nothing(tensor))
@@ -95,7 +95,9 @@ impl Decoder {
         let start = leaf(stream);
         let hidden = (sums.tracked).answered(start.clone(), around.length, 0..length);
         let loss = sums.tracked.entropy_sum(hidden, targets, weights);
-        let mut due = sums.take(loss.backward(), &start);
+        let mut gradients = loss.backward();
+        sums.take(&mut gradients);
+        let mut due = gradient_of(&start, &mut gradients);
         for (number, (input, dropout)) in kept.into_iter().enumerate().rev() {
             dropout.begin(number, self.device());
             let around = Surroundings {
@@ -104,11 +106,11 @@ impl Decoder {
             };
             let start = leaf(input);
             let output = sums.tracked.blocks[number].forward(start.clone(), &around, None);
-            due = sums.take(backward(output, due), &start);
+            gradients = backward(output, due);
+            sums.take(&mut gradients);
+            due = gradient_of(&start, &mut gradients);
         }
-        let embedded = sums.tracked.embed(inputs);
-        let gradients = backward(embedded.clone(), due);
-        sums.take(gradients, &embedded);
+        sums.take(&mut backward(sums.tracked.embed(inputs), due));
         Differentiated {
             loss: loss.without_autodiff(),
             gradients: sums.finish(),

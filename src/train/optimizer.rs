@@ -9,6 +9,7 @@ use burn::tensor::{Gradients, Tensor};
 use crossover_ops::Update;
 
 use crate::error::{Error, Result};
+use crate::model::recompute::gradient_of;
 use crate::model::{Decoder, Ops, Shape, Weights};
 use crate::train::TrainConfig;
 
@@ -35,11 +36,7 @@ impl GradientList {
             decoder
                 .parameters()
                 .into_iter()
-                .map(|parameter| {
-                    parameter
-                        .grad_remove(gradients)
-                        .unwrap_or_else(|| parameter.clone().without_autodiff().zeros_like())
-                })
+                .map(|parameter| gradient_of(parameter, gradients))
                 .collect(),
         )
     }
