@@ -50,11 +50,23 @@ async fn draw_on(canvas: HtmlCanvasElement) {
         webgl_context_option: eframe::WebGlContextOption::WebGl2,
         ..eframe::WebOptions::default()
     };
+    ask_little(&canvas);
     let create: eframe::AppCreator<'static> = Box::new(|creation| Ok(Box::new(shell(creation))));
     if let Err(error) = runner.start(canvas, options, create).await {
         web_sys::console::error_1(&error);
         bridge::failed();
     }
+}
+
+/// Makes the context that eframe will be given when it asks for one. egui smooths its own edges and covers the whole canvas:
+/// several samples a pixel, depth and a page that shines through only cost time, and most of it where a processor draws.
+fn ask_little(canvas: &HtmlCanvasElement) {
+    let wishes = js_sys::Object::new();
+    for part in ["alpha", "antialias", "depth", "stencil"] {
+        set(&wishes, part, &false.into());
+    }
+    // Where there is none, eframe says so.
+    let _ = canvas.get_context_with_context_options("webgl2", &wishes);
 }
 
 fn shell(creation: &eframe::CreationContext<'_>) -> Shell {

@@ -173,7 +173,7 @@ mod tests {
         );
         assert_eq!(
             Axis::ALL.map(|axis| axis.say(axis.of(&POINT))),
-            ["5k tokens", "epoch 2", "3.0e12 FLOPs", "42 s"]
+            ["5k tokens", "epoch 2", "3e12 FLOPs", "42 s"]
         );
         assert_eq!(Axis::Time.next(), Axis::Tokens);
     }
