@@ -7,6 +7,7 @@ use std::str::FromStr;
 use burn::tensor::Device;
 
 use crate::error::{Error, Result, nearest};
+use crate::ranks::Ranks;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,6 +84,8 @@ pub struct Selected {
     pub threads: usize,
     /// What it is and why, in one line.
     pub description: String,
+    /// The processes that compute together, each on a device of its own.
+    pub ranks: Ranks,
 }
 
 impl Selected {
@@ -125,6 +128,7 @@ pub fn select(choice: DeviceChoice, candidates: &[Candidate], threads: usize) ->
             choice: candidate.choice,
             threads,
             description: format!("{} on {} ({reason})", candidate.choice, candidate.name),
+            ranks: Ranks::alone(),
         })
         .ok_or_else(|| {
             let offered: Vec<String> = candidates

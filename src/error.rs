@@ -6,11 +6,13 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A result of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Whose turn it is after an [`Error`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// What was asked for can't be done as asked: a bad file, flag or combination. Nothing was written.
     Input,

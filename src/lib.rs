@@ -7,6 +7,7 @@
 //! use burn::tensor::Device;
 //! use crossover::device::{DeviceChoice, Selected};
 //! use crossover::lab::{Command, Event, Lab, Outcome};
+//! use crossover::ranks::Ranks;
 //! use crossover::train::RunConfig;
 //!
 //! # let folder = tempfile::tempdir().unwrap();
@@ -25,6 +26,7 @@
 //!     choice: DeviceChoice::Cpu,
 //!     threads: 1,
 //!     description: "the processor".to_owned(),
+//!     ranks: Ranks::alone(),
 //! });
 //! lab.send(Command::Start {
 //!     config: Box::new(config),
@@ -44,7 +46,7 @@
 //!
 //! The rooms, in the order data flows; each imports only from those above it:
 //!
-//! - [`error`], [`device`], [`random`], [`platform`]: the ground floor, open to all.
+//! - [`error`], [`device`], [`random`], [`ranks`], [`platform`]: the ground floor, open to all.
 //! - [`corpus`]: text to tokens, a budget of unique tokens, the order of windows, three parts that never touch.
 //! - [`model`]: one decoder for every objective; only who may see whom differs.
 //! - [`objective`]: what is hidden, what is predicted, and how predictions are weighted.
@@ -64,5 +66,6 @@ pub mod model;
 pub mod objective;
 pub mod platform;
 pub mod random;
+pub mod ranks;
 pub mod sample;
 pub mod train;

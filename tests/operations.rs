@@ -9,6 +9,7 @@ use crossover::device::{DeviceChoice, Selected};
 use crossover::model::{Decoder, Dropout, ModelConfig, Ops, Predictor, Read, Visibility, Weights};
 use crossover::objective::Objective;
 use crossover::random::{Purpose, Stream};
+use crossover::ranks::Ranks;
 use crossover::train::{RunConfig, Trainer};
 use pollster::block_on;
 
@@ -18,6 +19,7 @@ fn devices() -> Vec<Selected> {
         choice: DeviceChoice::Cpu,
         device: Device::flex(),
         description: "processor".into(),
+        ranks: Ranks::alone(),
         threads: 2,
     };
     let mut devices = vec![cpu];
@@ -38,6 +40,7 @@ fn gpu() -> Option<Selected> {
         choice: DeviceChoice::Wgpu,
         device: found.expect("a Vulkan driver has a device"),
         description: "GPU".into(),
+        ranks: Ranks::alone(),
         threads: 1,
     })
 }
@@ -320,7 +323,8 @@ fn training_agrees(device: &Selected) {
             let tokens: Vec<u32> = (0..6 * length).map(|_| stream.below(7) as u32).collect();
             let losses: Vec<f32> = (0..steps)
                 .map(|_| {
-                    let pending = block_on(trainer.step(&tokens, length, steps));
+                    let pending = block_on(trainer.step(&tokens, length, steps))
+                        .expect("the processor computes");
                     block_on(Trainer::read(&pending)).unwrap().nats[0].1 as f32
                 })
                 .collect();

@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use crossover::corpus::CorpusConfig;
 use crossover::device::{DeviceChoice, Selected};
 use crossover::lab::{Answer, Command, Event, Lab, Request, RunSummary, Template, Writing};
+use crossover::ranks::Ranks;
 use crossover::sample::{Edit, Trace};
 use crossover::train::{Checkpoint, RunConfig};
 
@@ -25,6 +26,7 @@ fn lab() -> Lab {
         choice: DeviceChoice::Cpu,
         threads: 1,
         description: "cpu".to_owned(),
+        ranks: Ranks::alone(),
     })
 }
 

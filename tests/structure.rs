@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms in import order; the ground floor may be used by all.
-const GROUND_FLOOR: [&str; 4] = ["error", "device", "random", "platform"];
+const GROUND_FLOOR: [&str; 5] = ["error", "device", "random", "ranks", "platform"];
 const ROOMS: [&str; 9] = [
     "ops",
     "corpus",

@@ -11,6 +11,7 @@ use crossover::device::{DeviceChoice, Selected};
 use crossover::lab::{Command, Event, Lab, Outcome};
 use crossover::model::{ModelConfig, Ops, Weights};
 use crossover::objective::{Objective, ObjectiveConfig};
+use crossover::ranks::Ranks;
 use crossover::train::{Checkpoint, EvaluateConfig, RunConfig, TrainConfig, Trainer};
 use pollster::block_on;
 
@@ -59,6 +60,7 @@ fn cpu() -> Selected {
         choice: DeviceChoice::Cpu,
         threads: 2,
         description: "cpu".to_owned(),
+        ranks: Ranks::alone(),
     }
 }
 
@@ -72,7 +74,8 @@ fn steps(objective: Objective, config: &RunConfig) -> Vec<(f64, f64)> {
     let tokens: Vec<u32> = (0..windows as u32).map(|n| n * n % 7).collect();
     (0..count)
         .map(|_| {
-            let pending = block_on(trainer.step(&tokens, length, count));
+            let pending =
+                block_on(trainer.step(&tokens, length, count)).expect("the processor computes");
             let read = block_on(Trainer::read(&pending)).unwrap();
             (read.nats[0].1, read.grad_norm)
         })
@@ -237,7 +240,8 @@ fn losses(trainer: &mut Trainer, corpus: &Corpus, config: &RunConfig, steps: u64
             let tokens: Vec<u32> = (step * batch..(step + 1) * batch)
                 .flat_map(|index| order.window(index).to_vec())
                 .collect();
-            let pending = block_on(trainer.step(&tokens, corpus.length(), 100));
+            let pending = block_on(trainer.step(&tokens, corpus.length(), 100))
+                .expect("the processor computes");
             let parts = block_on(Trainer::read(&pending)).unwrap().nats;
             parts.iter().map(|(_, nats)| nats).sum::<f64>() / parts.len() as f64
         })
@@ -319,7 +323,8 @@ fn a_dual_batch_is_shared_between_two_objectives() {
         let tokens: Vec<u32> = (0..32)
             .flat_map(|index| order.window(index).to_vec())
             .collect();
-        let pending = block_on(dual.step(&tokens, corpus.length(), 100));
+        let pending =
+            block_on(dual.step(&tokens, corpus.length(), 100)).expect("the processor computes");
         (
             block_on(Trainer::read(&pending)).unwrap().nats,
             pending.state.tokens,

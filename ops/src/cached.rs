@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use burn_flex::FlexTensor;
 
 use super::attention::Scales;
-use super::flex::{ordered, slice, tensor};
+use super::flex::{ordered, slice, tensor, writable};
 use super::request::Reading;
 
 /// What a read gives.
@@ -47,7 +47,7 @@ impl Cached for Flex {
         reading: Arc<Reading>,
     ) -> Attended<Self> {
         let (input, query, key) = (ordered(input), ordered(query_scale), ordered(key_scale));
-        let (mut keys, mut values) = (ordered(keys), ordered(values));
+        let (mut keys, mut values) = (writable(keys), writable(values));
         let scales = Scales {
             query: slice(&query),
             key: slice(&key),
@@ -63,8 +63,8 @@ impl Cached for Flex {
     }
 }
 
-/// Whether a device's tensors can be given to [`read`].
-pub fn is_cached_on(device: &Device) -> bool {
+/// Whether a device is the processor: [`read`] takes its tensors, and threads can share work there.
+pub fn is_processor(device: &Device) -> bool {
     use burn::backend::DispatchDevice;
     matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::request::Reading;
 
-/// Whether a device's tensors can be given to [`read`].
-pub fn is_cached_on(_: &Device) -> bool {
+/// Whether a device is the processor: [`read`] takes its tensors, and threads can share work there.
+pub fn is_processor(_: &Device) -> bool {
     false
 }
 

@@ -23,6 +23,16 @@ pub(super) fn ordered(tensor: FlexTensor) -> FlexTensor {
     }
 }
 
+/// The elements in order and in memory of their own: a view of a part of something would be written at that thing's beginning.
+pub(super) fn writable(view: FlexTensor) -> FlexTensor {
+    let ordered = ordered(view);
+    let elements = slice(&ordered);
+    if size_of_val(elements) == ordered.bytes().len() {
+        return ordered;
+    }
+    tensor(elements.to_vec(), ordered.layout().shape().clone())
+}
+
 /// The elements of an ordered tensor.
 pub(super) fn slice(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("an ordered tensor is a slice")
@@ -237,7 +247,7 @@ impl Untracked for Flex {
         update: Update,
     ) -> Updated<Self> {
         let gradient = ordered(gradient);
-        let (mut value, mut first, mut second) = (ordered(value), ordered(first), ordered(second));
+        let [mut value, mut first, mut second] = [value, first, second].map(writable);
         let clip = slice(&clip)[0];
         adamw::step(
             value.storage_mut(),

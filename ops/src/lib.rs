@@ -29,7 +29,6 @@ mod flex;
 mod gpu;
 #[cfg(feature = "cpu")]
 mod matrix;
-#[cfg(feature = "cpu")]
 mod parallel;
 #[cfg(feature = "cpu")]
 mod read;
@@ -43,8 +42,9 @@ mod swiglu;
 #[cfg(feature = "cpu")]
 mod vector;
 
-pub use cached::{is_cached_on, read};
+pub use cached::{is_processor, read};
 pub use dispatch::{
     adamw, attention, cross_entropy_rows, cross_entropy_sum, linear, rms_norm, runs_on, swiglu,
 };
+pub use parallel::{in_parallel, shares, workers};
 pub use request::{Asked, Heads, Kept, Positions, Reading, Update};

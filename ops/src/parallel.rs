@@ -1,5 +1,24 @@
 //! Parts of a batch beside each other, where there are threads.
 
+use std::ops::Range;
+
+/// How many parts can be computed at the same time: the threads of the pool, or one.
+pub fn workers() -> usize {
+    #[cfg(feature = "threads")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "threads"))]
+    1
+}
+
+/// Cuts a range into at most `count` shares whose sizes differ by one at most; none of nothing.
+pub fn shares(range: Range<usize>, count: usize) -> Vec<Range<usize>> {
+    let (start, total) = (range.start, range.len());
+    let count = count.max(1).min(total);
+    (0..count)
+        .map(|share| start + share * total / count..start + (share + 1) * total / count)
+        .collect()
+}
+
 /// Runs a task on each part; results come in the order of the parts.
 #[cfg(feature = "threads")]
 pub fn in_parallel<Part: Send, Output: Send>(

@@ -114,7 +114,7 @@ pub async fn training_speed(
     let mut timed = Vec::new();
     for step in 0..WARM_UP + steps {
         let began = platform::now();
-        let pending = trainer.step(&tokens, length, WARM_UP + steps).await;
+        let pending = trainer.step(&tokens, length, WARM_UP + steps).await?;
         Trainer::read(&pending).await?;
         if step >= WARM_UP {
             timed.push((began.elapsed().as_secs_f64(), pending.spent));

@@ -46,7 +46,7 @@ pub(super) async fn measure(session: &Session<'_>) -> Result<Outcome> {
 async fn best(session: &Session<'_>, objective: Objective) -> Result<Measured> {
     let file = file_name(objective, CheckpointKind::Best);
     let bytes = session
-        .folder
+        .records
         .read(&file)?
         .ok_or_else(|| Error::work(format!("`{file}` has gone from the run directory")))?;
     let checkpoint = Checkpoint::from_bytes(&bytes, &file)?;
@@ -55,7 +55,8 @@ async fn best(session: &Session<'_>, objective: Objective) -> Result<Measured> {
         &session.shape,
         &checkpoint.weights,
         &session.device().device,
-    )?;
+    )?
+    .shared_by(&session.device().ranks);
     let evaluate = &session.config.evaluate;
     let windows = test_windows(session, evaluate.test_windows);
     let measure = async |likelihood| {
@@ -131,7 +132,7 @@ async fn grid_shares(
             .iter()
             .map(|sample| session.corpus.tokenizer.decode(&sample.tokens))
             .collect();
-        session.folder.write(
+        session.records.write(
             &format!("samples/{}-best.txt", best.objective.name()),
             (texts.join("\n\n") + "\n").as_bytes(),
         )?;

@@ -2,7 +2,7 @@
 //! [`Event`]s that come back; none of them touches a tensor.
 //!
 //! A lab lives on one task: natively a pinned thread, in the browser the worker. It takes one command after the other, and
-//! during a run looks for new ones between two steps. [`protocol`] is the language, `session` the run itself, `finale` the
+//! during a run looks for new ones between two steps. [`protocol`] is the language, `session` the run itself, `records` its files, `finale` the
 //! measurement at its end, [`crossover`] the verdict; `requests` answers what is asked beside runs. [`generation`]
 //! compares ways of writing.
 
@@ -13,6 +13,7 @@ mod finale;
 pub mod generation;
 mod load;
 pub mod protocol;
+mod records;
 mod requests;
 mod session;
 mod template;

@@ -13,11 +13,13 @@ use crate::lab::crossover::Evaluation;
 use crate::lab::finale;
 use crate::lab::generation::Page;
 use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
+use crate::lab::records::Records;
 use crate::laws::flops::ReadCost;
 use crate::laws::memory;
 use crate::model::{Decoder, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
-use crate::platform::{self, Folder, Instant};
+use crate::platform::{self, Instant};
+use crate::ranks::Ranks;
 use crate::sample::Sample;
 use crate::train::checkpoint::Best;
 use crate::train::trainer::Pending;
@@ -41,7 +43,7 @@ const EVALUATIONS: &str = "evaluations.jsonl";
 /// A run in progress.
 pub(super) struct Session<'a> {
     pub config: RunConfig,
-    pub folder: Folder,
+    pub records: Records,
     pub corpus: Corpus,
     pub shape: Shape,
     pub history: Vec<Evaluation>,
@@ -90,20 +92,31 @@ pub(super) async fn start(
     device: &Selected,
     control: &Control,
 ) -> Result<Event> {
-    let (corpus, shape) = prepare(&config)?;
-    let config = resolve(config, &corpus, &shape, device)?;
-    let weights = Weights::initial(&shape, config.model.initializer_range, config.seed);
-    let trainers = config
-        .objectives
-        .iter()
-        .map(|objective| Trainer::new(*objective, &config, &shape, &weights, device))
-        .collect::<Result<Vec<_>>>()?;
+    let ranks = &device.ranks;
+    let begin = || {
+        let (corpus, shape) = prepare(&config)?;
+        shares_equally(&config, ranks)?;
+        let config = resolve(config, &corpus, &shape, device)?;
+        let weights = Weights::initial(&shape, config.model.initializer_range, config.seed);
+        let trainers = config
+            .objectives
+            .iter()
+            .map(|objective| Trainer::new(*objective, &config, &shape, &weights, device))
+            .collect::<Result<Vec<_>>>()?;
+        Ok((config, corpus, shape, trainers, weights.hash()))
+    };
+    let (config, corpus, shape, trainers, hash) = ranks.agree(begin())?;
+    have_in_common(&config, &hash, ranks)?;
 
     // Everything that could be refused has been; only now is anything written.
-    let folder = Folder::create(folder, force)?;
-    folder.write(CONFIG, config.to_toml()?.as_bytes())?;
-    let mut session = Session::new(config, folder, corpus, shape, trainers, device, control);
-    session.announce(weights.hash())?;
+    let write = || {
+        let records = Records::create(folder, force, ranks)?;
+        records.write(CONFIG, config.to_toml()?.as_bytes())?;
+        Ok(records)
+    };
+    let records = ranks.agree(write())?;
+    let mut session = Session::new(config, records, corpus, shape, trainers, device, control);
+    session.announce(hash)?;
     for message in session.corpus.notices.clone() {
         session.emit(Event::Notice { message })?;
     }
@@ -111,47 +124,78 @@ pub(super) async fn start(
     session.run().await
 }
 
+/// Refuses a batch that some rank would have to wait for.
+fn shares_equally(config: &RunConfig, ranks: &Ranks) -> Result<()> {
+    let (batch, count) = (config.train.batch, ranks.count());
+    if batch.is_multiple_of(count) {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "{count} ranks can't share a batch of {batch} windows equally"
+    ))
+    .with_hint(format!(
+        "use `--batch {}`, or as many ranks as divide {batch}",
+        batch.next_multiple_of(count)
+    )))
+}
+
+/// Refuses ranks that would train something else than the first.
+fn have_in_common(config: &RunConfig, hash: &str, ranks: &Ranks) -> Result<()> {
+    let provenance = config.provenance.as_ref();
+    let build = provenance.map(|by| format!("{} {} {}", by.version, by.commit, by.lock_hash));
+    let backend = provenance.map(|by| by.backend.clone());
+    let config = RunConfig {
+        provenance: None,
+        ..config.clone()
+    };
+    ranks.in_common(&[
+        ("build", build.unwrap_or_default()),
+        ("device", backend.unwrap_or_default()),
+        ("configuration", config.to_toml()?),
+        ("first weights", hash.to_owned()),
+    ])
+}
+
 /// Carries on a run from its last checkpoints, and gives its last event.
 pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -> Result<Event> {
-    let folder = Folder::open(folder)?;
-    let name = folder.name();
-    let text = folder.read(CONFIG)?.ok_or_else(|| {
-        Error::input(format!("`{name}` has no `{CONFIG}`"))
-            .with_hint("give the folder that a `race` or `train` wrote")
-    })?;
-    let origin = format!("{name}/{CONFIG}");
-    let config = RunConfig::from_toml(&String::from_utf8_lossy(&text), &origin)?;
-    config.check()?;
-    if let Some(result) = stored_result(&folder.read(EVENTS)?.unwrap_or_default()) {
+    let ranks = &device.ranks;
+    let records = ranks.agree(Records::open(folder, ranks))?;
+    let config = ranks.agree(read_config(&records))?;
+    let name = records.name();
+    if let Some(result) = stored_result(&records.read(EVENTS)?.unwrap_or_default()) {
         control.emit(Event::Notice {
             message: format!("`{name}` is a finished run"),
         });
         return Ok(Event::Result(Box::new(result)));
     }
-    let corpus = Corpus::load(&config.corpus, config.seed)?;
-    let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
-    let trainers = config
-        .objectives
-        .iter()
-        .map(|objective| {
-            let file = file_name(*objective, CheckpointKind::Last);
-            let path = format!("{name}/{file}");
-            let bytes = folder.read(&file)?.ok_or_else(|| {
-                Error::input(format!("`{path}` is missing"))
-                    .with_hint("without its last checkpoint a run can't go on; start it anew")
-            })?;
-            let checkpoint = Checkpoint::from_bytes(&bytes, &path)?;
-            // The source's hash says nothing of a tokenizer that comes from a file.
-            if checkpoint.tokenizer != corpus.tokenizer {
-                let name = corpus.config.tokenizer.as_deref().unwrap_or_default();
-                return Err(Error::input(format!(
-                    "the tokenizer `{name}` changed since this run began"
-                ))
-                .with_hint("put the old file back, or begin a new run"));
-            }
-            Trainer::from_checkpoint(*objective, &config, &shape, &checkpoint, device)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let load = || {
+        shares_equally(&config, ranks)?;
+        let corpus = Corpus::load(&config.corpus, config.seed)?;
+        let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
+        let trainers = config
+            .objectives
+            .iter()
+            .map(|objective| {
+                let file = file_name(*objective, CheckpointKind::Last);
+                let bytes = records.need(
+                    &file,
+                    "without its last checkpoint a run can't go on; start it anew",
+                )?;
+                let checkpoint = Checkpoint::from_bytes(&bytes, &format!("{name}/{file}"))?;
+                // The source's hash says nothing of a tokenizer that comes from a file.
+                if checkpoint.tokenizer != corpus.tokenizer {
+                    let name = corpus.config.tokenizer.as_deref().unwrap_or_default();
+                    return Err(Error::input(format!(
+                        "the tokenizer `{name}` changed since this run began"
+                    ))
+                    .with_hint("put the old file back, or begin a new run"));
+                }
+                Trainer::from_checkpoint(*objective, &config, &shape, &checkpoint, device)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok((corpus, shape, trainers))
+    };
+    let (corpus, shape, trainers) = ranks.agree(load())?;
     if let Some(before) = &config.provenance
         && (before.threads != device.threads || before.device != device.description)
     {
@@ -163,10 +207,22 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
         });
     }
     let hash = Weights::initial(&shape, config.model.initializer_range, config.seed).hash();
-    let mut session = Session::new(config, folder, corpus, shape, trainers, device, control);
-    session.cut_back()?;
+    have_in_common(&config, &hash, ranks)?;
+    let mut session = Session::new(config, records, corpus, shape, trainers, device, control);
+    let cut = session.cut_back();
+    ranks.agree(cut)?;
     session.announce(hash)?;
     session.run().await
+}
+
+/// The configuration of a run.
+fn read_config(records: &Records) -> Result<RunConfig> {
+    let hint = "give the folder that a `race` or `train` wrote";
+    let text = records.need(CONFIG, hint)?;
+    let origin = format!("{}/{CONFIG}", records.name());
+    let config = RunConfig::from_toml(&String::from_utf8_lossy(&text), &origin)?;
+    config.check()?;
+    Ok(config)
 }
 
 /// Refuses a model whose training state alone is larger than this machine's memory.
@@ -250,7 +306,7 @@ pub(super) fn stored_result(events: &[u8]) -> Option<Outcome> {
 impl<'a> Session<'a> {
     fn new(
         config: RunConfig,
-        folder: Folder,
+        records: Records,
         corpus: Corpus,
         shape: Shape,
         trainers: Vec<Trainer>,
@@ -266,7 +322,7 @@ impl<'a> Session<'a> {
             saved: platform::now(),
             saving: Duration::ZERO,
             config,
-            folder,
+            records,
             corpus,
             shape,
             control,
@@ -283,7 +339,7 @@ impl<'a> Session<'a> {
                 .find(|trainer| trainer.objective() == objective)
                 .map_or(0, |trainer| trainer.state.step)
         };
-        let metrics = self.folder.read(METRICS)?.unwrap_or_default();
+        let metrics = self.records.read(METRICS)?.unwrap_or_default();
         let kept: String = String::from_utf8_lossy(&metrics)
             .lines()
             .filter(|line| {
@@ -293,8 +349,8 @@ impl<'a> Session<'a> {
             })
             .flat_map(|line| [line, "\n"])
             .collect();
-        self.folder.write(METRICS, kept.as_bytes())?;
-        let evaluations = self.folder.read(EVALUATIONS)?.unwrap_or_default();
+        self.records.write(METRICS, kept.as_bytes())?;
+        let evaluations = self.records.read(EVALUATIONS)?.unwrap_or_default();
         let history: Vec<Evaluation> = String::from_utf8_lossy(&evaluations)
             .lines()
             .filter_map(|line| serde_json::from_str::<Evaluation>(line).ok())
@@ -305,15 +361,15 @@ impl<'a> Session<'a> {
             kept.push_str(&json(evaluation)?);
             kept.push('\n');
         }
-        self.folder.write(EVALUATIONS, kept.as_bytes())?;
+        self.records.write(EVALUATIONS, kept.as_bytes())?;
         // Events are a log and keep what was done twice; only a half line must go, or the next one would end it.
-        let events = self.folder.read(EVENTS)?.unwrap_or_default();
+        let events = self.records.read(EVENTS)?.unwrap_or_default();
         let whole = events
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |end| end + 1);
         if whole < events.len() {
-            self.folder.write(EVENTS, &events[..whole])?;
+            self.records.write(EVENTS, &events[..whole])?;
         }
         self.history = history;
         Ok(())
@@ -329,13 +385,13 @@ impl<'a> Session<'a> {
     }
 
     fn keep(&self, event: &Event) -> Result<()> {
-        self.folder.append_line(EVENTS, &json(event)?)
+        self.records.append_line(EVENTS, &json(event)?)
     }
 
     fn announce(&self, initial_hash: String) -> Result<()> {
         self.emit(Event::Started(Box::new(Started {
             config: self.config.clone(),
-            folder: self.folder.name(),
+            folder: self.records.name(),
             objectives: self.config.objectives.clone(),
             step: self.step(),
             done: self
@@ -360,7 +416,7 @@ impl<'a> Session<'a> {
             Ok(outcome) => Event::Result(Box::new(outcome)),
             Err(error) if error.kind() == Kind::Interrupted => Event::Stopped {
                 step: self.step(),
-                folder: self.folder.name(),
+                folder: self.records.name(),
             },
             Err(error) => return Err(error),
         };
@@ -376,9 +432,14 @@ impl<'a> Session<'a> {
         self.while_working(finale::measure(self)).await
     }
 
-    /// Stops or holds the run here if somebody asked to, and answers what was asked meanwhile.
+    /// Stops or holds the run here if somebody asked any rank to, and answers what was asked meanwhile. What the first rank
+    /// wrote before, the others find after it.
     pub async fn check(&self) -> Result<bool> {
-        self.control.check(self.step(), self.device).await
+        let checked = self.control.check(self.step(), self.device).await;
+        match self.device.ranks.any(checked.is_err()) {
+            true => Err(Error::interrupted("stopped as asked")),
+            false => checked,
+        }
     }
 
     /// Lets long work go on, holding it and answering as [`Session::check`] does.
@@ -425,7 +486,7 @@ impl<'a> Session<'a> {
                     return Err(asked);
                 }
             }
-            if self.is_time_to_save() {
+            if self.device.ranks.first_says(self.is_time_to_save()) {
                 self.read_all(&mut unread).await?;
                 self.save_all().await?;
                 self.last_read = platform::now();
@@ -442,7 +503,7 @@ impl<'a> Session<'a> {
             let stepping = self.trainers[index].step(&tokens, length, self.steps);
             let mut pending = (self.control)
                 .while_working(stepping, done, self.device)
-                .await;
+                .await?;
             // Time that went by is none of the models'.
             let waited = self.control.waited() - waited;
             pending.began += waited;
@@ -538,7 +599,7 @@ impl<'a> Session<'a> {
 
     fn record(&self, lines: Vec<Metrics>) -> Result<()> {
         for metrics in lines {
-            self.folder.append_line(METRICS, &json(&metrics)?)?;
+            self.records.append_line(METRICS, &json(&metrics)?)?;
             self.emit(Event::Metrics(metrics))?;
         }
         Ok(())
@@ -558,7 +619,8 @@ impl<'a> Session<'a> {
     /// something. The best state is the one with the lowest mean over the likelihoods.
     async fn evaluate(&mut self, index: usize, mut lines: Vec<Metrics>) -> Result<()> {
         let trainer = &self.trainers[index];
-        let (model, objective) = (trainer.model().clone(), trainer.objective());
+        let objective = trainer.objective();
+        let model = trainer.model().clone().shared_by(&self.device.ranks);
         let step = trainer.state.step;
         let windows = &self.corpus.validation;
         let count = windows.count(self.config.evaluate.windows);
@@ -592,7 +654,7 @@ impl<'a> Session<'a> {
             });
         }
         for evaluation in &measured {
-            self.folder.append_line(EVALUATIONS, &json(evaluation)?)?;
+            self.records.append_line(EVALUATIONS, &json(evaluation)?)?;
         }
         let mean = mean_of_likelihoods(&measured)?;
         self.history.extend(measured);
@@ -608,6 +670,9 @@ impl<'a> Session<'a> {
             self.save(index, CheckpointKind::Best).await?;
         }
         self.save(index, CheckpointKind::Last).await?;
+        if !self.records.are_ours() {
+            return Ok(());
+        }
         let length = self.corpus.length();
         let writing = write(&model, self.writes(objective), length, step, 1);
         let sample = self.while_working(writing).await?;
@@ -619,7 +684,7 @@ impl<'a> Session<'a> {
             return Ok(());
         };
         let text = self.corpus.tokenizer.decode(&sample.tokens);
-        self.folder.write(
+        self.records.write(
             &format!("samples/{}-{step}.txt", objective.name()),
             text.as_bytes(),
         )?;
@@ -654,7 +719,10 @@ impl<'a> Session<'a> {
     async fn save(&self, index: usize, kind: CheckpointKind) -> Result<()> {
         let trainer = &self.trainers[index];
         let checkpoint = trainer.checkpoint(&self.corpus.tokenizer).await?;
-        self.folder.write(
+        if !self.records.are_ours() {
+            return Ok(());
+        }
+        self.records.write(
             &file_name(trainer.objective(), kind),
             &checkpoint.to_bytes()?,
         )?;

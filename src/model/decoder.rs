@@ -16,6 +16,8 @@ use crate::model::operations::Ops;
 use crate::model::rotary::{Angles, Rotary};
 use crate::model::weights::{HostTensor, Weights, joined};
 use crate::model::{ModelConfig, Predictor, Shape, Visibility};
+use crate::platform;
+use crate::ranks::Ranks;
 
 /// The trained model on its device. Every parameter is a matrix (a norm's scale has one row), so that the optimizer and
 /// the checkpoint walk one list.
@@ -26,6 +28,8 @@ pub struct Decoder {
     eps: f64,
     device: Device,
     ops: Ops,
+    /// With whom windows are shared that are only measured.
+    ranks: Ranks,
     embedding: Tensor<2>,
     pub(super) blocks: Vec<Block>,
     norm: Tensor<2>,
@@ -90,6 +94,7 @@ impl Decoder {
             eps: config.rms_norm_eps,
             device: device.clone(),
             ops: Ops::default().on(device),
+            ranks: Ranks::alone(),
             embedding,
             blocks,
             norm,
@@ -105,6 +110,12 @@ impl Decoder {
     /// The same, computing otherwise where the device allows it.
     pub fn with_ops(mut self, ops: Ops) -> Self {
         self.ops = ops.on(&self.device);
+        self
+    }
+
+    /// The same, measuring windows together with other ranks, which must all ask for the same ones.
+    pub fn shared_by(mut self, ranks: &Ranks) -> Self {
+        self.ranks = ranks.clone();
         self
     }
 
@@ -218,7 +229,7 @@ impl Decoder {
         });
         let weights = looking.weights(stream, &around);
         let [batch, heads, queries, keys] = weights.dims();
-        values(weights.reshape([batch * heads * queries, keys])).await
+        values(vec![weights.reshape([batch * heads * queries, keys])]).await
     }
 
     /// What all layers share of a pass over whole windows.
@@ -272,7 +283,7 @@ impl Decoder {
         let positions = || read.positions.iter().copied();
         let angles = self.angles(positions());
         let rotary = Rotary::new(&angles, self.shape.head_dim, &self.device);
-        let is_fused = self.ops == Ops::Fused && crossover_ops::is_cached_on(&self.device);
+        let is_fused = self.ops == Ops::Fused && crossover_ops::is_processor(&self.device);
         let reading = is_fused.then(|| Reading {
             windows: cache.rows(),
             length,
@@ -342,6 +353,18 @@ impl Decoder {
             picked.reshape([batch * answers.len(), width])
         };
         self.ops.rms_norm(answered, &self.norm, self.eps)
+    }
+
+    /// Computes windows in shares at the same time, in their order. The processor's elementwise operations use one thread
+    /// each, so a share for each thread keeps all of them busy; a GPU takes them whole.
+    fn in_shares<Output: Send>(
+        &self,
+        windows: Range<usize>,
+        task: impl Fn(Range<usize>) -> Output + Send + Sync,
+    ) -> Vec<Output> {
+        let is_processor = crossover_ops::is_processor(&self.device);
+        let count = if is_processor { platform::workers() } else { 1 };
+        platform::in_parallel(platform::shares(windows, count), task)
     }
 
     /// Logits of every id, MASK included: `[rows, hidden_size]` -> `[rows, vocab_size]`.
@@ -471,9 +494,16 @@ fn ids(tokens: &[u32], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
-async fn values(tensor: Tensor<2>) -> Result<Vec<f32>> {
-    let read = tensor.into_data_async().await.map_err(device_failed)?;
-    Ok(read.iter::<f32>().collect())
+/// The values of all these, one after the other.
+async fn values<const D: usize>(tensors: Vec<Tensor<D>>) -> Result<Vec<f32>> {
+    if tensors.is_empty() {
+        return Ok(Vec::new());
+    }
+    let reading = tensors
+        .into_iter()
+        .fold(Transaction::default(), Transaction::register);
+    let read = reading.execute_async().await.map_err(device_failed)?;
+    Ok(read.iter().flat_map(|data| data.iter::<f32>()).collect())
 }
 
 /// The error of a device that could not finish its work.
@@ -494,12 +524,15 @@ impl Predictor for Decoder {
         length: usize,
         visibility: Visibility,
     ) -> Result<Vec<f64>> {
-        let read = self
-            .cross_entropy(inputs, targets, length, visibility, &Dropout::Off)
-            .into_data_async()
-            .await
-            .map_err(device_failed)?;
-        Ok(read.iter::<f32>().map(f64::from).collect())
+        let copies = visibility.copies();
+        let own = self.ranks.share(0..targets.len() / length);
+        let nats = self.in_shares(own, |windows| {
+            let [start, end] = [windows.start * length, windows.end * length];
+            let (inputs, targets) = (&inputs[start * copies..end * copies], &targets[start..end]);
+            self.cross_entropy(inputs, targets, length, visibility, &Dropout::Off)
+        });
+        let own = values(nats).await?.into_iter().map(f64::from).collect();
+        Ok(self.ranks.gather(own))
     }
 
     async fn log_probabilities(
@@ -508,8 +541,12 @@ impl Predictor for Decoder {
         length: usize,
         visibility: Visibility,
     ) -> Result<Vec<f32>> {
-        let hidden = self.hidden(inputs, length, visibility, &Dropout::Off);
-        values(self.predictions(hidden)).await
+        let sequence = visibility.copies() * length;
+        let predicted = self.in_shares(0..inputs.len() / sequence, |windows| {
+            let inputs = &inputs[windows.start * sequence..windows.end * sequence];
+            self.predictions(self.hidden(inputs, length, visibility, &Dropout::Off))
+        });
+        values(predicted).await
     }
 
     fn cache(&self, rows: usize, length: usize) -> Cache {
@@ -518,6 +555,6 @@ impl Predictor for Decoder {
 
     async fn read(&self, cache: &mut Cache, read: &Read<'_>) -> Result<Vec<f32>> {
         let hidden = self.read_hidden(cache, read)?;
-        values(self.predictions(hidden)).await
+        values(vec![self.predictions(hidden)]).await
     }
 }

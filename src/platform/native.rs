@@ -11,7 +11,6 @@ use std::task::Waker;
 
 use ignore::{DirEntry, WalkBuilder};
 use memmap2::Mmap;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
 
@@ -333,17 +332,6 @@ pub const TURN_FLOPS: Option<f64> = None;
 
 /// Tokens that are measured at once: enough to fill a device, few enough for memory.
 pub const TOKENS_AT_ONCE: usize = 4_096;
-
-/// Runs a task on each part, at the same time as far as there are threads; results come in the order of the parts.
-pub fn in_parallel<Part: Send, Output: Send>(
-    parts: Vec<Part>,
-    task: impl Fn(Part) -> Output + Sync + Send,
-) -> Vec<Output> {
-    match parts.len() {
-        0 | 1 => parts.into_iter().map(task).collect(),
-        _ => parts.into_par_iter().map(task).collect(),
-    }
-}
 
 /// The processor's name and how many hardware threads this process may use.
 pub fn processor() -> (String, usize) {

@@ -323,11 +323,6 @@ pub const TURN_FLOPS: Option<f64> = Some(4e8);
 /// Tokens that are measured at once: few enough to hear in between that somebody wants to pause.
 pub const TOKENS_AT_ONCE: usize = 1_024;
 
-/// Runs a task on each part, one after the other: a page has one thread.
-pub fn in_parallel<Part, Output>(parts: Vec<Part>, task: impl Fn(Part) -> Output) -> Vec<Output> {
-    parts.into_iter().map(task).collect()
-}
-
 /// The processor as far as a page may know it, and its one thread.
 pub fn processor() -> (String, usize) {
     ("browser".to_owned(), threads())

@@ -87,6 +87,8 @@ pub struct TrainConfig {
     pub ops: Ops,
     /// Keep the blocks' inputs only, and compute each block once more when its gradient is due: less memory, a third more work.
     pub recompute: bool,
+    /// What several processes share of the training state: 0 nothing, 1 the optimizer's moments (ZeRO's first stage).
+    pub zero_stage: u8,
 }
 
 impl Default for TrainConfig {
@@ -109,6 +111,7 @@ impl Default for TrainConfig {
             ema_decay: None,
             ops: Ops::Fused,
             recompute: false,
+            zero_stage: 0,
         }
     }
 }
@@ -249,6 +252,12 @@ impl RunConfig {
                 return Err(Error::input(format!("`{name}` is {value}"))
                     .with_hint("a standard error needs at least 2 windows"));
             }
+        }
+        if train.zero_stage > 1 {
+            return Err(
+                Error::input(format!("`train.zero_stage` is {}", train.zero_stage))
+                    .with_hint("0 keeps all moments in each process, 1 shares them out"),
+            );
         }
         let within = |name: &str, value: f64, lowest: f64, highest: f64| {
             if value.is_finite() && (lowest..=highest).contains(&value) {

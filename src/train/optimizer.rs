@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 use crate::model::recompute::gradient_of;
 use crate::model::{Decoder, Ops, Shape, Weights};
 use crate::train::TrainConfig;
+use crate::train::shard::{Piece, pieces_of};
 
-/// The moments of every parameter, in the order of [`Decoder::parameters`].
+/// The moments of every parameter that it moves, in the order of [`Decoder::parameters`].
 #[derive(Debug, Clone)]
 pub struct AdamW {
     first: Vec<Tensor<2>>,
@@ -30,6 +31,12 @@ impl GradientList {
         Self(gradients)
     }
 
+    /// Gradients of a loss that no parameter changes.
+    pub fn zeros(decoder: &Decoder) -> Self {
+        let parameters = decoder.parameters().into_iter();
+        Self(parameters.map(Tensor::zeros_like).collect())
+    }
+
     /// Takes a tracked decoder's gradients out of a backward pass. A parameter the loss does not reach has gradient 0.
     pub fn take(decoder: &Decoder, gradients: &mut Gradients) -> Self {
         Self(
@@ -39,6 +46,11 @@ impl GradientList {
                 .map(|parameter| gradient_of(parameter, gradients))
                 .collect(),
         )
+    }
+
+    /// The gradients, in their order.
+    pub fn into_tensors(self) -> Vec<Tensor<2>> {
+        self.0
     }
 
     /// The root of the sum of all squares: `[1, 1]`.
@@ -64,19 +76,15 @@ impl Add for GradientList {
 
 impl AdamW {
     /// Moments of zero.
-    pub fn new(decoder: &Decoder) -> Self {
-        let zeros: Vec<Tensor<2>> = decoder
-            .parameters()
-            .into_iter()
-            .map(|parameter| parameter.zeros_like())
-            .collect();
+    pub fn new<'a>(parameters: impl IntoIterator<Item = &'a Tensor<2>>) -> Self {
+        let zeros: Vec<Tensor<2>> = parameters.into_iter().map(Tensor::zeros_like).collect();
         Self {
             first: zeros.clone(),
             second: zeros,
         }
     }
 
-    /// Moments read back from a checkpoint.
+    /// Moments read back from a checkpoint: all, or those of some pieces.
     ///
     /// # Errors
     /// When one is missing or shaped otherwise.
@@ -84,8 +92,8 @@ impl AdamW {
         config: &crate::model::ModelConfig,
         shape: &Shape,
         decoder: &Decoder,
-        first: &Weights,
-        second: &Weights,
+        [first, second]: [&Weights; 2],
+        pieces: Option<&[Piece]>,
     ) -> Result<Self> {
         // A decoder built from moments instead of weights has them in the right order.
         let moments = |weights: &Weights| -> Result<Vec<Tensor<2>>> {
@@ -93,7 +101,11 @@ impl AdamW {
                 Decoder::new(config, shape, weights, decoder.device()).map_err(|error| {
                     Error::input("the checkpoint's optimizer state is damaged").with_source(error)
                 })?;
-            Ok(shaped.parameters().into_iter().cloned().collect())
+            let whole = shaped.parameters();
+            Ok(match pieces {
+                Some(pieces) => pieces_of(pieces, &whole),
+                None => whole.into_iter().cloned().collect(),
+            })
         };
         Ok(Self {
             first: moments(first)?,
@@ -102,14 +114,15 @@ impl AdamW {
     }
 
     /// First and second moments, in the order of the parameters.
-    pub fn moments(&self) -> (Vec<&Tensor<2>>, Vec<&Tensor<2>>) {
-        (self.first.iter().collect(), self.second.iter().collect())
+    pub fn moments(&self) -> (&[Tensor<2>], &[Tensor<2>]) {
+        (&self.first, &self.second)
     }
 
-    /// Moves every parameter. `step` counts from 1; `norm` is the gradients' global norm, `[1, 1]`, and stays on the device.
-    pub fn update(
+    /// Moves parameters, each with whether it decays. `step` counts from 1; `norm` is the gradients' global norm, `[1, 1]`,
+    /// and stays on the device.
+    pub fn update<'a>(
         &mut self,
-        decoder: &mut Decoder,
+        parameters: impl Iterator<Item = (&'a mut Tensor<2>, bool)>,
         gradients: GradientList,
         norm: Tensor<2>,
         config: &TrainConfig,
@@ -119,18 +132,17 @@ impl AdamW {
         let (beta1, beta2) = (config.adam_beta1, config.adam_beta2);
         let step_size = learning_rate / (1.0 - beta1.powf(step as f64));
         let second_correction = 1.0 / (1.0 - beta2.powf(step as f64)).sqrt();
+        let ops = config.ops.on(&norm.device());
         let clip = norm
             .add_scalar(1e-6)
             .recip()
             .mul_scalar(config.max_grad_norm)
             .clamp_max(1.0);
         let moments = self.first.iter_mut().zip(&mut self.second);
-        let ops = decoder.ops();
-        let parameters = decoder.parameters_mut().into_iter();
-        for ((parameter, gradient), (first, second)) in parameters.zip(gradients.0).zip(moments) {
-            let [rows, _] = parameter.dims();
-            // A norm's scale is kept as one row; only matrices decay.
-            let decay = if rows > 1 { config.weight_decay } else { 0.0 };
+        for (((parameter, decays), gradient), (first, second)) in
+            parameters.zip(gradients.0).zip(moments)
+        {
+            let decay = if decays { config.weight_decay } else { 0.0 };
             let kept = 1.0 - learning_rate * decay;
             if ops == Ops::Fused {
                 let update = Update {

@@ -17,6 +17,7 @@ use crate::platform::{self, Instant};
 use crate::random::{Purpose, Stream};
 use crate::train::checkpoint::{Checkpoint, Moments, State};
 use crate::train::optimizer::{AdamW, GradientList};
+use crate::train::shard::{self, Layout, Piece, pieces_of};
 use crate::train::{RunConfig, schedule};
 
 /// A model in training.
@@ -30,6 +31,8 @@ pub struct Trainer {
     average: Option<Decoder>,
     device: Selected,
     optimizer: AdamW,
+    /// What this rank moves, where each has a part of the optimizer's state.
+    pieces: Option<Vec<Piece>>,
     /// The counters, as the next checkpoint will hold them.
     pub state: State,
 }
@@ -92,15 +95,6 @@ fn average_decay(decay: f64, step: u64) -> f64 {
     decay.min((1.0 + step) / (10.0 + step))
 }
 
-/// Cuts sequences into at most `count` shares whose sizes differ by one at most.
-fn shares(sequences: Range<usize>, count: usize) -> Vec<Range<usize>> {
-    let (start, total) = (sequences.start, sequences.len());
-    let count = count.clamp(1, total);
-    (0..count)
-        .map(|share| start + share * total / count..start + (share + 1) * total / count)
-        .collect()
-}
-
 impl Trainer {
     /// A model at its first step.
     ///
@@ -115,11 +109,20 @@ impl Trainer {
     ) -> Result<Self> {
         let decoder =
             Decoder::new(&config.model, shape, weights, &device.device)?.with_ops(config.train.ops);
+        let ranks = &device.ranks;
+        let is_sharded = config.train.zero_stage > 0 && ranks.count() > 1;
+        let pieces = is_sharded
+            .then(|| Layout::of(&decoder.parameters()).pieces(ranks.rank(), ranks.count()));
+        let optimizer = match &pieces {
+            Some(pieces) => AdamW::new(&pieces_of(pieces, &decoder.parameters())),
+            None => AdamW::new(decoder.parameters()),
+        };
         Ok(Self {
             objective,
             config: config.clone(),
             shape: shape.clone(),
-            optimizer: AdamW::new(&decoder),
+            optimizer,
+            pieces,
             average: config.train.ema_decay.map(|_| decoder.clone()),
             decoder,
             device: device.clone(),
@@ -153,8 +156,14 @@ impl Trainer {
                 .with_ops(config.train.ops);
             trainer.average = Some(average);
         }
-        trainer.optimizer =
-            AdamW::from_weights(&config.model, shape, &trainer.decoder, first, second)?;
+        let pieces = trainer.pieces.as_deref();
+        trainer.optimizer = AdamW::from_weights(
+            &config.model,
+            shape,
+            &trainer.decoder,
+            [first, second],
+            pieces,
+        )?;
         trainer.state = checkpoint.state.clone();
         Ok(trainer)
     }
@@ -169,9 +178,12 @@ impl Trainer {
         self.average.as_ref().unwrap_or(&self.decoder)
     }
 
-    /// Takes one optimizer step on `[batch * length]` tokens, of `steps` in all. Nothing is read from the device. Others may
-    /// run in between, where the platform asks for that.
-    pub async fn step(&mut self, tokens: &[u32], length: usize, steps: u64) -> Pending {
+    /// Takes one optimizer step on `[batch * length]` tokens, of `steps` in all: those of all ranks, each of which computes its
+    /// share. A rank by itself reads nothing from the device. Others may run in between, where the platform asks for that.
+    ///
+    /// # Errors
+    /// When the device fails; a rank by itself learns that when the figures are read.
+    pub async fn step(&mut self, tokens: &[u32], length: usize, steps: u64) -> Result<Pending> {
         let began = platform::now();
         let train = &self.config.train;
         let index = self.state.step;
@@ -187,14 +199,15 @@ impl Trainer {
         for part in &parts {
             let mut part_loss: Option<Tensor<1>> = None;
             let sequences = part.batch.sequences();
+            let own = self.device.ranks.share(0..sequences);
             let micro_batch = train.micro_batch.unwrap_or(sequences).min(sequences);
             let turn = micro_batch.min(self.turn(&part.batch));
-            for start in (0..sequences).step_by(turn) {
-                if start > 0 {
+            for start in own.clone().step_by(turn) {
+                if start > own.start {
                     platform::yield_now().await;
                 }
-                let end = (start + turn).min(sequences);
-                let shares = shares(start..end, self.workers());
+                let end = (start + turn).min(own.end);
+                let shares = platform::shares(start..end, self.workers());
                 let computed = platform::in_parallel(shares, |share| self.backward(part, share));
                 let adding = platform::now();
                 let beside = computed.len() as f64;
@@ -212,19 +225,21 @@ impl Trainer {
                 }
                 spent.optimizer_seconds += adding.elapsed().as_secs_f64();
             }
-            losses.extend(part_loss.map(|loss| (part.likelihood, loss.div_scalar(part.share))));
+            // A part may have fewer windows than there are ranks.
+            let loss = part_loss.unwrap_or_else(|| Tensor::zeros([1], self.decoder.device()));
+            losses.push((part.likelihood, loss.div_scalar(part.share)));
         }
-        let gradients = gradients.expect("a batch has at least one window");
+        let gradients = gradients.unwrap_or_else(|| GradientList::zeros(&self.decoder));
         let updating = platform::now();
-        let norm = gradients.global_norm();
-        self.optimizer.update(
-            &mut self.decoder,
-            gradients,
-            norm.clone(),
-            train,
-            learning_rate,
-            index + 1,
-        );
+        let norm = if self.device.ranks.count() == 1 {
+            let norm = gradients.global_norm();
+            self.update(gradients, &norm, learning_rate);
+            norm
+        } else {
+            self.add_losses(&mut losses).await?;
+            self.update_together(gradients, learning_rate).await?
+        };
+        let train = &self.config.train;
         if let (Some(average), Some(decay)) = (&mut self.average, train.ema_decay) {
             let decay = average_decay(decay, index + 1);
             let pairs = average
@@ -246,7 +261,7 @@ impl Trainer {
                 flops::training(&self.shape, batch.length, copies, batch.sequences())
             })
             .sum::<f64>();
-        Pending {
+        Ok(Pending {
             losses,
             norm,
             state: self.state.clone(),
@@ -254,7 +269,72 @@ impl Trainer {
             tokens: tokens.len() as u64,
             began,
             spent,
+        })
+    }
+
+    /// Moves every parameter.
+    fn update(&mut self, gradients: GradientList, norm: &Tensor<2>, learning_rate: f64) {
+        let layout = Layout::of(&self.decoder.parameters());
+        let parameters = self.decoder.parameters_mut().into_iter().enumerate();
+        self.optimizer.update(
+            parameters.map(|(tensor, parameter)| (parameter, layout.decays(tensor))),
+            gradients,
+            norm.clone(),
+            &self.config.train,
+            learning_rate,
+            self.state.step + 1,
+        );
+    }
+
+    /// Makes each loss the sum over all ranks.
+    async fn add_losses(&self, losses: &mut [(Likelihood, Tensor<1>)]) -> Result<()> {
+        let own = losses.iter().map(|(_, loss)| loss.clone().reshape([1, 1]));
+        let mut sums = shard::flat(own).await?;
+        self.device.ranks.sum(&mut sums);
+        for ((_, loss), sum) in losses.iter_mut().zip(sums) {
+            *loss = Tensor::from_data([sum], self.decoder.device());
         }
+        Ok(())
+    }
+
+    /// Moves every parameter by the gradients of all ranks, whose global norm this gives.
+    async fn update_together(
+        &mut self,
+        gradients: GradientList,
+        learning_rate: f64,
+    ) -> Result<Tensor<2>> {
+        let (ranks, device) = (self.device.ranks.clone(), self.decoder.device().clone());
+        let layout = Layout::of(&self.decoder.parameters());
+        let mut values = shard::flat(gradients.into_tensors()).await?;
+        let Some(pieces) = self.pieces.clone() else {
+            shard::sum(&mut values, &ranks);
+            let gradients = GradientList::new(layout.tensors(&values, &device));
+            let norm = gradients.global_norm();
+            self.update(gradients, &norm, learning_rate);
+            return Ok(norm);
+        };
+        let part = layout.part(ranks.count());
+        values.resize(part * ranks.count(), 0.0);
+        let own = ranks.sum_part(values);
+        let square = own.iter().map(|value| f64::from(value * value)).sum();
+        let norm = ranks.gather(vec![square]).iter().sum::<f64>().sqrt() as f32;
+        let norm = Tensor::from_data([[norm]], &device);
+        let mut parameters = pieces_of(&pieces, &self.decoder.parameters());
+        let decays = pieces.iter().map(|piece| layout.decays(piece.tensor));
+        self.optimizer.update(
+            parameters.iter_mut().zip(decays),
+            GradientList::new(shard::tensors_of(&pieces, &own, &device)),
+            norm.clone(),
+            &self.config.train,
+            learning_rate,
+            self.state.step + 1,
+        );
+        let whole = ranks.join(shard::own(parameters, part).await?);
+        let moved = layout.tensors(&whole, &device);
+        for (parameter, moved) in self.decoder.parameters_mut().into_iter().zip(moved) {
+            *parameter = moved;
+        }
+        Ok(norm)
     }
 
     /// How many shares of a batch are computed at the same time. The processor backend's elementwise operations use one
@@ -423,12 +503,29 @@ impl Trainer {
         })
     }
 
-    /// The model, its moments and its counters, read back from the device.
+    /// First and second moments of every parameter.
+    async fn moments(&self) -> Result<[Vec<Tensor<2>>; 2]> {
+        let (first, second) = self.optimizer.moments();
+        if self.pieces.is_none() {
+            return Ok([first.to_vec(), second.to_vec()]);
+        }
+        let layout = Layout::of(&self.decoder.parameters());
+        let ranks = &self.device.ranks;
+        let part = layout.part(ranks.count());
+        let whole = async |own: &[Tensor<2>]| {
+            let values = ranks.join(shard::own(own.to_vec(), part).await?);
+            Ok::<_, Error>(layout.tensors(&values, self.decoder.device()))
+        };
+        Ok([whole(first).await?, whole(second).await?])
+    }
+
+    /// The model, its moments and its counters, read back from the device. Where each rank has a part of the moments, all
+    /// must ask.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn checkpoint(&self, tokenizer: &crate::corpus::Tokenizer) -> Result<Checkpoint> {
-        let (first, second) = self.optimizer.moments();
+        let [first, second] = self.moments().await?;
         Ok(Checkpoint {
             objective: self.objective,
             model: ModelConfig {
@@ -447,8 +544,8 @@ impl Trainer {
                 None => None,
             },
             moments: Some(Moments {
-                first: read(&self.shape, &first).await?,
-                second: read(&self.shape, &second).await?,
+                first: read(&self.shape, &first.iter().collect::<Vec<_>>()).await?,
+                second: read(&self.shape, &second.iter().collect::<Vec<_>>()).await?,
             }),
             state: self.state.clone(),
         })

@@ -223,6 +223,9 @@ pub struct RunArguments {
     /// more time
     #[arg(long, help_heading = "Training")]
     pub recompute: bool,
+    /// Where several processes train together: 0 keeps the optimizer's moments in each of them, 1 shares them out
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub zero_stage: Option<u8>,
     /// Share of masked batches cut to a random length
     #[arg(
         long,

@@ -5,6 +5,7 @@ use crossover::error::{Error, Result};
 use crossover::platform;
 
 use crate::arguments::CommonArguments;
+use crate::distributed;
 
 /// Every device that could be used. Looking for GPUs opens their drivers, so it is done only where `choice` may need one.
 pub fn candidates(choice: DeviceChoice) -> Vec<Candidate> {
@@ -34,6 +35,18 @@ pub fn choose(asked: &CommonArguments) -> Result<Selected> {
         .build_global()
         .map_err(|error| Error::work("can't start the worker threads").with_source(error))?;
     select(choice, &candidates(choice), threads)
+}
+
+/// Picks the device of a run, which several processes may train together if they were started so.
+///
+/// # Errors
+/// Those of [`choose`], and when there are other processes that can't be reached.
+pub fn choose_together(asked: &CommonArguments) -> Result<Selected> {
+    let ranks = distributed::join()?;
+    Ok(Selected {
+        ranks: ranks.clone(),
+        ..ranks.agree(choose(asked))?
+    })
 }
 
 #[cfg(feature = "cpu")]

@@ -8,6 +8,7 @@ mod allocator;
 mod arguments;
 mod commands;
 mod devices;
+mod distributed;
 mod peer;
 mod presets;
 mod report;
@@ -23,10 +24,15 @@ use clap::Parser;
 use crossover::error::{Error, Kind};
 
 use arguments::{Arguments, Command};
+use distributed::Leaving;
 
 fn main() -> ExitCode {
     allocator::keep_pages();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refused) if distributed::speaks() => refused.exit(),
+        Err(refused) => return quietly(refused.exit_code() as u8),
+    };
     let result = match arguments.command {
         None => commands::run::race(&arguments.race),
         Some(Command::Race(race)) => commands::run::race(&race),
@@ -43,7 +49,10 @@ fn main() -> ExitCode {
         Some(Command::Doctor(doctor)) => commands::doctor::run(&doctor),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            distributed::leave(false);
+            ExitCode::SUCCESS
+        }
         Err(failure) => end(&failure),
     }
 }
@@ -52,6 +61,15 @@ fn main() -> ExitCode {
 fn end(failure: &anyhow::Error) -> ExitCode {
     let ours = failure.downcast_ref::<Error>();
     let kind = ours.map_or(Kind::Work, Error::kind);
+    let code = match kind {
+        Kind::Input => 2,
+        Kind::Work => 1,
+        Kind::Interrupted => 130,
+    };
+    let leaving = distributed::leave(true);
+    if let Leaving::Quietly = leaving {
+        return quietly(code);
+    }
     let word = match kind {
         Kind::Interrupted => "interrupted",
         Kind::Input | Kind::Work => "error",
@@ -68,9 +86,16 @@ fn end(failure: &anyhow::Error) -> ExitCode {
     if let Some(hint) = ours.and_then(Error::hint) {
         eprintln!("hint: {hint}");
     }
-    ExitCode::from(match kind {
-        Kind::Input => 2,
-        Kind::Work => 1,
-        Kind::Interrupted => 130,
-    })
+    #[cfg(feature = "mpi")]
+    if let Leaving::Alone = leaving {
+        distributed::abort(code);
+    }
+    ExitCode::from(code)
+}
+
+/// Ends one of several processes that have failed alike, after the first has had time to say why: launchers end all of them as
+/// soon as one does.
+fn quietly(code: u8) -> ExitCode {
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    ExitCode::from(code)
 }

@@ -103,6 +103,7 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
         train.ops = named("--ops", name, &["fused", "reference"])?;
     }
     train.recompute |= arguments.recompute;
+    overlay(&mut train.zero_stage, arguments.zero_stage);
     config.evaluate.every = arguments.evaluate_every.or(config.evaluate.every);
     config.provenance = None;
     Ok(config)

@@ -26,9 +26,25 @@ pub fn run() -> Result<()> {
         &["xvfb", "xdotool", "libegl1", "libgl1-mesa-dri"],
     );
 
+    let mpi = install(
+        || {
+            let is_there = |program| command(program, &["--version"]).output().is_ok();
+            is_there("mpicc") && is_there("mpirun")
+        },
+        &["libopenmpi-dev", "openmpi-bin", "libclang-dev"],
+    );
+    let features: &[&str] = if mpi {
+        &["--features", "crossover-trainer/mpi"]
+    } else {
+        eprintln!(
+            "    skipping runs of several processes: no MPI (`apt-get install libopenmpi-dev openmpi-bin libclang-dev`)"
+        );
+        &[]
+    };
+
     let deny = ["--", "-D", "warnings"];
     let native = ["clippy", "--locked", "--workspace", "--all-targets"];
-    step(command("cargo", &[&native[..], &deny].concat()))?;
+    step(command("cargo", &[&native[..], features, &deny].concat()))?;
     let processor_only = [
         "clippy",
         "--locked",
@@ -54,6 +70,7 @@ pub fn run() -> Result<()> {
     web::assemble(false)?;
 
     let mut tests = command("cargo", &["test", "--locked", "--workspace"]);
+    tests.args(features);
     if command("node", &["--version"]).output().is_ok() {
         tests.env("CROSSOVER_TEST_WASM", wasm_probe()?);
     } else {

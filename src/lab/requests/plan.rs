@@ -44,7 +44,7 @@ pub(super) async fn plan(config: RunConfig, device: &Selected) -> Result<Answer>
         let mut trainer = Trainer::new(*objective, &config, &shape, &weights, device)?;
         let mut began = platform::now();
         for step in 0..=STEPS {
-            let pending = trainer.step(&tokens, length, steps).await;
+            let pending = trainer.step(&tokens, length, steps).await?;
             Trainer::read(&pending).await?;
             platform::yield_now().await;
             if step == 0 {

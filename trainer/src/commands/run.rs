@@ -70,7 +70,7 @@ fn run(
         let series = Series::new(config.seed, count, command)?;
         return seeds::start(&series, config, &folder, arguments);
     }
-    let device = devices::choose(&arguments.common)?;
+    let device = devices::choose_together(&arguments.common)?;
     let start = lab::Command::Start {
         config: Box::new(config),
         folder: folder.display().to_string(),
@@ -101,7 +101,7 @@ fn resume(folder: &Path, arguments: &RunArguments) -> Result<()> {
         return seeds::resume(&series, folder, arguments);
     }
     let before = settings::read_config(&folder.join("config.toml"))?.provenance;
-    let device = devices::choose(&as_before(&arguments.common, before))?;
+    let device = devices::choose_together(&as_before(&arguments.common, before))?;
     let command = lab::Command::Resume {
         folder: folder.display().to_string(),
     };
@@ -125,15 +125,27 @@ fn show(
     folder: Option<PathBuf>,
     arguments: &RunArguments,
 ) -> Result<()> {
-    let json = arguments.common.json;
+    // Of several processes the first one speaks for all.
+    let is_shown = device.ranks.is_first();
+    let json = arguments.common.json && is_shown;
     let lab = Lab::open(device);
     let interrupt = Interrupt::install()?;
     lab.send(command);
     interrupt.lead_to(&lab);
-    let mut view = terminal::View::new(terminal::Mode::detect(), None);
+    let mode = match is_shown {
+        true => terminal::Mode::detect(),
+        false => terminal::Mode::Silent,
+    };
+    let mut view = terminal::View::new(mode, None);
     let watched = watch(&lab, &mut view, |event| {
         if json { print_json(event) } else { Ok(()) }
     })?;
+    if !is_shown {
+        return match watched.ended {
+            Ok(_) => Ok(()),
+            Err(end) => Err(end.for_person(None).into()),
+        };
+    }
     let folder = watched.folder.map(PathBuf::from).or(folder);
     let page = match (&folder, &watched.ended) {
         (Some(folder), Ok(_)) => Some(report::write(folder)?),

@@ -41,6 +41,8 @@ pub enum Mode {
     Live,
     /// A line now and then.
     Plain,
+    /// Not at all: somebody else shows it.
+    Silent,
 }
 
 impl Mode {
@@ -65,6 +67,7 @@ pub struct View {
 }
 
 enum Form {
+    Silent,
     Plain,
     Live {
         painter: Painter<io::Stderr>,
@@ -77,6 +80,7 @@ impl View {
     /// A view with nothing to show yet; `turn` where it is one of several runs.
     pub fn new(mode: Mode, turn: Option<Turn>) -> Self {
         let form = match mode {
+            Mode::Silent => Form::Silent,
             Mode::Plain => Form::Plain,
             Mode::Live => Form::Live {
                 painter: Painter::new(io::stderr()),
@@ -95,6 +99,7 @@ impl View {
     pub fn on_event(&mut self, event: &Event) {
         self.state.apply(event, self.since.elapsed().as_secs_f64());
         match &mut self.form {
+            Form::Silent => {}
             Form::Plain => {
                 for line in plain::lines(&self.state, event) {
                     let _ = writeln!(io::stderr(), "{line}");

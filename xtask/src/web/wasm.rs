@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use wasm_bindgen_cli_support::Bindgen;
 
+use super::compress;
 use crate::{command, step, target, tool};
 
 /// What browsers run.
@@ -121,12 +122,12 @@ pub fn bind(name: &str, optimized: bool) -> Result<Program> {
     })
 }
 
-/// The program after `wasm-opt`, where that can be had.
+/// The program after `wasm-opt`, where that can be had and makes less to load.
 fn smaller(path: &Path) -> Result<Vec<u8>> {
     let content = fs::read(path)?;
     let Some(optimizer) = optimizer() else {
         eprintln!(
-            "    skipping wasm-opt: neither it nor `npm` is here; the programs are larger than they need be"
+            "    skipping wasm-opt: neither it nor `npm` is here; the programs may be larger than they need be"
         );
         return Ok(content);
     };
@@ -142,7 +143,11 @@ fn smaller(path: &Path) -> Result<Vec<u8>> {
         step(optimize)?;
         fs::rename(&partial, &kept)?;
     }
-    Ok(fs::read(kept)?)
+    let optimized = fs::read(kept)?;
+    // Shorter code is not always shorter when it is packed, and packed is how it is loaded.
+    let packed = compress::all(&[&content, &optimized], true)?;
+    let is_smaller = packed[1].0.len() < packed[0].0.len();
+    Ok(if is_smaller { optimized } else { content })
 }
 
 /// The `wasm-opt` of this machine, or else npm's.

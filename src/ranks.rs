@@ -1,0 +1,201 @@
+//! The processes that train one model together: what each computes of a batch, and what they tell one another.
+//!
+//! Every rank runs the same program on the same configuration and comes to the same decisions; only the sums of a step need the
+//! others. What differs from one process to the next (a clock, a wish to stop, a file that can't be read) is agreed upon
+//! first, so that no rank waits for a sum that the others don't make. The engine is not here: whoever starts the program
+//! brings one that moves the bytes ([`Exchange`]), MPI for instance.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+
+/// Moves numbers between processes. Each call is made by all of them, in the same order and with lengths that fit.
+pub trait Exchange: fmt::Debug + Send + Sync {
+    /// Which of the processes this is, from 0.
+    fn rank(&self) -> usize;
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// Replaces the values by their sums over all ranks.
+    fn sum(&self, values: &mut [f32]);
+    /// Sums over all ranks, of which each gets its own part: `[count * part]` -> `[part]`.
+    fn sum_part(&self, values: &[f32]) -> Vec<f32>;
+    /// Joins the parts of all ranks in their order: `[part]` -> `[count * part]`.
+    fn join(&self, part: &[f32]) -> Vec<f32>;
+    /// What every rank says, in their order; the lengths may differ.
+    fn tell(&self, said: &[u8]) -> Vec<Vec<u8>>;
+}
+
+/// The ranks of a run: one, unless somebody brought an engine.
+#[derive(Debug, Clone, Default)]
+pub struct Ranks(Option<Arc<dyn Exchange>>);
+
+/// How one rank tells the others that it can't go on.
+#[derive(Serialize, Deserialize)]
+struct Refusal {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Ranks {
+    /// A process by itself.
+    pub fn alone() -> Self {
+        Self(None)
+    }
+
+    /// Those that an engine connects.
+    pub fn connected(exchange: Arc<dyn Exchange>) -> Self {
+        Self((exchange.count() > 1).then_some(exchange))
+    }
+
+    /// Which this is, from 0.
+    pub fn rank(&self) -> usize {
+        self.0.as_ref().map_or(0, |exchange| exchange.rank())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.as_ref().map_or(1, |exchange| exchange.count())
+    }
+
+    /// Whether this is the one that writes files and speaks to people.
+    pub fn is_first(&self) -> bool {
+        self.rank() == 0
+    }
+
+    /// This rank's part of a range; the parts' sizes differ by one at most.
+    pub fn share(&self, range: Range<usize>) -> Range<usize> {
+        let (start, total) = (range.start, range.len());
+        let cut = |rank: usize| start + rank * total / self.count();
+        cut(self.rank())..cut(self.rank() + 1)
+    }
+
+    /// Replaces the values by their sums over all ranks.
+    pub fn sum(&self, values: &mut [f32]) {
+        if let Some(exchange) = &self.0 {
+            exchange.sum(values);
+        }
+    }
+
+    /// This rank's part of the sums over all ranks: `[count * part]` -> `[part]`.
+    pub fn sum_part(&self, values: Vec<f32>) -> Vec<f32> {
+        match &self.0 {
+            Some(exchange) => exchange.sum_part(&values),
+            None => values,
+        }
+    }
+
+    /// The parts of all ranks in their order: `[part]` -> `[count * part]`.
+    pub fn join(&self, part: Vec<f32>) -> Vec<f32> {
+        match &self.0 {
+            Some(exchange) => exchange.join(&part),
+            None => part,
+        }
+    }
+
+    /// The lists of all ranks, one after the other in their order; the lengths may differ.
+    pub fn gather(&self, own: Vec<f64>) -> Vec<f64> {
+        let Some(exchange) = &self.0 else {
+            return own;
+        };
+        let bytes: Vec<u8> = own.iter().flat_map(|value| value.to_le_bytes()).collect();
+        exchange
+            .tell(&bytes)
+            .iter()
+            .flat_map(|bytes| bytes.as_chunks::<8>().0)
+            .map(|bytes| f64::from_le_bytes(*bytes))
+            .collect()
+    }
+
+    /// Whether any rank says so.
+    pub fn any(&self, said: bool) -> bool {
+        match &self.0 {
+            Some(exchange) => exchange
+                .tell(&[said.into()])
+                .iter()
+                .any(|said| said == &[1]),
+            None => said,
+        }
+    }
+
+    /// What the first rank says, whatever the others do.
+    pub fn first_says(&self, said: bool) -> bool {
+        match &self.0 {
+            Some(exchange) => exchange.tell(&[said.into()])[0] == [1],
+            None => said,
+        }
+    }
+
+    /// Goes on if every rank can; otherwise all fail by the first one's error.
+    ///
+    /// # Errors
+    /// That of the first rank that has one, which is named unless it is the first of all.
+    pub fn agree<T>(&self, result: Result<T>) -> Result<T> {
+        let Some(exchange) = &self.0 else {
+            return result;
+        };
+        let said = match &result {
+            Ok(_) => Vec::new(),
+            Err(error) => serde_json::to_vec(&Refusal {
+                kind: error.kind(),
+                message: error.to_string(),
+                hint: error.hint().map(str::to_owned),
+            })
+            .unwrap_or_else(|_| b"{}".to_vec()),
+        };
+        let said = exchange.tell(&said);
+        let Some(rank) = said.iter().position(|said| !said.is_empty()) else {
+            return result;
+        };
+        let refused = serde_json::from_slice(&said[rank]).unwrap_or_else(|_| Refusal {
+            kind: Kind::Work,
+            message: "it failed without a reason that can be told".to_owned(),
+            hint: None,
+        });
+        let message = match rank {
+            0 => refused.message,
+            _ => format!("rank {rank}: {}", refused.message),
+        };
+        let error = match refused.kind {
+            Kind::Input => Error::input(message),
+            Kind::Work => Error::work(message),
+            Kind::Interrupted => Error::interrupted(message),
+        };
+        Err(match refused.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        })
+    }
+
+    /// Refuses ranks that differ in what they must have in common: pairs of what it is and how it is here.
+    ///
+    /// # Errors
+    /// Names the two ranks and how it is there.
+    pub fn in_common(&self, facts: &[(&str, String)]) -> Result<()> {
+        let Some(exchange) = &self.0 else {
+            return Ok(());
+        };
+        for (what, here) in facts {
+            let said = exchange.tell(here.as_bytes());
+            if let Some(rank) = said.iter().position(|there| there != &said[0]) {
+                let [first, other] =
+                    [&said[0], &said[rank]].map(|said| String::from_utf8_lossy(said));
+                // Of a long text the line that differs.
+                let lines = first.lines().zip(other.lines());
+                let (first, other) = lines
+                    .clone()
+                    .find(|(first, other)| first != other)
+                    .unwrap_or((&first, &other));
+                return Err(Error::input(format!(
+                    "the ranks differ in their {what}: rank 0 has `{first}`, rank {rank} has `{other}`"
+                ))
+                .with_hint("start all of them with the same program, command and files"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! Several processes train one model: `mpirun` starts the program itself, built with feature `mpi`.
+
+#![cfg(feature = "mpi")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod program;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use program::{CROSSOVER, json_lines};
+
+const TRAIN: [&str; 19] = [
+    "train",
+    "--device",
+    "cpu",
+    "--threads",
+    "1",
+    "--hidden-size",
+    "16",
+    "--layers",
+    "1",
+    "--heads",
+    "2",
+    "--evaluate-every",
+    "20",
+    "--unique",
+    "500",
+    "--held-out",
+    "250",
+    "--dropout",
+    "0.1",
+];
+
+/// `mpirun` with the program on so many ranks.
+fn ranks(count: usize, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("mpirun");
+    command
+        .args(["--allow-run-as-root", "--oversubscribe", "-n"])
+        .arg(count.to_string())
+        .arg(CROSSOVER)
+        .args(TRAIN)
+        .args(arguments)
+        .current_dir(folder)
+        // Ranks that wait for each other on few cores give them away.
+        .env("OMPI_MCA_mpi_yield_when_idle", "1");
+    command
+}
+
+fn ran(mut command: Command) -> Output {
+    command.output().expect("mpirun is installed")
+}
+
+#[track_caller]
+fn succeeds(command: Command) -> String {
+    let output = ran(command);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Training losses by step, and the last validation loss.
+fn losses(run: &Path) -> (Vec<f64>, f64) {
+    let lines = json_lines(&fs::read_to_string(run.join("metrics.jsonl")).unwrap());
+    let of = |line: &Value, name: &str| line[name].as_f64();
+    let trained = lines.iter().filter_map(|line| of(line, "train_nats"));
+    let measured = lines.iter().rev().find_map(|line| of(line, "val_nats"));
+    (trained.collect(), measured.unwrap())
+}
+
+#[test]
+fn processes_train_like_one_and_the_first_speaks_for_all() {
+    for objective in ["ar", "masked"] {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |name: &str, count: usize, more: &[&str]| {
+            let named = ["--objective", objective, "--steps", "40", "--out", name];
+            let out = succeeds(ranks(count, folder.path(), &[&named, more].concat()));
+            (losses(&folder.path().join(name)), out)
+        };
+        let ((alone, end), told) = run("alone", 1, &["--json"]);
+        assert_eq!(alone.len(), 40);
+        let events = json_lines(&told).len();
+        for (name, count, more) in [
+            ("two", 2, &["--json"][..]),
+            ("four", 4, &["--json"]),
+            ("zero", 4, &["--json", "--zero-stage", "1"]),
+        ] {
+            let ((together, last), told) = run(name, count, more);
+            assert_eq!(together.len(), 40);
+            for (step, (ours, theirs)) in alone.iter().zip(&together).enumerate() {
+                let most = if step < 10 { 1e-5 } else { 1e-4 };
+                assert!(
+                    (ours - theirs).abs() < most,
+                    "{name}, step {step}: {theirs}, not {ours}"
+                );
+            }
+            assert!((last - end).abs() < 1e-4);
+            assert_eq!(json_lines(&told).len(), events, "one rank's events");
+        }
+    }
+}
+
+#[test]
+fn what_no_rank_can_do_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, message) in [
+        (
+            &["--objective", "ar", "--batch", "6"][..],
+            "4 ranks can't share a batch of 6 windows equally",
+        ),
+        (
+            &["--objective", "ar", "--corpus", "absent.txt"],
+            "can't read `absent.txt`",
+        ),
+        (&["--objective", "ar", "--estimator", "exact"], "exact-l"),
+        (&["--objektive", "ar"], "--objektive"),
+    ] {
+        let mut command = ranks(4, folder.path(), arguments);
+        command.args(["--steps", "5", "--out", "run"]);
+        let output = ran(command);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(said.matches("error: ").count(), 1, "{said}");
+        assert!(said.contains(message), "{said}");
+        assert!(!folder.path().join("run").exists());
+    }
+}
+
+#[test]
+fn ranks_that_differ_are_refused_with_both_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = ranks(
+        1,
+        folder.path(),
+        &["--objective", "ar", "--steps", "5", "--out", "run"],
+    );
+    command.args([":", "-n", "1", CROSSOVER]).args(TRAIN).args([
+        "--objective",
+        "ar",
+        "--steps",
+        "5",
+        "--out",
+        "run",
+        "--lr",
+        "0.5",
+    ]);
+    let output = ran(command);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let message =
+        "configuration: rank 0 has `learning_rate = 0.001`, rank 1 has `learning_rate = 0.5`";
+    assert!(said.contains(message), "{said}");
+}
+
+/// A rank that dies takes the others with it, and the run goes on from its last checkpoint with another number of ranks.
+#[test]
+fn a_killed_rank_costs_nothing_that_was_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--objective",
+        "masked",
+        "--steps",
+        "200",
+        "--zero-stage",
+        "1",
+    ];
+    succeeds(ranks(
+        2,
+        folder.path(),
+        &[&arguments[..], &["--out", "whole"]].concat(),
+    ));
+    let mut command = ranks(
+        2,
+        folder.path(),
+        &[&arguments[..], &["--out", "killed"]].concat(),
+    );
+    let mut run = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let metrics = folder.path().join("killed/metrics.jsonl");
+    let began = Instant::now();
+    while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < 50 {
+        assert!(began.elapsed() < Duration::from_secs(60), "it trains");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let last = child_of(run.id());
+    let killed = Command::new("kill")
+        .args(["-KILL", &last.to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let ended = run.wait().unwrap();
+    assert!(!ended.success());
+    let resume = |count| {
+        let mut command = Command::new("mpirun");
+        command
+            .args(["--allow-run-as-root", "--oversubscribe", "-n", count])
+            .arg(CROSSOVER)
+            .args(["train", "--resume", "killed"])
+            .env("OMPI_MCA_mpi_yield_when_idle", "1")
+            .current_dir(folder.path());
+        command
+    };
+    succeeds(resume("4"));
+    let (whole, end) = losses(&folder.path().join("whole"));
+    let (killed, last) = losses(&folder.path().join("killed"));
+    assert_eq!(killed.len(), 200);
+    assert!((end - last).abs() < 1e-3);
+    for (ours, theirs) in whole.iter().zip(&killed).take(60) {
+        assert!((ours - theirs).abs() < 1e-4);
+    }
+}
+
+/// A process that this one started.
+fn child_of(parent: u32) -> u32 {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    children.split_whitespace().last().unwrap().parse().unwrap()
+}
