@@ -38,17 +38,22 @@ const TRAIN: [&str; 19] = [
 ];
 
 /// `mpirun` with the program on so many ranks.
-fn ranks(count: usize, folder: &Path, arguments: &[&str]) -> Command {
+fn launcher(count: usize, folder: &Path) -> Command {
     let mut command = Command::new("mpirun");
     command
         .args(["--allow-run-as-root", "--oversubscribe", "-n"])
         .arg(count.to_string())
         .arg(CROSSOVER)
-        .args(TRAIN)
-        .args(arguments)
         .current_dir(folder)
         // Ranks that wait for each other on few cores give them away.
         .env("OMPI_MCA_mpi_yield_when_idle", "1");
+    command
+}
+
+/// So many ranks that train.
+fn ranks(count: usize, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = launcher(count, folder);
+    command.args(TRAIN).args(arguments);
     command
 }
 
@@ -157,63 +162,44 @@ fn ranks_that_differ_are_refused_with_both_named() {
     assert!(said.contains(message), "{said}");
 }
 
-/// A rank that dies takes the others with it, and the run goes on from its last checkpoint with another number of ranks.
+/// A rank that dies takes the others with it; one that is asked to stop stops all, with all saved. Either way the run goes on
+/// where it was, with another number of ranks.
 #[test]
-fn a_killed_rank_costs_nothing_that_was_kept() {
+fn a_rank_that_ends_costs_nothing_that_was_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = [
-        "--objective",
-        "masked",
-        "--steps",
-        "200",
-        "--zero-stage",
-        "1",
-    ];
-    succeeds(ranks(
-        2,
-        folder.path(),
-        &[&arguments[..], &["--out", "whole"]].concat(),
-    ));
-    let mut command = ranks(
-        2,
-        folder.path(),
-        &[&arguments[..], &["--out", "killed"]].concat(),
-    );
-    let mut run = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let metrics = folder.path().join("killed/metrics.jsonl");
-    let began = Instant::now();
-    while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < 50 {
-        assert!(began.elapsed() < Duration::from_secs(60), "it trains");
-        thread::sleep(Duration::from_millis(20));
-    }
-    let last = child_of(run.id());
-    let killed = Command::new("kill")
-        .args(["-KILL", &last.to_string()])
-        .status();
-    assert!(killed.unwrap().success());
-    let ended = run.wait().unwrap();
-    assert!(!ended.success());
-    let resume = |count| {
-        let mut command = Command::new("mpirun");
-        command
-            .args(["--allow-run-as-root", "--oversubscribe", "-n", count])
-            .arg(CROSSOVER)
-            .args(["train", "--resume", "killed"])
-            .env("OMPI_MCA_mpi_yield_when_idle", "1")
-            .current_dir(folder.path());
-        command
-    };
-    succeeds(resume("4"));
+    let named = "--objective masked --steps 200 --zero-stage 1 --out";
+    let named: Vec<&str> = named.split(' ').collect();
+    let train = |name: &str| ranks(2, folder.path(), &[&named[..], &[name]].concat());
+    succeeds(train("whole"));
     let (whole, end) = losses(&folder.path().join("whole"));
-    let (killed, last) = losses(&folder.path().join("killed"));
-    assert_eq!(killed.len(), 200);
-    assert!((end - last).abs() < 1e-3);
-    for (ours, theirs) in whole.iter().zip(&killed).take(60) {
-        assert!((ours - theirs).abs() < 1e-4);
+    for (signal, code) in [("KILL", 137), ("TERM", 130)] {
+        let mut command = train(signal);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let run = command.spawn().unwrap();
+        let metrics = folder.path().join(signal).join("metrics.jsonl");
+        let began = Instant::now();
+        while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < 50 {
+            assert!(began.elapsed() < Duration::from_secs(60), "it trains");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let rank = child_of(run.id()).to_string();
+        let sent = Command::new("kill").args(["-s", signal, &rank]).status();
+        assert!(sent.unwrap().success());
+        let ended = run.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        let is_told = said.matches("the state is saved").count();
+        assert_eq!(is_told, usize::from(signal == "TERM"), "{said}");
+
+        let mut resumed = launcher(4, folder.path());
+        resumed.args(["train", "--resume", signal]);
+        succeeds(resumed);
+        let (ours, last) = losses(&folder.path().join(signal));
+        assert_eq!(ours.len(), 200);
+        assert!((end - last).abs() < 1e-3);
+        for (step, (ours, whole)) in ours.iter().zip(&whole).enumerate().take(60) {
+            assert!((ours - whole).abs() < 1e-4, "{signal}, step {step}");
+        }
     }
 }
 

@@ -328,6 +328,7 @@ fn a_run_without_a_sound_last_checkpoint_is_refused_and_left_alone() {
     };
     let before = files();
     let last = run.join("checkpoints/last-masked.safetensors");
+    let _ = fs::remove_file(run.join("checkpoints/best-masked.safetensors"));
     let good = fs::read(&last).unwrap();
     fs::write(&last, &good[..good.len() / 2]).unwrap();
     let resume = ["race", "--resume", "run"];
@@ -347,6 +348,35 @@ fn a_run_without_a_sound_last_checkpoint_is_refused_and_left_alone() {
         assert!(err.contains("\nhint: "), "{err}");
     }
     assert!(files() == before);
+}
+
+/// One bit has changed: the file is named, and the run goes on from the model's best checkpoint.
+#[test]
+fn a_damaged_last_checkpoint_is_noticed_and_the_best_one_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let start = [&RACE[..], &["--out", "run"]].concat();
+    let mut child = background(folder.path(), &start).spawn().unwrap();
+    let best = run.join("checkpoints/best-masked.safetensors");
+    wait_for_evaluation(&mut child, &run, 30);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(best.exists());
+    let last = run.join("checkpoints/last-masked.safetensors");
+    let mut bytes = fs::read(&last).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&last, bytes).unwrap();
+    let Ran { err, .. } = crossover(folder.path(), ["race", "--resume", "run"]).ended(0);
+    assert!(
+        err.contains("last-masked.safetensors`: its checksum doesn't fit"),
+        "{err}"
+    );
+    assert!(
+        err.contains("the masked model goes on from its best checkpoint"),
+        "{err}"
+    );
+    assert_eq!(record(&run).len(), 600);
 }
 
 #[test]

@@ -176,12 +176,7 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
             .objectives
             .iter()
             .map(|objective| {
-                let file = file_name(*objective, CheckpointKind::Last);
-                let bytes = records.need(
-                    &file,
-                    "without its last checkpoint a run can't go on; start it anew",
-                )?;
-                let checkpoint = Checkpoint::from_bytes(&bytes, &format!("{name}/{file}"))?;
+                let checkpoint = last_checkpoint(&records, *objective, control)?;
                 // The source's hash says nothing of a tokenizer that comes from a file.
                 if checkpoint.tokenizer != corpus.tokenizer {
                     let name = corpus.config.tokenizer.as_deref().unwrap_or_default();
@@ -213,6 +208,35 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
     ranks.agree(cut)?;
     session.announce(hash)?;
     session.run().await
+}
+
+/// A model's last checkpoint, or its best one where that is damaged.
+fn last_checkpoint(
+    records: &Records,
+    objective: Objective,
+    control: &Control,
+) -> Result<Checkpoint> {
+    let path = |kind| format!("{}/{}", records.name(), file_name(objective, kind));
+    let hint = "without its last checkpoint a run can't go on; start it anew";
+    let bytes = records.need(&file_name(objective, CheckpointKind::Last), hint)?;
+    let damage = match Checkpoint::from_bytes(&bytes, &path(CheckpointKind::Last)) {
+        Ok(checkpoint) => return Ok(checkpoint),
+        Err(damage) => damage,
+    };
+    let best = records.read(&file_name(objective, CheckpointKind::Best))?;
+    let best =
+        best.and_then(|bytes| Checkpoint::from_bytes(&bytes, &path(CheckpointKind::Best)).ok());
+    let Some(best) = best else {
+        return Err(damage);
+    };
+    control.emit(Event::Notice {
+        message: format!(
+            "{damage}; the {} model goes on from its best checkpoint, of step {}",
+            objective.name(),
+            best.state.step
+        ),
+    });
+    Ok(best)
 }
 
 /// The configuration of a run.

@@ -9,6 +9,7 @@ use burn::tensor::bf16;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::corpus::Tokenizer;
 use crate::error::{Error, Result, grouped};
@@ -22,6 +23,9 @@ pub const FORMAT_VERSION: u64 = 1;
 const FIRST: &str = "optimizer.exp_avg.";
 const SECOND: &str = "optimizer.exp_avg_sq.";
 const TRAINED: &str = "optimizer.weights.";
+
+/// Where the metadata has the checksum.
+const CHECKSUM: &str = "sha256";
 
 /// A model on the host, with all that is needed to use it or to train on.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,18 +226,9 @@ impl Checkpoint {
         let unwritable = |error: &dyn std::fmt::Display| {
             Error::work(format!("can't write the checkpoint: {error}"))
         };
-        let metadata = HashMap::from([
-            (
-                "config".to_owned(),
-                serde_json::to_string(&header).map_err(|error| unwritable(&error))?,
-            ),
-            ("tokenizer".to_owned(), self.tokenizer.to_json()?),
-            (
-                "state".to_owned(),
-                serde_json::to_string(&self.state).map_err(|error| unwritable(&error))?,
-            ),
-            ("format".to_owned(), "pt".to_owned()),
-        ]);
+        let config = serde_json::to_string(&header).map_err(|error| unwritable(&error))?;
+        let tokenizer = self.tokenizer.to_json()?;
+        let state = serde_json::to_string(&self.state).map_err(|error| unwritable(&error))?;
         let mut views = BTreeMap::new();
         let mut add = |prefix: &str, weights: &'_ Weights| -> Result<()> {
             for (name, tensor) in &weights.0 {
@@ -250,6 +245,18 @@ impl Checkpoint {
         if let Some(trained) = &self.trained_weights {
             add(TRAINED, trained)?;
         }
+        let tensors = views
+            .iter()
+            .map(|(name, (_, bytes))| (&name[..], &bytes[..]));
+        let sum = checksum([&config, &tokenizer, &state], tensors);
+        let metadata = [
+            ("config", config),
+            ("tokenizer", tokenizer),
+            ("state", state),
+            (CHECKSUM, sum),
+            ("format", "pt".to_owned()),
+        ];
+        let metadata = metadata.map(|(key, text)| (key.to_owned(), text)).into();
         let views = views
             .iter()
             .map(|(name, (sizes, bytes))| {
@@ -304,6 +311,17 @@ impl Checkpoint {
             .map_err(|error| damaged(format!("`state` is damaged: {error}")))?;
         let tensors =
             SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
+        // Files of earlier versions have none.
+        if let Some(promised) = strings.get(CHECKSUM) {
+            let sorted: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
+            let content = sorted.iter().map(|(name, view)| (&name[..], view.data()));
+            let strings = [config, text("tokenizer")?, text("state")?];
+            if *promised != checksum(strings.map(|text| &text[..]), content) {
+                return Err(damaged(
+                    "its checksum doesn't fit, so some of its bytes have changed".to_owned(),
+                ));
+            }
+        }
         let mut weights = Weights::default();
         let mut first = Weights::default();
         let mut second = Weights::default();
@@ -382,6 +400,20 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// SHA-256 of what a file holds, whatever its order there: the three JSON strings, then each tensor's name and bytes, sorted by
+/// name.
+fn checksum<'a>(strings: [&str; 3], tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut sum = Sha256::new();
+    for string in strings {
+        sum.update(string);
+    }
+    for (name, bytes) in tensors {
+        sum.update(name);
+        sum.update(bytes);
+    }
+    hex::encode(sum.finalize())
 }
 
 /// A safetensors file says how long it is: eight bytes of header length, the header, and the tensors' last offset.

@@ -20,10 +20,12 @@ pub enum Leaving {
     Alone,
 }
 
-/// What launchers tell a process of its rank and of how many there are: Open MPI's, and what MPICH, Intel MPI and Slurm use.
-const LAUNCHERS: [[&str; 2]; 2] = [
+/// What launchers tell a process of its rank and of how many there are: Open MPI's; those of MPICH, Intel MPI and
+/// `srun --mpi=pmi2`; and `srun --mpi=pmix`. Slurm's own names alone won't do: a batch script has them too.
+const LAUNCHERS: [[&str; 2]; 3] = [
     ["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"],
     ["PMI_RANK", "PMI_SIZE"],
+    ["PMIX_RANK", "SLURM_NTASKS"],
 ];
 
 /// This process's rank and their number, where a launcher started several.

@@ -20,7 +20,8 @@ const USAGE: &str =
                                 quick: larger, for a look
        cargo xtask bundle       trains the models that come with the playground and records its first text
        cargo xtask long NAME    what takes too long for CI:
-           kill    kills runs at random moments and compares what follows (20 rounds)
+           kill [RANKS]
+                   kills runs, or one rank of them, at random moments and compares what follows (20 rounds)
            decode  how much faster a cache writes, and what denoising costs in forward passes
            sampler a hundred million draws, whose rare tokens are counted
            peer    training and writing beside PyTorch, in turns: speed and memory
@@ -41,7 +42,11 @@ fn main() -> ExitCode {
         ["bundle"] => web::bundle::run(),
         ["web"] => web::run(true),
         ["web", "--quick"] => web::run(false),
-        ["long", "kill"] => long::kill(),
+        ["long", "kill"] => long::kill(1),
+        ["long", "kill", ranks] => match ranks.parse() {
+            Ok(ranks) if ranks > 0 => long::kill(ranks),
+            _ => Err(anyhow::anyhow!("`{ranks}` is no number of ranks")),
+        },
         ["long", "decode"] => speed::decode(),
         ["long", "sampler"] => long::sampler(),
         ["long", "peer"] => speed::peer(),
