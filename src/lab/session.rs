@@ -198,6 +198,9 @@ pub(super) fn resolve(
     config.model.num_key_value_heads = Some(shape.num_key_value_heads);
     config.model.head_dim = Some(shape.head_dim);
     config.model.vocab_size = Some(shape.vocab_size);
+    if let Some(experts) = &shape.experts {
+        experts.fill(&mut config.model);
+    }
     let train = &mut config.train;
     let windows = corpus.train.windows_per_epoch() as f64;
     let steps = train
