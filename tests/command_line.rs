@@ -365,6 +365,85 @@ fn training_one_model_ends_with_its_figure() {
 }
 
 #[test]
+fn a_mixture_races_counts_its_experts_and_writes() {
+    let folder = folder();
+    let mixture = ["--experts", "4", "--shared-expert-size", "8"];
+    let ran = race(
+        folder.path(),
+        &[&mixture[..], &["--json", "--out", "run"]].concat(),
+    );
+    let lines = ran.ended(0).lines();
+    // Each of six steps is evaluated, for two models.
+    let told = events(&lines, "experts");
+    assert_eq!(told.len(), 12);
+    for line in &told {
+        let fields = [
+            "event",
+            "objective",
+            "likelihood",
+            "step",
+            "busiest",
+            "evenness",
+        ];
+        assert!(fields.iter().all(|field| !line[field].is_null()), "{line}");
+        let [layer] = &line["shares"].as_array().unwrap()[..] else {
+            panic!("one layer: {line}")
+        };
+        let shares = layer.as_array().unwrap();
+        let sum: f64 = shares.iter().filter_map(Value::as_f64).sum();
+        assert!(shares.len() == 4 && (sum - 1.0).abs() < 1e-9, "{line}");
+        assert!(line["busiest"].as_f64().unwrap() >= 1.0);
+    }
+    let kept = fs::read_to_string(folder.path().join("run/events.jsonl")).unwrap();
+    assert_eq!(events(&json_lines(&kept), "experts").len(), 12);
+    let report = fs::read_to_string(folder.path().join("run/report.html")).unwrap();
+    assert!(report.contains("How busy the experts are"));
+    let config = fs::read_to_string(folder.path().join("run/config.toml")).unwrap();
+    assert!(config.contains("num_experts_per_tok = 2"), "{config}");
+
+    let train = |objective, out| {
+        let chosen = ["--experts", "4", "--routing", "expert-choice", "--out", out];
+        let typed = [&["train", "--objective", objective][..], &tiny(&chosen)].concat();
+        crossover(folder.path(), typed)
+    };
+    for objective in ["ar", "block", "dual"] {
+        let refused = train(objective, "none").ended(2);
+        assert!(
+            refused.err.contains(&format!("the {objective} model")),
+            "{}",
+            refused.err
+        );
+        assert!(refused.err.contains("hint: use `--routing token-choice`"));
+        assert!(!folder.path().join("none").exists());
+    }
+    let plain = train("masked", "chosen").ended(0);
+    assert!(
+        plain
+            .err
+            .contains("busiest expert 1.00x its share, evenness 1.00"),
+        "{}",
+        plain.err
+    );
+    for (model, flags) in [
+        ("run/checkpoints/best-ar.safetensors", &[][..]),
+        ("run/checkpoints/best-masked.safetensors", &[]),
+        (
+            "chosen/checkpoints/best-masked.safetensors",
+            &["--cache", "dkv"],
+        ),
+        (
+            "chosen/checkpoints/last-masked.safetensors",
+            &["--cfg", "1", "--prompt", "12"],
+        ),
+    ] {
+        let typed = ["sample", "--device", "cpu", "--checkpoint", model];
+        let ran = crossover(folder.path(), [&typed[..], flags].concat()).ended(0);
+        let written = ran.out.trim_end();
+        assert!(written.len() == 25 && is_digits(written), "{written}");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_does_not_stop_a_run() {
     let folder = folder();
     let mut child = command(
@@ -402,7 +481,7 @@ fn bad_files(folder: &Path) {
 }
 
 /// What is typed, and what the error must mention.
-const BAD_RACES: [(&[&str], &str); 58] = [
+const BAD_RACES: [(&[&str], &str); 65] = [
     (&["--corpus", "missing.txt"], "`missing.txt`"),
     (&["--corpus", "no-run"], "`no-run`"),
     (&["--corpus", "empty.txt"], "empty.txt`"),
@@ -437,6 +516,16 @@ const BAD_RACES: [(&[&str], &str); 58] = [
     (&["--layers", "9999999"], "9999999"),
     (&["--hidden-size", "1000000"], "GB"),
     (&["--key-value-heads", "3"], "3 key-value heads"),
+    (&["--experts", "0"], "`num_experts` is 0"),
+    (&["--experts", "4", "--experts-per-token", "5"], "5 of 4"),
+    (&["--experts-per-token", "2"], "there are no experts"),
+    (&["--experts", "4", "--routing", "expert"], "`expert`"),
+    (
+        &["--experts", "4", "--routing", "expert-choice"],
+        "the ar model would learn",
+    ),
+    (&["--experts", "4", "--router-z-loss", "-1"], "-1"),
+    (&["--experts", "1048576", "--expert-size", "1048576"], "GB"),
     (&["--batch", "0"], "`train.batch` is 0"),
     (&["--micro-batch", "0"], "`train.micro_batch` is 0"),
     (&["--steps", "0"], "`train.steps` is 0"),
@@ -1207,6 +1296,31 @@ fn flops_of_the_paper_s_model_are_the_paper_s() {
         "{}",
         wrong.err
     );
+}
+
+#[test]
+fn flops_of_a_mixture_are_those_of_what_a_token_asks() {
+    let count = |flags: &[&str]| {
+        let ran = crossover(Path::new("."), [&["flops", "--json"], flags].concat());
+        let counted = ran.ended(0).result();
+        move |field: &str| counted[field].as_f64().unwrap()
+    };
+    let paper = count(&["--preset", "paper-8b1a"]);
+    assert!((paper("parameters") / 8e9 - 1.0).abs() < 0.02);
+    assert!((paper("active_parameters") / 1e9 - 1.0).abs() < 0.02);
+    let dense = count(&[]);
+    assert_eq!(dense("parameters"), dense("active_parameters"));
+    let mixture = count(&["--experts", "8"]);
+    // Beside four blocks' experts there are four routers.
+    let routers = 4.0 * 8.0 * 96.0;
+    assert_eq!(mixture("active_parameters"), dense("parameters") + routers);
+    let (more, less) = (
+        mixture("training_flops_per_token"),
+        dense("training_flops_per_token"),
+    );
+    assert_eq!(more - less, 6.0 * routers);
+    let table = crossover(Path::new("."), ["flops", "--preset", "paper-8b1a"]).ended(0);
+    assert!(table.out.contains("(a token uses 1G, "), "{}", table.out);
 }
 
 #[test]

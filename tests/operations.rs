@@ -69,7 +69,14 @@ fn shapes() -> Vec<(ModelConfig, usize)> {
         initializer_range: 0.3,
         ..ModelConfig::default()
     };
+    let mixture = ModelConfig {
+        num_experts: Some(3),
+        moe_intermediate_size: Some(9),
+        shared_expert_intermediate_size: Some(5),
+        ..config(12, 2, 1, false)
+    };
     vec![
+        (mixture, 10),
         (config(12, 2, 1, false), 7),
         (config(24, 4, 2, true), 41),
         (config(32, 2, 2, false), 130),

@@ -44,7 +44,7 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(bytes, Layout::contiguous(shape), DType::F32)
 }
 
-fn columns(tensor: &FlexTensor) -> usize {
+pub(super) fn columns(tensor: &FlexTensor) -> usize {
     tensor.layout().shape()[1]
 }
 

@@ -6,7 +6,8 @@
 //! reaches. The same formulas as compositions of burn's own operations are in the library (`src/model`), for dropout and to
 //! localise a fault with `--ops reference`; its tests hold one against the other.
 //!
-//! [`cached`] is attention over what was read before (`read`), on the processor alone: nothing is trained with it.
+//! [`cached`] is attention over what was read before (`read`), on the processor alone: nothing is trained with it. [`mixture`] is a
+//! mixture of experts (`experts`), on the processor alone too: other devices compose it.
 //!
 //! A package of its own, since these loops alone must be compiled at full speed where all else is compiled quickly (tests) or
 //! small (the page).
@@ -24,11 +25,15 @@ mod cross_entropy;
 #[cfg_attr(not(any(feature = "cpu", feature = "gpu")), path = "absent.rs")]
 mod dispatch;
 #[cfg(feature = "cpu")]
+mod experts;
+#[cfg(feature = "cpu")]
 mod flex;
 #[cfg(feature = "gpu")]
 mod gpu;
 #[cfg(feature = "cpu")]
 mod matrix;
+#[cfg_attr(not(feature = "cpu"), path = "mixture_absent.rs")]
+mod mixture;
 mod parallel;
 #[cfg(feature = "cpu")]
 mod read;
@@ -47,4 +52,5 @@ pub use dispatch::{
     adamw, attention, cross_entropy_rows, cross_entropy_sum, linear, rms_norm, runs_on, swiglu,
 };
 pub use parallel::{in_parallel, shares, workers};
+pub use mixture::{is_mixed_on, largest, mix};
 pub use request::{Asked, Heads, Kept, Positions, Reading, Update};

@@ -28,7 +28,7 @@ pub mod verdict;
 pub use samples::rows as grid_rows;
 
 use crossover::error::Result;
-use crossover::lab::{Event, Outcome, RaceResult, SampleText, Started};
+use crossover::lab::{Event, ExpertLoad, Outcome, RaceResult, SampleText, Started};
 use crossover::train::{Metrics, RunConfig};
 
 use history::History;
@@ -45,6 +45,8 @@ pub struct Run {
     started: Option<Started>,
     /// One text for each model and step, steps rising.
     samples: Vec<SampleText>,
+    /// One for each likelihood of a mixture and step, steps rising.
+    experts: Vec<ExpertLoad>,
     notices: Vec<String>,
     /// Absent while the run is unfinished.
     outcome: Option<Outcome>,
@@ -66,6 +68,7 @@ impl Run {
             history: History::default(),
             started: None,
             samples: Vec::new(),
+            experts: Vec::new(),
             notices: Vec::new(),
             outcome: None,
             unreadable: 0,
@@ -83,6 +86,7 @@ impl Run {
             }
         }
         run.samples.sort_by_key(|sample| sample.step);
+        run.experts.sort_by_key(|load| load.step);
         Ok(run)
     }
 
@@ -92,6 +96,8 @@ impl Run {
                 // A resumed run writes anew what came after its checkpoint.
                 self.samples
                     .retain(|sample| sample.step <= started.step_of(sample.objective));
+                self.experts
+                    .retain(|load| load.step <= started.step_of(load.objective));
                 self.started = Some(*started);
             }
             Event::Sample(sample) => {
@@ -99,6 +105,11 @@ impl Run {
                     (known.objective, known.step) != (sample.objective, sample.step)
                 });
                 self.samples.push(sample);
+            }
+            Event::Experts(load) => {
+                let of = |load: &ExpertLoad| (load.objective, load.likelihood, load.step);
+                self.experts.retain(|known| of(known) != of(&load));
+                self.experts.push(load);
             }
             Event::Notice { message } if !self.notices.contains(&message) => {
                 self.notices.push(message);

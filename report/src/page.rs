@@ -30,6 +30,12 @@ pub fn page(run: &Run) -> String {
             &crossovers(run),
         ));
     }
+    if !run.experts.is_empty() {
+        body.push_str(&part(
+            "How busy the experts are",
+            &tables::experts(&run.experts),
+        ));
+    }
     let written = samples::samples(run);
     if !written.is_empty() {
         body.push_str(&part("What they wrote", &written));

@@ -1,6 +1,7 @@
 //! The report's tables.
 
-use crossover::lab::{GridShare, Outcome, RaceResult, TrainResult};
+use crossover::lab::{ExpertLoad, GridShare, Outcome, RaceResult, TrainResult};
+use crossover::model::{Routing, Shape};
 use crossover::objective::{Bound, Likelihood, Objective};
 use crossover::train::RunConfig;
 
@@ -602,6 +603,87 @@ pub fn evaluations(history: &History) -> String {
     table("figures", caption, &head, &rows)
 }
 
+/// How evenly mixtures asked their experts: each evaluation, and the last one expert by expert.
+pub fn experts(loads: &[ExpertLoad]) -> String {
+    let name = |load: &ExpertLoad| line(load.objective, load.likelihood).name;
+    let evaluations: Vec<Row> = loads
+        .iter()
+        .map(|load| {
+            row(
+                format!("{}, step {}", name(load), numbers::grouped(load.step)),
+                vec![
+                    format!("{:.2}", load.busiest),
+                    format!("{:.3}", load.evenness),
+                ],
+            )
+        })
+        .collect();
+    let of = |load: &ExpertLoad| (load.objective, load.likelihood);
+    let is_last = |(index, load): &(usize, &ExpertLoad)| {
+        loads[index + 1..].iter().all(|other| of(other) != of(load))
+    };
+    let last: String = loads
+        .iter()
+        .enumerate()
+        .filter(is_last)
+        .map(|(_, load)| shares(load, name(load)))
+        .collect();
+    let caption = "The busiest expert's share over the mean share (1 is even), and the entropy of the shares over that of \
+        even ones (1 is even, 0 is one expert for everything), on validation windows.";
+    format!(
+        "{last}<details><summary>All evaluations as a table</summary>{}</details>",
+        table(
+            "figures",
+            caption,
+            &["", "busiest expert", "evenness"],
+            &evaluations
+        )
+    )
+}
+
+/// Each layer's experts by their shares, busiest first.
+fn shares(load: &ExpertLoad, name: &str) -> String {
+    let percent = |share: &f64| format!("{:.1}", 100.0 * share);
+    let rows: Vec<Row> = load
+        .shares
+        .iter()
+        .enumerate()
+        .map(|(layer, shares)| {
+            let mut sorted = shares.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            let list: Vec<String> = sorted.iter().map(percent).collect();
+            row(format!("layer {layer}"), vec![list.join(" ")])
+        })
+        .collect();
+    let caption = format!(
+        "{name} after step {}: % of what tokens ask that each expert gets, busiest first. Busiest {:.2} times its share, \
+         evenness {:.3}.",
+        numbers::grouped(load.step),
+        load.busiest,
+        load.evenness
+    );
+    table("facts", &caption, &[], &rows)
+}
+
+/// A mixture's experts in a line; nothing for a dense model.
+fn mixture(shape: Option<&Shape>) -> String {
+    let Some(experts) = shape.and_then(|shape| shape.experts.as_ref()) else {
+        return String::new();
+    };
+    let chooses = match experts.routing {
+        Routing::TokenChoice => "tokens choose",
+        Routing::ExpertChoice => "experts choose",
+    };
+    let shared = match experts.shared_intermediate_size {
+        Some(width) => format!(", and one of width {width} for all"),
+        None => String::new(),
+    };
+    format!(
+        "{} of width {}, {} for a token{shared}; {chooses}",
+        experts.count, experts.intermediate_size, experts.per_token
+    )
+}
+
 /// What was trained, on what and how.
 pub fn configuration(config: &RunConfig, parameters: Option<u64>, seeds: String) -> String {
     let (corpus, model, train) = (&config.corpus, &config.model, &config.train);
@@ -649,10 +731,23 @@ pub fn configuration(config: &RunConfig, parameters: Option<u64>, seeds: String)
             ),
         ),
     ];
+    // Experts don't ask which vocabulary, and where it is open nothing is counted.
+    let shape = model.resolve(model.vocab_size.unwrap_or(2)).ok();
+    list.push(("experts", mixture(shape.as_ref())));
     if let Some(parameters) = parameters {
+        let active = match shape {
+            Some(shape) if shape.experts.is_some() && model.vocab_size.is_some() => format!(
+                "; a token uses {}",
+                numbers::grouped(shape.active_parameters())
+            ),
+            _ => String::new(),
+        };
         list.push((
             "parameters",
-            format!("{}, equal for every model", numbers::grouped(parameters)),
+            format!(
+                "{}, equal for every model{active}",
+                numbers::grouped(parameters)
+            ),
         ));
     }
     let only = |objective, text: String| {

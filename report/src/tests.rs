@@ -1,7 +1,7 @@
 //! The page as a whole: finished, unfinished, one model, and hostile text.
 
 use crossover::lab::{DualAr, Event, Outcome, SampleText, Started, TrainResult};
-use crossover::objective::{Bound, Objective};
+use crossover::objective::{Bound, Likelihood, Objective};
 use crossover::train::RunConfig;
 
 use crate::fixtures::{dual_race, race, won};
@@ -202,4 +202,41 @@ fn what_a_model_writes_stays_text() {
     let run = parsed(&config, &raced(), &events);
     assert_eq!(run.samples.len(), 1, "a repeated step replaces its sample");
     assert!(render(&run).contains("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"));
+}
+
+#[test]
+fn a_mixture_s_report_says_how_busy_its_experts_are() {
+    let mut config = RunConfig::default();
+    assert!(!render(&parsed(&config, &raced(), &[])).contains("expert"));
+    config.model.num_experts = Some(4);
+    config.model.shared_expert_intermediate_size = Some(32);
+    config.model.vocab_size = Some(6);
+    let load = |step, busiest| {
+        Event::Experts(ExpertLoad {
+            objective: Objective::Masked,
+            likelihood: Likelihood::Masked,
+            step,
+            busiest,
+            evenness: 0.9,
+            shares: vec![vec![0.1, 0.625, 0.125, 0.15]],
+        })
+    };
+    let events = [
+        Event::Started(Box::new(started(config.clone()))),
+        load(25, 3.0),
+        load(50, 2.75),
+        load(50, 2.5),
+    ];
+    let run = parsed(&config, &raced(), &events);
+    let known: Vec<f64> = run.experts.iter().map(|load| load.busiest).collect();
+    assert_eq!(known, [3.0, 2.5], "a repeated step replaces its figures");
+    let html = render(&run);
+    assert!(
+        html.contains("62.5 15.0 12.5 10.0"),
+        "the last ones, busiest first"
+    );
+    assert!(
+        html.contains("4 of width 128, 2 for a token, and one of width 32 for all; tokens choose")
+    );
+    assert!(html.contains("equal for every model; a token uses"));
 }

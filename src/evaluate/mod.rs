@@ -8,6 +8,8 @@
 //! - [`k_order_bound`]: a tighter bound for the same model, from several random orders.
 //! - [`left_to_right_nats`]: the exact negative log-likelihood of the masked model when it writes left to right.
 //!
+//! [`expert_shares`] says how evenly the experts of a mixture are asked.
+//!
 //! [`Inspection`] asks where one model is good: by how much is hidden, by position, and whether it knows how sure it is.
 //!
 //! Text that a model wrote is measured too: how varied it is ([`Variety`]), which [`autoregressive_nats`] of another model
@@ -15,11 +17,13 @@
 //!
 //! What a window means, and which windows are held out, this room does not know.
 
+mod experts;
 mod generation;
 mod inspection;
 mod likelihood;
 mod statistics;
 
+pub use experts::{ExpertShares, expert_shares};
 pub use generation::{REPEATED, Variety, distinct, pooled_entropy, repetition, unigram_entropy};
 pub use inspection::{Binned, Inspection};
 pub use likelihood::{

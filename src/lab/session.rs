@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::corpus::{Corpus, EpochOrder};
 use crate::device::Selected;
 use crate::error::{Error, Kind, Result};
-use crate::evaluate::{Mean, nats};
+use crate::evaluate::{Mean, expert_shares, nats};
 use crate::lab::control::Control;
 use crate::lab::crossover::Evaluation;
 use crate::lab::finale;
 use crate::lab::generation::Page;
-use crate::lab::protocol::{CheckpointKind, Event, Outcome, SampleText, Started};
+use crate::lab::protocol::{CheckpointKind, Event, ExpertLoad, Outcome, SampleText, Started};
 use crate::lab::records::Records;
 use crate::laws::flops::ReadCost;
 use crate::laws::memory;
@@ -38,6 +38,9 @@ const HELD_UP: Duration = Duration::from_secs(5);
 pub(super) const CONFIG: &str = "config.toml";
 pub(super) const METRICS: &str = "metrics.jsonl";
 pub(super) const EVENTS: &str = "events.jsonl";
+/// Validation windows on which a mixture's experts are counted.
+const COUNTED_WINDOWS: usize = 32;
+
 const EVALUATIONS: &str = "evaluations.jsonl";
 
 /// A run in progress.
@@ -278,6 +281,9 @@ pub(super) fn resolve(
     config.model.num_key_value_heads = Some(shape.num_key_value_heads);
     config.model.head_dim = Some(shape.head_dim);
     config.model.vocab_size = Some(shape.vocab_size);
+    if let Some(experts) = &shape.experts {
+        experts.fill(&mut config.model);
+    }
     let train = &mut config.train;
     let windows = corpus.train.windows_per_epoch() as f64;
     let steps = train
@@ -649,7 +655,7 @@ impl<'a> Session<'a> {
         let windows = &self.corpus.validation;
         let count = windows.count(self.config.evaluate.windows);
         let windows: Vec<&[u32]> = windows.iter().take(count).collect();
-        let mut measured = Vec::new();
+        let (mut measured, mut loads) = (Vec::new(), Vec::new());
         for metrics in &mut lines {
             let measuring = nats(
                 &model,
@@ -676,6 +682,20 @@ impl<'a> Session<'a> {
                 epoch: metrics.epoch,
                 nats,
             });
+            let counted = expert_shares(
+                &model,
+                self.factorization(metrics.likelihood),
+                &windows[..windows.len().min(COUNTED_WINDOWS)],
+                self.config.seed,
+            );
+            loads.extend(self.while_working(counted).await?.map(|shares| ExpertLoad {
+                objective,
+                likelihood: metrics.likelihood,
+                step,
+                busiest: shares.busiest(),
+                evenness: shares.evenness(),
+                shares: shares.0,
+            }));
         }
         for evaluation in &measured {
             self.records.append_line(EVALUATIONS, &json(evaluation)?)?;
@@ -683,6 +703,9 @@ impl<'a> Session<'a> {
         let mean = mean_of_likelihoods(&measured)?;
         self.history.extend(measured);
         self.record(lines)?;
+        for load in loads {
+            self.emit(Event::Experts(load))?;
+        }
 
         let state = &mut self.trainers[index].state;
         if state.best.is_none_or(|best| mean.mean < best.nats) {

@@ -11,7 +11,8 @@ fn attention_width(shape: &Shape) -> f64 {
     (shape.num_hidden_layers * shape.num_attention_heads * shape.head_dim) as f64
 }
 
-/// Training FLOPs per token: `6N + 12 n d L`, with N the parameters of matrix products (output matrix included).
+/// Training FLOPs per token: `6N + 12 n d L`, with N the parameters of matrix products (output matrix included); of a mixture
+/// of experts those that a token asks.
 pub fn training_per_token(shape: &Shape, length: usize) -> f64 {
     6.0 * shape.matmul_parameters() as f64 + 12.0 * attention_width(shape) * length as f64
 }
@@ -157,6 +158,31 @@ mod tests {
         // Training is three forward passes.
         let trained = training_per_token(&shape, length) * length as f64;
         assert!((cost.forward(length) * 3.0 / trained - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_mixture_costs_what_a_token_asks_of_it() {
+        let dense = paper_1b();
+        let config = ModelConfig {
+            hidden_size: 1792,
+            intermediate_size: Some(4736),
+            num_hidden_layers: 26,
+            num_attention_heads: 14,
+            tie_word_embeddings: true,
+            num_experts: Some(64),
+            num_experts_per_tok: Some(4),
+            ..ModelConfig::default()
+        };
+        let mixture = config.resolve(50_269).expect("a sound shape");
+        // Four experts are a quarter as wide, so only the routers are more.
+        let routers = (26 * 64 * 1792) as f64;
+        let more = training_per_token(&mixture, 2048) - training_per_token(&dense, 2048);
+        assert_eq!(more, 6.0 * routers);
+        assert_eq!(
+            ReadCost::of(&mixture).position - ReadCost::of(&dense).position,
+            2.0 * routers
+        );
+        assert!(mixture.parameters() > 10 * mixture.active_parameters());
     }
 
     #[test]

@@ -24,15 +24,22 @@ pub fn training_state_bytes(shape: &Shape) -> u64 {
 /// and the logarithm of each head's sum; gate, up and their product. Once: the last stream, it normalised, and its
 /// gradient. The way back adds most where a block's gradients of gate, up and their product are alive before anything of
 /// its activations is let go. Logits and attention weights are never kept, so neither vocabulary nor length squared
-/// appears. With recomputation only one block at a time has activations, and of the others the stream before them is kept.
+/// appears. A mixture keeps gate and up of the experts that a token asks and of the shared one, and a few numbers for each expert
+/// there is; their product it computes again. With recomputation only one block at a time has activations, and of the others the stream before them is kept.
 pub fn activation_bytes(shape: &Shape, batch: usize, length: usize, recompute: bool) -> u64 {
     let queries = shape.num_attention_heads * shape.head_dim;
     let keys = shape.num_key_value_heads * shape.head_dim;
-    let block = 4 * shape.hidden_size
-        + 2 * (queries + keys)
-        + shape.num_attention_heads
-        + 3 * shape.intermediate_size;
-    let on_the_way_back = 3 * shape.intermediate_size + 2 * shape.hidden_size;
+    let (feed_forward, way_back) = match &shape.experts {
+        None => (3 * shape.intermediate_size, 3 * shape.intermediate_size),
+        Some(experts) => {
+            let shared = 3 * experts.shared_intermediate_size.unwrap_or(0);
+            let asked = experts.per_token * 2 * experts.intermediate_size;
+            (asked + shared + 5 * experts.count, asked + shared)
+        }
+    };
+    let block =
+        4 * shape.hidden_size + 2 * (queries + keys) + shape.num_attention_heads + feed_forward;
+    let on_the_way_back = way_back + 2 * shape.hidden_size;
     let blocks = match recompute {
         false => shape.num_hidden_layers * block,
         true => shape.num_hidden_layers * shape.hidden_size + block,

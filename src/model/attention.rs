@@ -7,6 +7,7 @@ use crossover_ops::{Heads, Reading};
 
 use super::cache::Memory;
 use super::dropout::Dropout;
+use super::mixture::Decisions;
 use super::operations::{Ops, rms_normalize};
 use super::predictor::Visibility;
 use super::rotary::Rotary;
@@ -53,6 +54,8 @@ pub struct Surroundings<'a> {
     pub fused: Option<Arc<Heads>>,
     /// What fused attention with a memory has to know, where it can be used.
     pub reading: Option<Arc<Reading>>,
+    /// Where routers leave what they decide, for whoever asks.
+    pub decisions: Option<&'a Decisions>,
 }
 
 impl Attention {

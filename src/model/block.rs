@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::attention::{Attention, Surroundings};
 use super::cache::Memory;
 use super::feed_forward::FeedForward;
+use super::mixture::Mixture;
 use super::operations::Ops;
 
 /// One layer of the decoder.
@@ -17,7 +18,42 @@ pub struct Block {
     /// `[1, hidden_size]`
     pub feed_forward_norm: Tensor<2>,
     /// Works on each position alone.
-    pub feed_forward: FeedForward,
+    pub mlp: Mlp,
+}
+
+/// The half of a block that works on positions; Hugging Face's name for it.
+#[derive(Debug, Clone)]
+pub enum Mlp {
+    /// One layer for all tokens.
+    Dense(Box<FeedForward>),
+    /// Several, of which each token asks a few.
+    Mixture(Box<Mixture>),
+}
+
+impl Mlp {
+    /// `[batch * length, hidden_size]` -> the same.
+    fn forward(&self, input: Tensor<2>, around: &Surroundings<'_>) -> Tensor<2> {
+        match self {
+            Self::Dense(dense) => dense.forward(input, around.ops, around.dropout),
+            Self::Mixture(mixture) => mixture.forward(input, around),
+        }
+    }
+
+    /// Every parameter, in the order of the layout.
+    pub fn parameters(&self) -> Vec<&Tensor<2>> {
+        match self {
+            Self::Dense(dense) => dense.parameters().to_vec(),
+            Self::Mixture(mixture) => mixture.parameters(),
+        }
+    }
+
+    /// The same list, to be replaced by an update.
+    pub fn parameters_mut(&mut self) -> Vec<&mut Tensor<2>> {
+        match self {
+            Self::Dense(dense) => dense.parameters_mut().into(),
+            Self::Mixture(mixture) => mixture.parameters_mut(),
+        }
+    }
 }
 
 impl Block {
@@ -32,7 +68,7 @@ impl Block {
         let stream = stream + self.attention.forward(read, around, memory);
         let eps = self.attention.eps;
         let read = (around.ops).rms_norm(stream.clone(), &self.feed_forward_norm, eps);
-        stream + self.feed_forward.forward(read, around.ops, around.dropout)
+        stream + self.mlp.forward(read, around)
     }
 
     /// Who looks at whom: `[batch * length, hidden_size]` -> `[batch, heads, length, length]`.

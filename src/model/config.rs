@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::model::mixture::Routing;
 
 /// The decoder's shape. Autoregressive and diffusion models share it to the unit.
 ///
@@ -38,6 +39,30 @@ pub struct ModelConfig {
     /// Number of token ids, MASK included; automatic: the tokenizer's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
+    /// Number of experts that take the feed-forward layer's place; absent: a dense layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_experts: Option<usize>,
+    /// Experts that a token asks, on average; automatic: 2, or 1 where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_experts_per_tok: Option<usize>,
+    /// Width of an expert; automatic: `intermediate_size / num_experts_per_tok`, so that a token costs what it costs dense.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moe_intermediate_size: Option<usize>,
+    /// Width of the expert that every token asks; automatic: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_expert_intermediate_size: Option<usize>,
+    /// Whether a token's gates are divided by their sum; automatic: where each token asks several experts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub norm_topk_prob: Option<bool>,
+    /// Who chooses whom; automatic: tokens choose experts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expert_routing: Option<Routing>,
+    /// Weight of the load-balancing loss in training; automatic: 0.01, and 0 where experts choose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub router_aux_loss_coef: Option<f64>,
+    /// Weight of the routers' z-loss in training; automatic: 0.001.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub router_z_loss_coef: Option<f64>,
 }
 
 impl Default for ModelConfig {
@@ -55,12 +80,23 @@ impl Default for ModelConfig {
             initializer_range: 0.02,
             dropout: 0.0,
             vocab_size: None,
+            num_experts: None,
+            num_experts_per_tok: None,
+            moe_intermediate_size: None,
+            shared_expert_intermediate_size: None,
+            norm_topk_prob: None,
+            expert_routing: None,
+            router_aux_loss_coef: None,
+            router_z_loss_coef: None,
         }
     }
 }
 
 /// The largest size of anything: far above any model, and far below what would overflow a count of parameters.
 const MOST: usize = 1 << 20;
+
+/// The most parameters of a mixture, whose number of experts comes to every other size.
+const MOST_PARAMETERS: f64 = 1e15;
 
 /// A [`ModelConfig`] with nothing left open.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,10 +117,55 @@ pub struct Shape {
     pub vocab_size: usize,
     /// Whether the output matrix is the embedding matrix.
     pub tie_word_embeddings: bool,
+    /// The experts in the feed-forward layer's place; none in a dense model.
+    pub experts: Option<Experts>,
+}
+
+/// A mixture of experts with nothing left open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Experts {
+    /// How many there are.
+    pub count: usize,
+    /// How many a token asks, on average.
+    pub per_token: usize,
+    /// Width of each.
+    pub intermediate_size: usize,
+    /// Width of the one that every token asks; none: there is none.
+    pub shared_intermediate_size: Option<usize>,
+    /// Whether a token's gates are divided by their sum.
+    pub normalized: bool,
+    /// Who chooses whom.
+    pub routing: Routing,
+    /// Weight of the load-balancing loss in training.
+    pub balance_weight: f64,
+    /// Weight of the z-loss in training.
+    pub z_weight: f64,
+}
+
+impl Experts {
+    /// Parameters of a layer that a token uses: the router's, its experts' and the shared one's; of the experts as many as
+    /// `asked`.
+    fn parameters(&self, hidden_size: usize, asked: usize) -> u64 {
+        let widths = asked as u64 * self.intermediate_size as u64
+            + self.shared_intermediate_size.unwrap_or(0) as u64;
+        hidden_size as u64 * (3 * widths + self.count as u64)
+    }
+
+    /// Writes everything that was automatic into a configuration.
+    pub fn fill(&self, config: &mut ModelConfig) {
+        config.num_experts = Some(self.count);
+        config.num_experts_per_tok = Some(self.per_token);
+        config.moe_intermediate_size = Some(self.intermediate_size);
+        config.shared_expert_intermediate_size = self.shared_intermediate_size;
+        config.norm_topk_prob = Some(self.normalized);
+        config.expert_routing = Some(self.routing);
+        config.router_aux_loss_coef = Some(self.balance_weight);
+        config.router_z_loss_coef = Some(self.z_weight);
+    }
 }
 
 impl Shape {
-    /// Number of parameters, the embeddings and norms included.
+    /// Number of parameters, the embeddings, norms and all experts included.
     pub fn parameters(&self) -> u64 {
         let norms =
             2 * (self.hidden_size + self.head_dim) * self.num_hidden_layers + self.hidden_size;
@@ -93,16 +174,30 @@ impl Shape {
         } else {
             self.vocab_size * self.hidden_size
         };
-        self.matmul_parameters() + (norms + embedding) as u64
+        self.matrices(|experts| experts.count) + (norms + embedding) as u64
     }
 
-    /// Parameters that take part in a matrix product for every token: the blocks' matrices and the output matrix.
+    /// Parameters that a token uses: all of a dense model, and of a mixture's experts those that it asks.
+    pub fn active_parameters(&self) -> u64 {
+        self.parameters() - self.matrices(|experts| experts.count) + self.matmul_parameters()
+    }
+
+    /// Parameters that take part in a matrix product for a token: the blocks' matrices and the output matrix; of a mixture's
+    /// experts those that it asks.
     pub fn matmul_parameters(&self) -> u64 {
+        self.matrices(|experts| experts.per_token)
+    }
+
+    /// Parameters of the blocks' matrices and the output matrix, of so many experts.
+    fn matrices(&self, asked: impl Fn(&Experts) -> usize) -> u64 {
         let queries = self.num_attention_heads * self.head_dim;
         let keys = self.num_key_value_heads * self.head_dim;
         let attention = self.hidden_size * (queries + 2 * keys) + queries * self.hidden_size;
-        let feed_forward = 3 * self.hidden_size * self.intermediate_size;
-        self.num_hidden_layers as u64 * (attention + feed_forward) as u64
+        let feed_forward = match &self.experts {
+            Some(experts) => experts.parameters(self.hidden_size, asked(experts)),
+            None => (3 * self.hidden_size * self.intermediate_size) as u64,
+        };
+        self.num_hidden_layers as u64 * (attention as u64 + feed_forward)
             + (self.vocab_size * self.hidden_size) as u64
     }
 }
@@ -122,6 +217,16 @@ impl ModelConfig {
             ("num_key_value_heads", self.num_key_value_heads.unwrap_or(1)),
             ("head_dim", self.head_dim.unwrap_or(2)),
             ("vocab_size", vocab_size),
+            ("num_experts", self.num_experts.unwrap_or(1)),
+            ("num_experts_per_tok", self.num_experts_per_tok.unwrap_or(1)),
+            (
+                "moe_intermediate_size",
+                self.moe_intermediate_size.unwrap_or(1),
+            ),
+            (
+                "shared_expert_intermediate_size",
+                self.shared_expert_intermediate_size.unwrap_or(1),
+            ),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::input(format!("`{name}` is 0")).with_hint("give at least 1"));
@@ -182,17 +287,104 @@ impl ModelConfig {
                 Error::input(format!("`{name}` is {value}")).with_hint("give a number above 0")
             );
         }
+        let intermediate_size = self
+            .intermediate_size
+            .unwrap_or((8 * self.hidden_size / 3).div_ceil(16) * 16);
+        let experts = self.experts(intermediate_size)?;
+        if let Some(experts) = &experts {
+            let of_a_layer = experts.parameters(self.hidden_size, experts.count);
+            let parameters = of_a_layer as f64 * self.num_hidden_layers as f64;
+            if parameters > MOST_PARAMETERS {
+                return Err(Error::input(format!(
+                    "{} experts in {} layers have {parameters:.0e} parameters",
+                    experts.count, self.num_hidden_layers
+                ))
+                .with_hint(format!(
+                    "the most that is counted here is {MOST_PARAMETERS:e}"
+                )));
+            }
+        }
         Ok(Shape {
             hidden_size: self.hidden_size,
-            intermediate_size: self
-                .intermediate_size
-                .unwrap_or((8 * self.hidden_size / 3).div_ceil(16) * 16),
+            intermediate_size,
             num_hidden_layers: self.num_hidden_layers,
             num_attention_heads: heads,
             num_key_value_heads: key_value_heads,
             head_dim,
             vocab_size,
             tie_word_embeddings: self.tie_word_embeddings,
+            experts,
         })
+    }
+
+    /// The mixture, where there is one, beside a dense layer of so much width.
+    fn experts(&self, dense: usize) -> Result<Option<Experts>> {
+        let Some(count) = self.num_experts else {
+            let of_a_mixture = [
+                ("num_experts_per_tok", self.num_experts_per_tok.is_some()),
+                (
+                    "moe_intermediate_size",
+                    self.moe_intermediate_size.is_some(),
+                ),
+                (
+                    "shared_expert_intermediate_size",
+                    self.shared_expert_intermediate_size.is_some(),
+                ),
+                ("norm_topk_prob", self.norm_topk_prob.is_some()),
+                ("expert_routing", self.expert_routing.is_some()),
+                ("router_aux_loss_coef", self.router_aux_loss_coef.is_some()),
+                ("router_z_loss_coef", self.router_z_loss_coef.is_some()),
+            ];
+            return match of_a_mixture.into_iter().find(|(_, given)| *given) {
+                None => Ok(None),
+                Some((name, _)) => Err(Error::input(format!(
+                    "`{name}` is given, and there are no experts"
+                ))
+                .with_hint("say how many: `--experts N`, or `num_experts` in `[model]`")),
+            };
+        };
+        let per_token = self.num_experts_per_tok.unwrap_or(count.min(2));
+        if per_token > count {
+            return Err(
+                Error::input(format!("a token can't ask {per_token} of {count} experts"))
+                    .with_hint(format!("`--experts-per-token` can be 1 to {count}")),
+            );
+        }
+        let routing = self.expert_routing.unwrap_or_default();
+        let normalized = self.norm_topk_prob;
+        if routing == Routing::ExpertChoice && normalized == Some(true) {
+            return Err(Error::input(
+                "`norm_topk_prob` divides by the sum of a token's gates, and where experts choose a token may have none",
+            )
+            .with_hint("leave it out"));
+        }
+        let several = per_token > 1 && routing == Routing::TokenChoice;
+        let automatic_balance = match routing {
+            Routing::TokenChoice => 0.01,
+            Routing::ExpertChoice => 0.0,
+        };
+        let balance_weight = self.router_aux_loss_coef.unwrap_or(automatic_balance);
+        let z_weight = self.router_z_loss_coef.unwrap_or(0.001);
+        for (name, weight) in [
+            ("router_aux_loss_coef", balance_weight),
+            ("router_z_loss_coef", z_weight),
+        ] {
+            if !(weight.is_finite() && weight >= 0.0) {
+                return Err(Error::input(format!("`{name}` is {weight}"))
+                    .with_hint("give 0, or a number above"));
+            }
+        }
+        Ok(Some(Experts {
+            count,
+            per_token,
+            intermediate_size: self
+                .moe_intermediate_size
+                .unwrap_or(dense.div_ceil(per_token)),
+            shared_intermediate_size: self.shared_expert_intermediate_size,
+            normalized: normalized.unwrap_or(several),
+            routing,
+            balance_weight,
+            z_weight,
+        }))
     }
 }

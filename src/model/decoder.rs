@@ -8,14 +8,15 @@ use crossover_ops::{Asked, Heads, Positions, Reading};
 
 use crate::error::{Error, Result};
 use crate::model::attention::{Attention, Surroundings, visibility_bias};
-use crate::model::block::Block;
+use crate::model::block::{Block, Mlp};
 use crate::model::cache::{Cache, Memory, Places, Read};
 use crate::model::dropout::Dropout;
 use crate::model::feed_forward::FeedForward;
+use crate::model::mixture::{Decisions, Mixture};
 use crate::model::operations::Ops;
 use crate::model::rotary::{Angles, Rotary};
 use crate::model::weights::{HostTensor, Weights, joined};
-use crate::model::{ModelConfig, Predictor, Shape, Visibility};
+use crate::model::{Experts, ModelConfig, Predictor, Shape, Visibility};
 use crate::platform;
 use crate::ranks::Ranks;
 
@@ -79,9 +80,24 @@ impl Decoder {
                         eps: config.rms_norm_eps,
                     },
                     feed_forward_norm: next()?,
-                    feed_forward: FeedForward {
-                        gate_up: next()?,
-                        down: next()?,
+                    mlp: match &shape.experts {
+                        None => Mlp::Dense(Box::new(FeedForward {
+                            gate_up: next()?,
+                            down: next()?,
+                        })),
+                        Some(experts) => Mlp::Mixture(Box::new(Mixture {
+                            router: next()?,
+                            gate_up: next()?,
+                            down: next()?,
+                            shared: match experts.shared_intermediate_size {
+                                None => None,
+                                Some(_) => Some(FeedForward {
+                                    gate_up: next()?,
+                                    down: next()?,
+                                }),
+                            },
+                            experts: experts.clone(),
+                        })),
                     },
                 })
             })
@@ -151,9 +167,8 @@ impl Decoder {
                 &block.attention.key_norm,
                 &block.attention.output,
                 &block.feed_forward_norm,
-                &block.feed_forward.gate_up,
-                &block.feed_forward.down,
             ]);
+            list.extend(block.mlp.parameters());
         }
         list.push(&self.norm);
         list.extend(&self.head);
@@ -171,9 +186,8 @@ impl Decoder {
                 &mut block.attention.key_norm,
                 &mut block.attention.output,
                 &mut block.feed_forward_norm,
-                &mut block.feed_forward.gate_up,
-                &mut block.feed_forward.down,
             ]);
+            list.extend(block.mlp.parameters_mut());
         }
         list.push(&mut self.norm);
         list.extend(&mut self.head);
@@ -190,15 +204,46 @@ impl Decoder {
         dropout: &Dropout,
     ) -> Tensor<2> {
         let around = self.surroundings(tokens, length, visibility, dropout);
+        self.through(tokens, length, &around)
+    }
+
+    /// [`Self::hidden`], in these surroundings.
+    fn through(&self, tokens: &[u32], length: usize, around: &Surroundings<'_>) -> Tensor<2> {
         let stream =
             self.blocks
                 .iter()
                 .enumerate()
                 .fold(self.embed(tokens), |stream, (number, block)| {
-                    dropout.begin(number, &self.device);
-                    block.forward(stream, &around, None)
+                    around.dropout.begin(number, &self.device);
+                    block.forward(stream, around, None)
                 });
         self.answered(stream, around.length, 0..length)
+    }
+
+    /// How many tokens ask each expert, layer after layer: ids as in [`Self::hidden`] -> `[layers * experts]`, nothing for a dense
+    /// model.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn asked_experts(
+        &self,
+        tokens: &[u32],
+        length: usize,
+        visibility: Visibility,
+    ) -> Result<Vec<f32>> {
+        let decisions = Decisions::default();
+        let around = Surroundings {
+            decisions: Some(&decisions),
+            ..self.surroundings(tokens, length, visibility, &Dropout::Off)
+        };
+        self.through(tokens, length, &around);
+        let asked = decisions.asked();
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = Tensor::cat(asked, 0);
+        let read = asked.into_data_async().await.map_err(device_failed)?;
+        Ok(read.iter::<f32>().collect())
     }
 
     /// Who looks at whom in a layer, counted from 0: ids `[length]` -> `[heads * length * length]`, by head, query and key.
@@ -273,6 +318,7 @@ impl Decoder {
             ops: self.ops,
             fused: fused.map(Arc::new),
             reading: None,
+            decisions: None,
         }
     }
 
@@ -312,6 +358,7 @@ impl Decoder {
             ops: self.ops,
             fused: None,
             reading: reading.map(Arc::new),
+            decisions: None,
         };
         let places = Places::new(read, cache, end, &self.device);
         let mut stream = self.embed(read.tokens);
@@ -426,6 +473,38 @@ impl Decoder {
     ) -> Tensor<1> {
         let hidden = self.hidden(inputs, length, visibility, dropout);
         self.entropy_sum(hidden, targets, weights)
+    }
+
+    /// [`Self::cross_entropy_sum`], and beside it what the routers' decisions cost in training, summed over windows and layers;
+    /// `None` where nothing is charged for them.
+    pub fn training_losses(
+        &self,
+        inputs: &[u32],
+        targets: &[u32],
+        weights: Vec<f32>,
+        length: usize,
+        visibility: Visibility,
+        dropout: &Dropout,
+    ) -> (Tensor<1>, Option<Tensor<1>>) {
+        let decisions = Decisions::default();
+        let around = Surroundings {
+            decisions: self.charged().map(|_| &decisions),
+            ..self.surroundings(inputs, length, visibility, dropout)
+        };
+        let hidden = self.through(inputs, length, &around);
+        let nats = self.entropy_sum(hidden, targets, weights);
+        (nats, self.router_loss(&decisions, around.length))
+    }
+
+    /// The mixture whose routers cost something in training.
+    pub(super) fn charged(&self) -> Option<&Experts> {
+        let experts = self.shape.experts.as_ref();
+        experts.filter(|experts| experts.balance_weight > 0.0 || experts.z_weight > 0.0)
+    }
+
+    /// What decisions cost, summed over sequences of `length` tokens.
+    pub(super) fn router_loss(&self, decisions: &Decisions, length: usize) -> Option<Tensor<1>> {
+        decisions.loss(self.charged()?, length)
     }
 
     /// The weighted sum of cross-entropies, nats: `[rows, hidden_size]` -> `[1]`.

@@ -1,5 +1,5 @@
-//! The feed-forward half of a block: SwiGLU (Shazeer 2020, arXiv 2002.05202). A mixture of experts would take its place
-//! in [`super::block`], with the same shapes in and out.
+//! The feed-forward half of a block: SwiGLU (Shazeer 2020, arXiv 2002.05202). [`super::mixture`] may take its place in
+//! [`super::block`], with the same shapes in and out.
 
 use burn::tensor::Tensor;
 
@@ -16,9 +16,23 @@ pub struct FeedForward {
 }
 
 impl FeedForward {
+    /// Every parameter, in the order of the layout.
+    pub fn parameters(&self) -> [&Tensor<2>; 2] {
+        [&self.gate_up, &self.down]
+    }
+
+    /// The same list, to be replaced by an update.
+    pub fn parameters_mut(&mut self) -> [&mut Tensor<2>; 2] {
+        [&mut self.gate_up, &mut self.down]
+    }
+
     /// `[rows, hidden_size]` -> the same.
     pub fn forward(&self, input: Tensor<2>, ops: Ops, dropout: &Dropout) -> Tensor<2> {
-        let gated = ops.swiglu(input, &self.gate_up);
-        dropout.apply(ops.linear(gated, &self.down))
+        dropout.apply(self.computed(input, ops))
+    }
+
+    /// The same, and nothing is dropped.
+    pub fn computed(&self, input: Tensor<2>, ops: Ops) -> Tensor<2> {
+        ops.linear(ops.swiglu(input, &self.gate_up), &self.down)
     }
 }

@@ -5,6 +5,7 @@
 use burn::tensor::{Gradients, Tensor};
 
 use crate::model::attention::Surroundings;
+use crate::model::mixture::Decisions;
 use crate::model::{Decoder, Dropout, Visibility};
 
 /// A loss and its gradients.
@@ -66,13 +67,15 @@ pub fn gradient_of(tensor: &Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
         .unwrap_or_else(|| nothing(tensor))
 }
 
-/// Carries a gradient of `output` to what it was computed from: the gradient of `sum(output * due)` is that.
-fn backward(output: Tensor<2>, due: Tensor<2>) -> Gradients {
-    (output * due).sum().backward()
+/// A scalar whose gradient carries `due`, the gradient of `output`, to what that was computed from.
+fn carrying(output: Tensor<2>, due: Tensor<2>) -> Tensor<1> {
+    (output * due).sum()
 }
 
 impl Decoder {
-    /// [`Decoder::cross_entropy_sum`] with the gradients of all parameters, which are those of a pass that keeps everything.
+    /// [`Decoder::cross_entropy_sum`] with the gradients of all parameters, which are those of a pass that keeps everything. What
+    /// the routers of [`Decoder::training_losses`] cost counts in the gradients, times `router_weight`.
+    #[expect(clippy::too_many_arguments, reason = "a batch, and how it is computed")]
     pub fn differentiated_by_block(
         &self,
         inputs: &[u32],
@@ -81,6 +84,7 @@ impl Decoder {
         length: usize,
         visibility: Visibility,
         dropout: &Dropout,
+        router_weight: f64,
     ) -> Differentiated {
         let around = self.surroundings(inputs, length, visibility, dropout);
         let mut stream = self.embed(inputs);
@@ -100,17 +104,23 @@ impl Decoder {
         let mut due = gradient_of(&start, &mut gradients);
         for (number, (input, dropout)) in kept.into_iter().enumerate().rev() {
             dropout.begin(number, self.device());
+            let decisions = Decisions::default();
             let around = Surroundings {
                 dropout: &dropout,
+                decisions: self.charged().map(|_| &decisions),
                 ..around.clone()
             };
             let start = leaf(input);
             let output = sums.tracked.blocks[number].forward(start.clone(), &around, None);
-            gradients = backward(output, due);
+            let mut carrying = carrying(output, due);
+            if let Some(loss) = self.router_loss(&decisions, around.length) {
+                carrying = carrying + loss.mul_scalar(router_weight);
+            }
+            gradients = carrying.backward();
             sums.take(&mut gradients);
             due = gradient_of(&start, &mut gradients);
         }
-        sums.take(&mut backward(sums.tracked.embed(inputs), due));
+        sums.take(&mut carrying(sums.tracked.embed(inputs), due).backward());
         Differentiated {
             loss: loss.without_autodiff(),
             gradients: sums.finish(),

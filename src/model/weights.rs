@@ -1,6 +1,7 @@
 //! Parameters on the host: the form that is drawn, hashed, saved and loaded.
 //!
-//! Names and `[out, in]` orientation are those of Hugging Face's Qwen3, so that a checkpoint's weights load there.
+//! Names and `[out, in]` orientation are those of Hugging Face's Qwen3 and Qwen3-MoE, so that a checkpoint's weights load there;
+//! those of a shared expert are Qwen2-MoE's.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,7 @@ pub fn layout(shape: &Shape) -> Vec<(String, Vec<usize>)> {
         vec![shape.vocab_size, hidden],
     )];
     for layer in 0..shape.num_hidden_layers {
-        let parts: [(&str, Vec<usize>); 11] = [
+        let attention: [(&str, Vec<usize>); 8] = [
             ("input_layernorm", vec![hidden]),
             ("self_attn.q_proj", vec![queries, hidden]),
             ("self_attn.k_proj", vec![keys, hidden]),
@@ -43,13 +44,12 @@ pub fn layout(shape: &Shape) -> Vec<(String, Vec<usize>)> {
             ("self_attn.k_norm", vec![shape.head_dim]),
             ("self_attn.o_proj", vec![hidden, queries]),
             ("post_attention_layernorm", vec![hidden]),
-            ("mlp.gate_proj", vec![shape.intermediate_size, hidden]),
-            ("mlp.up_proj", vec![shape.intermediate_size, hidden]),
-            ("mlp.down_proj", vec![hidden, shape.intermediate_size]),
         ];
+        let attention = attention.map(|(part, sizes)| (part.to_owned(), sizes));
         layout.extend(
-            parts
+            attention
                 .into_iter()
+                .chain(feed_forward(shape))
                 .map(|(part, sizes)| (format!("model.layers.{layer}.{part}.weight"), sizes)),
         );
     }
@@ -60,13 +60,40 @@ pub fn layout(shape: &Shape) -> Vec<(String, Vec<usize>)> {
     layout
 }
 
+/// A layer's `mlp`, dense or a mixture. Experts' first matrices follow each other, then their second ones, so that the decoder
+/// can hold either as one.
+fn feed_forward(shape: &Shape) -> Vec<(String, Vec<usize>)> {
+    let hidden = shape.hidden_size;
+    let first = |name: &str, width: usize| {
+        ["gate_proj", "up_proj"].map(|part| (format!("mlp.{name}{part}"), vec![width, hidden]))
+    };
+    let second = |name: &str, width: usize| (format!("mlp.{name}down_proj"), vec![hidden, width]);
+    let Some(experts) = &shape.experts else {
+        let mut dense = first("", shape.intermediate_size).to_vec();
+        dense.push(second("", shape.intermediate_size));
+        return dense;
+    };
+    let name = |expert: usize| format!("experts.{expert}.");
+    let width = experts.intermediate_size;
+    let mut parts = vec![("mlp.gate".to_owned(), vec![experts.count, hidden])];
+    parts.extend((0..experts.count).flat_map(|expert| first(&name(expert), width)));
+    parts.extend((0..experts.count).map(|expert| second(&name(expert), width)));
+    if let Some(width) = experts.shared_intermediate_size {
+        parts.extend(first("shared_expert.", width));
+        parts.push(second("shared_expert.", width));
+    }
+    parts
+}
+
 /// The same parameters as the decoder holds them: what reads the same input is one matrix, rows under each other.
 pub fn joined(shape: &Shape) -> Vec<Vec<(String, Vec<usize>)>> {
     let mut joined: Vec<Vec<(String, Vec<usize>)>> = Vec::new();
     for (name, sizes) in layout(shape) {
         let follows = ["k_proj.weight", "v_proj.weight", "up_proj.weight"];
+        let is_another_expert = name.contains(".experts.") && !name.contains(".experts.0.");
+        let follows = is_another_expert || follows.iter().any(|end| name.ends_with(end));
         match joined.last_mut() {
-            Some(last) if follows.iter().any(|end| name.ends_with(end)) => last.push((name, sizes)),
+            Some(last) if follows => last.push((name, sizes)),
             _ => joined.push(vec![(name, sizes)]),
         }
     }
@@ -151,6 +178,32 @@ mod tests {
             let weights = Weights::initial(&shape, 0.02, 1);
             let count: usize = weights.0.values().map(|tensor| tensor.values.len()).sum();
             assert_eq!(count as u64, shape.parameters());
+            assert_eq!(shape.parameters(), shape.active_parameters());
+        }
+    }
+
+    #[test]
+    fn of_a_mixture_the_layout_holds_all_experts_and_a_token_uses_those_that_it_asks() {
+        for (experts, asked, shared) in [(1, 1, None), (6, 2, None), (6, 3, Some(10))] {
+            let config = ModelConfig {
+                num_experts: Some(experts),
+                num_experts_per_tok: Some(asked),
+                moe_intermediate_size: Some(20),
+                shared_expert_intermediate_size: shared,
+                ..ModelConfig::default()
+            };
+            let shape = config.resolve(7).expect("a sound shape");
+            let weights = Weights::initial(&shape, 0.02, 1);
+            let count: usize = weights.0.values().map(|tensor| tensor.values.len()).sum();
+            assert_eq!(count as u64, shape.parameters());
+            let expert = 3 * shape.hidden_size * 20;
+            let idle = shape.num_hidden_layers * (experts - asked) * expert;
+            assert_eq!(shape.active_parameters(), (count - idle) as u64);
+            // The embeddings and the norms take part in no product.
+            let (hidden, layers) = (shape.hidden_size, shape.num_hidden_layers);
+            let others = 7 * hidden + 2 * (hidden + shape.head_dim) * layers + hidden;
+            let products = shape.active_parameters() - others as u64;
+            assert_eq!(shape.matmul_parameters(), products);
         }
     }
 

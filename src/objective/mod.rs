@@ -14,7 +14,7 @@ pub mod masked;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::Visibility;
+use crate::model::{ModelConfig, Routing, Visibility};
 
 /// What a model is trained to do; also its name in files and flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,6 +43,26 @@ impl Objective {
             Self::Block => "block",
             Self::Dual => "dual",
         }
+    }
+
+    /// Refuses experts that would see what a prediction may not: those that choose compare all tokens of a window, so where a
+    /// part of it is hidden from a token, that part would have a say in what the token is told.
+    ///
+    /// # Errors
+    /// When experts choose, and this is not masked diffusion over the whole window.
+    pub fn check_routing(self, model: &ModelConfig) -> Result<()> {
+        let hidden = match (self, model.expert_routing) {
+            (_, None | Some(Routing::TokenChoice)) | (Self::Masked, _) => return Ok(()),
+            (Self::Autoregressive | Self::Dual, _) => "the tokens behind it",
+            (Self::Block, _) => "the blocks behind it",
+        };
+        Err(Error::input(format!(
+            "with `expert-choice` routing the {} model would learn of {hidden} which experts are free",
+            self.name()
+        ))
+        .with_hint(
+            "use `--routing token-choice`, or train masked diffusion alone: `crossover train --objective masked`",
+        ))
     }
 
     /// The ways a model of this objective is measured; a diffusion bound, where there is one, comes last.

@@ -1,4 +1,4 @@
-//! The checkpoint: one safetensors file with weights under Hugging Face's Qwen3 names, the optimizer's moments under
+//! The checkpoint: one safetensors file with weights under Hugging Face's Qwen3 (or Qwen3-MoE) names, the optimizer's moments under
 //! `optimizer.`, and `config`, `tokenizer` and `state` as JSON strings in its metadata.
 //!
 //! The same file is written and read natively, in the browser, and (weights) in Python.
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::corpus::Tokenizer;
 use crate::error::{Error, Result, grouped};
 use crate::model::weights::HostTensor;
-use crate::model::{ModelConfig, Shape, Weights};
+use crate::model::{Experts, ModelConfig, Routing, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
 
 /// The newest version of the format that this code reads and writes.
@@ -154,6 +154,56 @@ struct Header {
     mask_token_id: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     block_size: Option<usize>,
+    #[serde(flatten)]
+    experts: Option<ExpertsHeader>,
+}
+
+/// What the header of a mixture has beside: Qwen3-MoE's keys, Qwen2-MoE's for the shared expert, and ours.
+#[derive(Debug, Serialize, Deserialize)]
+struct ExpertsHeader {
+    num_experts: usize,
+    num_experts_per_tok: usize,
+    moe_intermediate_size: usize,
+    norm_topk_prob: bool,
+    router_aux_loss_coef: f64,
+    /// Every layer is a mixture.
+    decoder_sparse_step: usize,
+    mlp_only_layers: Vec<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shared_expert_intermediate_size: Option<usize>,
+    expert_routing: Routing,
+    router_z_loss_coef: f64,
+}
+
+impl ExpertsHeader {
+    fn new(experts: &Experts) -> Self {
+        Self {
+            num_experts: experts.count,
+            num_experts_per_tok: experts.per_token,
+            moe_intermediate_size: experts.intermediate_size,
+            norm_topk_prob: experts.normalized,
+            router_aux_loss_coef: experts.balance_weight,
+            decoder_sparse_step: 1,
+            mlp_only_layers: Vec::new(),
+            shared_expert_intermediate_size: experts.shared_intermediate_size,
+            expert_routing: experts.routing,
+            router_z_loss_coef: experts.z_weight,
+        }
+    }
+}
+
+/// The class of `transformers` that computes what a shape does, and its name there. Names of our own where there is none, so that
+/// nothing else is computed in silence.
+fn architecture(shape: &Shape) -> (&'static str, &'static str) {
+    match &shape.experts {
+        None => ("Qwen3ForCausalLM", "qwen3"),
+        Some(Experts {
+            routing: Routing::TokenChoice,
+            shared_intermediate_size: None,
+            ..
+        }) => ("Qwen3MoeForCausalLM", "qwen3_moe"),
+        Some(_) => ("CrossoverMoeForCausalLM", "crossover_moe"),
+    }
 }
 
 /// The one key that has to be readable in every version.
@@ -200,11 +250,12 @@ impl Checkpoint {
     /// Never for a checkpoint that came from a run.
     pub fn to_bytes_as(&self, precision: Precision) -> Result<Vec<u8>> {
         let shape = self.shape()?;
+        let (architecture, model_type) = architecture(&shape);
         let header = Header {
             format_version: FORMAT_VERSION,
             objective: self.objective,
-            architectures: vec!["Qwen3ForCausalLM".to_owned()],
-            model_type: "qwen3".to_owned(),
+            architectures: vec![architecture.to_owned()],
+            model_type: model_type.to_owned(),
             hidden_size: shape.hidden_size,
             intermediate_size: shape.intermediate_size,
             num_hidden_layers: shape.num_hidden_layers,
@@ -222,6 +273,7 @@ impl Checkpoint {
             dropout: self.model.dropout,
             mask_token_id: shape.vocab_size - 1,
             block_size: self.block_size,
+            experts: shape.experts.as_ref().map(ExpertsHeader::new),
         };
         let unwritable = |error: &dyn std::fmt::Display| {
             Error::work(format!("can't write the checkpoint: {error}"))
@@ -340,6 +392,7 @@ impl Checkpoint {
             };
             group.0.insert(name.to_owned(), tensor);
         }
+        let experts = header.experts.as_ref();
         let checkpoint = Self {
             objective: header.objective,
             model: ModelConfig {
@@ -355,6 +408,15 @@ impl Checkpoint {
                 initializer_range: header.initializer_range,
                 dropout: header.dropout,
                 vocab_size: Some(header.vocab_size),
+                num_experts: experts.map(|experts| experts.num_experts),
+                num_experts_per_tok: experts.map(|experts| experts.num_experts_per_tok),
+                moe_intermediate_size: experts.map(|experts| experts.moe_intermediate_size),
+                shared_expert_intermediate_size: experts
+                    .and_then(|experts| experts.shared_expert_intermediate_size),
+                norm_topk_prob: experts.map(|experts| experts.norm_topk_prob),
+                expert_routing: experts.map(|experts| experts.expert_routing),
+                router_aux_loss_coef: experts.map(|experts| experts.router_aux_loss_coef),
+                router_z_loss_coef: experts.map(|experts| experts.router_z_loss_coef),
             },
             length: header.max_position_embeddings,
             block_size: header.block_size,
@@ -377,6 +439,7 @@ impl Checkpoint {
         if self.length == 0 {
             return Err(Error::input("`max_position_embeddings` is 0"));
         }
+        self.objective.check_routing(&self.model)?;
         if let Some(size) = self.block_size
             && (size == 0 || !self.length.is_multiple_of(size))
         {

@@ -230,6 +230,9 @@ impl RunConfig {
                 ));
             }
         }
+        for objective in &self.objectives {
+            objective.check_routing(&self.model)?;
+        }
         let counts = [
             ("train.batch", Some(train.batch as u64)),
             (

@@ -432,19 +432,30 @@ impl Trainer {
             .collect();
         let (inputs, targets) = (&batch.inputs[read], &batch.targets[rows]);
         let (length, visibility) = (batch.length, batch.visibility);
+        // Routers cost the mean over the step's windows of what each of them costs.
+        let router_weight = part.share / batch.sequences() as f64;
         if self.config.train.recompute {
-            let Differentiated { loss, gradients } = self
-                .decoder
-                .differentiated_by_block(inputs, targets, weights, length, visibility, &dropout);
+            let Differentiated { loss, gradients } = self.decoder.differentiated_by_block(
+                inputs,
+                targets,
+                weights,
+                length,
+                visibility,
+                &dropout,
+                router_weight,
+            );
             // Forward and back can't be told apart.
             let seconds = [0.0, began.elapsed().as_secs_f64()];
             return (GradientList::new(gradients), loss, seconds);
         }
         let decoder = self.decoder.tracked();
-        let loss =
-            decoder.cross_entropy_sum(inputs, targets, weights, length, visibility, &dropout);
+        let (loss, routers) =
+            decoder.training_losses(inputs, targets, weights, length, visibility, &dropout);
         let forward = began.elapsed().as_secs_f64();
-        let mut gradients = loss.backward();
+        let mut gradients = match routers {
+            None => loss.backward(),
+            Some(routers) => (loss.clone() + routers.mul_scalar(router_weight)).backward(),
+        };
         let gradients = GradientList::take(&decoder, &mut gradients);
         let seconds = [forward, began.elapsed().as_secs_f64() - forward];
         (gradients, loss.without_autodiff(), seconds)

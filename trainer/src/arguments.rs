@@ -281,6 +281,37 @@ pub struct ModelArguments {
     /// Use one matrix for input and output embeddings
     #[arg(long, help_heading = "Model")]
     pub tied: bool,
+    /// Put N small feed-forward layers in the place of one, of which each token asks a few
+    #[arg(long, value_name = "N", help_heading = "Mixture of experts")]
+    pub experts: Option<usize>,
+    /// Experts that a token asks [default: 2]
+    #[arg(long, value_name = "N", help_heading = "Mixture of experts")]
+    pub experts_per_token: Option<usize>,
+    /// Width of an expert [default: --intermediate-size over --experts-per-token, so a token costs what it costs without experts]
+    #[arg(long, value_name = "N", help_heading = "Mixture of experts")]
+    pub expert_size: Option<usize>,
+    /// Width of an expert that every token asks beside them [default: there is none]
+    #[arg(long, value_name = "N", help_heading = "Mixture of experts")]
+    pub shared_expert_size: Option<usize>,
+    /// Who chooses: token-choice, or expert-choice, for masked diffusion alone [default: token-choice]
+    #[arg(long, value_name = "NAME", help_heading = "Mixture of experts")]
+    pub routing: Option<String>,
+    /// Weight of the loss that keeps experts equally busy [default: 0.01; 0 for expert-choice]
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        help_heading = "Mixture of experts",
+        allow_negative_numbers = true
+    )]
+    pub router_aux_loss: Option<f64>,
+    /// Weight of the loss that keeps routers' scores small [default: 0.001]
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        help_heading = "Mixture of experts",
+        allow_negative_numbers = true
+    )]
+    pub router_z_loss: Option<f64>,
 }
 
 /// `race`.
@@ -825,7 +856,7 @@ pub struct GridsArguments {
 /// `flops`.
 #[derive(Debug, Clone, Args)]
 pub struct FlopsArguments {
-    /// paper-1b, paper-1.7b, paper-8b, or a preset of `race` [default: the default race's shape]
+    /// paper-1b, paper-1.7b, paper-8b, paper-8b1a, or a preset of `race` [default: the default race's shape]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// Configuration file

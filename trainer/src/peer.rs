@@ -166,6 +166,7 @@ impl Peer {
 /// Whether the script has models of a shape.
 pub fn knows(shape: &Shape) -> bool {
     !shape.tie_word_embeddings
+        && shape.experts.is_none()
         && shape.num_key_value_heads == shape.num_attention_heads
         && shape.head_dim * shape.num_attention_heads == shape.hidden_size
 }

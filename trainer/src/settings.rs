@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crossover::error::{Error, Result, nearest};
-use crossover::model::ModelConfig;
+use crossover::model::{ModelConfig, Routing};
 use crossover::objective::Objective;
 use crossover::platform;
 use crossover::train::RunConfig;
@@ -69,7 +69,7 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     corpus.length = arguments.length.or(corpus.length);
     corpus.unique = arguments.unique.or(corpus.unique);
     corpus.held_out = arguments.held_out.or(corpus.held_out);
-    overlay_model(&mut config.model, &arguments.model);
+    overlay_model(&mut config.model, &arguments.model)?;
     overlay(&mut config.model.dropout, arguments.dropout);
     let objective = &mut config.objective;
     overlay(&mut objective.input_mask, arguments.input_mask);
@@ -152,12 +152,19 @@ fn merge(under: &mut toml::Table, over: toml::Table) {
 }
 
 /// Puts the shape flags over a model's configuration.
-pub fn overlay_model(model: &mut ModelConfig, arguments: &ModelArguments) {
+///
+/// # Errors
+/// When one names what there is not.
+pub fn overlay_model(model: &mut ModelConfig, arguments: &ModelArguments) -> Result<()> {
     if arguments.hidden_size.is_some() || arguments.heads.is_some() {
         // These follow the width and the heads unless they are given too.
         model.intermediate_size = None;
         model.num_key_value_heads = None;
         model.head_dim = None;
+        model.moe_intermediate_size = None;
+    }
+    if arguments.intermediate_size.is_some() || arguments.experts_per_token.is_some() {
+        model.moe_intermediate_size = None;
     }
     overlay(&mut model.hidden_size, arguments.hidden_size);
     overlay(&mut model.num_hidden_layers, arguments.layers);
@@ -165,6 +172,22 @@ pub fn overlay_model(model: &mut ModelConfig, arguments: &ModelArguments) {
     model.intermediate_size = arguments.intermediate_size.or(model.intermediate_size);
     model.num_key_value_heads = arguments.key_value_heads.or(model.num_key_value_heads);
     model.tie_word_embeddings |= arguments.tied;
+    model.num_experts = arguments.experts.or(model.num_experts);
+    let per_token = arguments.experts_per_token;
+    model.num_experts_per_tok = per_token.or(model.num_experts_per_tok);
+    model.moe_intermediate_size = arguments.expert_size.or(model.moe_intermediate_size);
+    let shared = arguments.shared_expert_size;
+    model.shared_expert_intermediate_size = shared.or(model.shared_expert_intermediate_size);
+    if let Some(name) = &arguments.routing {
+        model.expert_routing = Some(named("--routing", name, &Routing::NAMES)?);
+        // What was automatic of the other routing.
+        model.norm_topk_prob = None;
+        model.router_aux_loss_coef = None;
+    }
+    let balance = arguments.router_aux_loss;
+    model.router_aux_loss_coef = balance.or(model.router_aux_loss_coef);
+    model.router_z_loss_coef = arguments.router_z_loss.or(model.router_z_loss_coef);
+    Ok(())
 }
 
 /// Reads a configuration file.

@@ -6,7 +6,7 @@ mod request;
 
 use serde::{Deserialize, Serialize};
 
-use crate::objective::Objective;
+use crate::objective::{Likelihood, Objective};
 use crate::train::{Metrics, RunConfig};
 
 pub use outcome::{DualAr, Estimate, GridShare, Outcome, RaceResult, TrainResult};
@@ -66,6 +66,8 @@ pub enum Event {
     Started(Box<Started>),
     /// One optimizer step of one model; `val_nats` is there when it was evaluated after this step.
     Metrics(Metrics),
+    /// How busy a mixture's experts are, at an evaluation.
+    Experts(ExpertLoad),
     /// A text the model wrote at an evaluation.
     Sample(SampleText),
     /// A checkpoint was written.
@@ -200,6 +202,23 @@ impl Started {
         let done = index.and_then(|index| self.done.get(index));
         done.copied().unwrap_or(self.step)
     }
+}
+
+/// How busy the experts of a mixture are on validation windows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExpertLoad {
+    /// Whose.
+    pub objective: Objective,
+    /// As it reads for this likelihood.
+    pub likelihood: Likelihood,
+    /// After how many steps.
+    pub step: u64,
+    /// The busiest expert's share over the mean share: 1 is even.
+    pub busiest: f64,
+    /// Entropy of the shares over that of even ones: 1 is even, 0 is one expert for everything.
+    pub evenness: f64,
+    /// Each layer's experts by their shares of what all tokens ask.
+    pub shares: Vec<Vec<f64>>,
 }
 
 /// A text a model wrote, for people to read.

@@ -151,7 +151,10 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
     config.model.hidden_size = preset.hidden_size;
     config.model.num_hidden_layers = preset.layers;
     config.model.num_attention_heads = preset.heads;
-    settings::overlay_model(&mut config.model, &arguments.model);
+    settings::overlay_model(&mut config.model, &arguments.model)?;
+    for objective in &config.objectives {
+        objective.check_routing(&config.model)?;
+    }
     config.train.batch = batch;
     config.train.recompute = arguments.recompute;
     let shape = config.model.resolve(vocab_size)?;

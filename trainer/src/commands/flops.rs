@@ -15,9 +15,9 @@ use crate::commands::{print_json, print_text};
 use crate::presets::{self, Preset};
 use crate::settings;
 
-/// The paper's models: `science.md` 4 names the configuration files they come from. The 8B shape is our choice of a
-/// dense model of that size, as its configuration is not published.
-const PRESETS: [(&str, PresetShape); 3] = [
+/// The paper's models: `science.md` 4 names the configuration files they come from. The 8B shapes are our choice of a
+/// dense model of that size and of a mixture with 1B active, as their configurations are not published.
+const PRESETS: [(&str, PresetShape); 4] = [
     (
         "paper-1b",
         PresetShape {
@@ -27,6 +27,7 @@ const PRESETS: [(&str, PresetShape); 3] = [
             heads: 14,
             vocab: 50_269,
             tied: true,
+            experts: None,
             length: 2_048,
         },
     ),
@@ -39,6 +40,7 @@ const PRESETS: [(&str, PresetShape); 3] = [
             heads: 16,
             vocab: 50_289,
             tied: false,
+            experts: None,
             length: 2_048,
         },
     ),
@@ -51,6 +53,20 @@ const PRESETS: [(&str, PresetShape); 3] = [
             heads: 32,
             vocab: 50_289,
             tied: false,
+            experts: None,
+            length: 2_048,
+        },
+    ),
+    (
+        "paper-8b1a",
+        PresetShape {
+            hidden: 2_048,
+            feed_forward: 3_840,
+            layers: 20,
+            heads: 16,
+            vocab: 50_289,
+            tied: false,
+            experts: Some([64, 4]),
             length: 2_048,
         },
     ),
@@ -69,6 +85,8 @@ struct PresetShape {
     heads: usize,
     vocab: usize,
     tied: bool,
+    /// How many there are, and how many a token asks; those are as wide together as `feed_forward`.
+    experts: Option<[usize; 2]>,
     length: usize,
 }
 
@@ -76,6 +94,7 @@ struct PresetShape {
 struct Flops {
     event: &'static str,
     parameters: u64,
+    active_parameters: u64,
     matmul_parameters: u64,
     length: usize,
     training_flops_per_token: f64,
@@ -97,6 +116,7 @@ pub fn run(arguments: &FlopsArguments) -> Result<()> {
     let counted = Flops {
         event: "result",
         parameters: shape.parameters(),
+        active_parameters: shape.active_parameters(),
         matmul_parameters: shape.matmul_parameters(),
         length,
         training_flops_per_token: flops::training_per_token(&shape, length),
@@ -134,7 +154,7 @@ fn shape(arguments: &FlopsArguments) -> Result<(Shape, usize, usize), Error> {
         }
         (None, None) => (default.model, None, None, default.train.batch),
     };
-    settings::overlay_model(&mut model, &arguments.model);
+    settings::overlay_model(&mut model, &arguments.model)?;
     // The default race's vocabulary: the five symbols of its squares, and MASK.
     let vocab = arguments.vocab_size.or(vocab).unwrap_or(6);
     let length = arguments.length.or(length).unwrap_or(25);
@@ -158,6 +178,8 @@ fn preset(name: &str) -> Result<Known, Error> {
         num_hidden_layers: preset.layers,
         num_attention_heads: preset.heads,
         tie_word_embeddings: preset.tied,
+        num_experts: preset.experts.map(|[count, _]| count),
+        num_experts_per_tok: preset.experts.map(|[_, per_token]| per_token),
         ..ModelConfig::default()
     };
     Ok((model, Some(preset.vocab), Some(preset.length), PAPER_BATCH))
@@ -182,8 +204,12 @@ fn race_preset(preset: &Preset) -> Result<Known, Error> {
 }
 
 fn text(counted: &Flops) -> String {
+    let active = match counted.active_parameters {
+        active if active == counted.parameters => String::new(),
+        active => format!("a token uses {}, ", numbers::count(active as f64)),
+    };
     let mut text = format!(
-        "parameters          {}  ({} in matrix products)\n\
+        "parameters          {}  ({active}{} in matrix products)\n\
          training            {} FLOPs a token, in windows of {}\n\
          training state      {}  (weights, gradients and moments in f32)\n\
          training, at most   {}  ({} windows a step, on {} of a processor)\n\n\

@@ -193,6 +193,9 @@ fn loss_lines(state: &State, palette: Palette) -> Vec<Line<'static>> {
             if let Some((_, speed)) = state.speeds().iter().find(|(of, _)| *of == objective) {
                 text.push_str(&format!("  {} tokens/s", numbers::count(*speed)));
             }
+            if let Some(load) = state.experts(objective, likelihood) {
+                text.push_str(&format!("  {}", plain::experts(load)));
+            }
             Line::from(vec![
                 Span::styled(
                     format!("{} {name:<width$}", look.mark),

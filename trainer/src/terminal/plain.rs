@@ -1,10 +1,10 @@
 //! The run in plain lines: a start, the first losses at once, one line for each evaluation.
 
-use crossover::lab::{Event, Outcome};
+use crossover::lab::{Event, ExpertLoad, Outcome};
 use crossover::objective::Objective;
 use crossover::train::RunConfig;
 use crossover_report::numbers;
-use crossover_report::theme::racer;
+use crossover_report::theme::{line, racer};
 
 use super::state::{State, Turn};
 
@@ -41,6 +41,12 @@ pub fn lines(state: &State, event: &Event) -> Vec<String> {
             }
             lines
         }
+        Event::Experts(load) => vec![format!(
+            "step {}, {}: {}",
+            numbers::grouped(load.step),
+            line(load.objective, load.likelihood).short,
+            experts(load)
+        )],
         Event::Progress { doing } => vec![doing.clone()],
         _ => lasting(state, event).into_iter().collect(),
     }
@@ -150,6 +156,14 @@ fn evaluation(state: &State, step: u64) -> Option<String> {
     ))
 }
 
+/// How evenly a mixture's experts are asked.
+pub fn experts(load: &ExpertLoad) -> String {
+    format!(
+        "busiest expert {:.2}x its share, evenness {:.2}",
+        load.busiest, load.evenness
+    )
+}
+
 /// How fast the models train.
 pub fn speeds(state: &State) -> String {
     let speeds: Vec<String> = state
@@ -176,6 +190,7 @@ pub fn time_left(state: &State) -> String {
 mod tests {
     use super::super::state::tests::started;
     use super::*;
+    use crossover::objective::Likelihood;
     use crossover_report::fixtures::line;
 
     #[test]
@@ -193,6 +208,15 @@ mod tests {
                 take(Event::Metrics(line(objective, step, val)), step as f64);
             }
         }
+        let load = ExpertLoad {
+            objective: Objective::Masked,
+            likelihood: Likelihood::Masked,
+            step: 50,
+            busiest: 1.5,
+            evenness: 0.951,
+            shares: vec![vec![0.75, 0.25]],
+        };
+        take(Event::Experts(load), 50.0);
         assert_eq!(
             log,
             [
@@ -203,6 +227,7 @@ mod tests {
                  AR 50k, Diffusion 50k tokens/s · 1 m 15 s left",
                 "step 50 of 100 · epoch 2 · AR 0.700 ± 0.010, Diffusion 0.700 ± 0.010 · \
                  AR 50k, Diffusion 50k tokens/s · 50 s left",
+                "step 50, Diffusion: busiest expert 1.50x its share, evenness 0.95",
             ]
         );
     }

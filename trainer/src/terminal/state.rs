@@ -1,6 +1,6 @@
 //! What a run's events add up to, without a clock or a screen.
 
-use crossover::lab::{Event, Outcome, SampleText, Started};
+use crossover::lab::{Event, ExpertLoad, Outcome, SampleText, Started};
 use crossover::objective::{Likelihood, Objective};
 use crossover_report::history::History;
 
@@ -26,6 +26,8 @@ pub struct State {
     history: History,
     /// The newest text of each model.
     samples: Vec<SampleText>,
+    /// How busy each mixture's experts were last.
+    experts: Vec<ExpertLoad>,
     /// Smoothed tokens per second of each model.
     speeds: Vec<(Objective, f64)>,
     doing: Option<String>,
@@ -75,6 +77,11 @@ impl State {
                     .retain(|known| known.objective != sample.objective);
                 self.samples.push(sample.clone());
             }
+            Event::Experts(load) => {
+                let of = |load: &ExpertLoad| (load.objective, load.likelihood);
+                self.experts.retain(|known| of(known) != of(load));
+                self.experts.push(load.clone());
+            }
             Event::Progress { doing } => self.doing = Some(doing.clone()),
             Event::Result(outcome) => {
                 self.doing = None;
@@ -99,6 +106,14 @@ impl State {
         self.samples
             .iter()
             .find(|sample| sample.objective == objective)
+    }
+
+    /// How busy a mixture's experts were last, as it reads for a likelihood.
+    pub fn experts(&self, objective: Objective, likelihood: Likelihood) -> Option<&ExpertLoad> {
+        let of = (objective, likelihood);
+        self.experts
+            .iter()
+            .find(|load| (load.objective, load.likelihood) == of)
     }
 
     /// Smoothed tokens per second of each model.
