@@ -12,6 +12,7 @@ use crossover::model::{
 };
 use crossover::objective::Objective;
 use crossover::random::{Purpose, Stream};
+use crossover::ranks::Ranks;
 use crossover::train::{Checkpoint, RunConfig, Trainer};
 use pollster::block_on;
 
@@ -358,6 +359,7 @@ fn processor(threads: usize) -> Selected {
         choice: DeviceChoice::Cpu,
         threads,
         description: "cpu".to_owned(),
+        ranks: Ranks::alone(),
     }
 }
 
@@ -393,7 +395,7 @@ fn steps(trainer: &mut Trainer, count: usize) -> Vec<f64> {
     let tokens: Vec<u32> = (0..6 * LONG).map(|_| stream.below(5) as u32).collect();
     (0..count)
         .flat_map(|_| {
-            let pending = block_on(trainer.step(&tokens, LONG, 100));
+            let pending = block_on(trainer.step(&tokens, LONG, 100)).unwrap();
             let read = block_on(Trainer::read(&pending)).unwrap();
             [read.nats[0].1, read.grad_norm]
         })
