@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -1294,21 +1295,67 @@ fn drawn_grids_keep_their_rules() {
 
 #[test]
 fn doctor_says_what_there_is_and_how_to_get_the_rest() {
-    let lines = crossover(Path::new("."), ["doctor", "--json"])
-        .ended(0)
-        .lines();
+    let bare = folder();
+    let machine = folder();
+    for file in [
+        "lib/libcuda.so.1",
+        "lib/libnvrtc.so.13",
+        "lib/libnvrtc-builtins.so.13.5",
+        "lib/libnccl.so",
+        "cuda/include/cuda_fp16.h",
+    ] {
+        let path = machine.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    let smi = machine.path().join("nvidia-smi");
+    fs::write(
+        &smi,
+        "#!/bin/sh\necho '| Driver Version: 580.82.07   CUDA Version: 13.0 |'\n",
+    )
+    .unwrap();
+    fs::set_permissions(&smi, fs::Permissions::from_mode(0o755)).unwrap();
+    let doctor = |at: &Path, arguments: &[&str]| {
+        let mut command = command(at, arguments);
+        command
+            .env("PATH", at)
+            .env("LD_LIBRARY_PATH", at.join("lib"))
+            .env("CUDA_PATH", at.join("cuda"));
+        Ran::of(command.output().unwrap()).ended(0)
+    };
+
+    let lines = doctor(bare.path(), &["doctor", "--json"]).lines();
     for line in &lines {
         assert_eq!(line["event"], "finding");
-        assert!(
-            line["present"].as_bool().unwrap() || line["remedy"].is_string(),
-            "{line}"
-        );
+        assert!(line["needed_for"].is_string(), "{line}");
+        let present = line["present"].as_bool().unwrap();
+        assert_eq!(line["remedy"].is_string(), !present, "{line}");
     }
-    assert!(
-        lines
-            .iter()
-            .any(|line| line["what"] == "cpu" && line["present"] == true)
-    );
+    let find = |lines: &[Value], what: &str| {
+        let mut found = lines.iter().filter(|line| line["what"] == what);
+        found.next().cloned().unwrap_or_else(|| panic!("no {what}"))
+    };
+    assert_eq!(find(&lines, "cpu")["present"], true);
+    for what in ["headers", "mpi", "mpi-build"] {
+        assert_eq!(find(&lines, what)["present"], false);
+    }
+
+    let lines = doctor(machine.path(), &["doctor", "--json"]).lines();
+    for what in ["driver", "nccl"] {
+        assert_eq!(find(&lines, what)["present"], true);
+    }
+    let nvrtc = find(&lines, "nvrtc");
+    assert_eq!(nvrtc["present"], false);
+    assert!(nvrtc["detail"].as_str().unwrap().contains("newer than"));
+    assert!(nvrtc["remedy"].as_str().unwrap().contains("~=13.0.0"));
+    let table = doctor(machine.path(), &["doctor"]).out;
+    for said in [
+        "driver       found    driver 580.82.07, up to CUDA 13.0",
+        "headers      missing",
+        "get it: `pip install --target DIR",
+    ] {
+        assert!(table.contains(said), "{table}");
+    }
 }
 
 #[test]

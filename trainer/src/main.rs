@@ -8,6 +8,7 @@ mod allocator;
 mod arguments;
 mod commands;
 mod devices;
+mod machine;
 mod peer;
 mod presets;
 mod report;
