@@ -1211,6 +1211,67 @@ fn flops_of_the_paper_s_model_are_the_paper_s() {
 }
 
 #[test]
+fn flops_predict_steps_on_many_gpus() {
+    let predict = [
+        "flops",
+        "--preset",
+        "paper-1b",
+        "--ranks",
+        "1024",
+        "--batch-per-rank",
+        "8",
+        "--tokens",
+        "96e9",
+    ];
+    let counted = crossover(Path::new("."), [&predict[..], &["--json"]].concat())
+        .ended(0)
+        .result();
+    let scaling = &counted["scaling"];
+    assert_eq!(scaling["interconnect"], "nvlink4+ndr400");
+    let steps = scaling["steps"].as_array().unwrap();
+    let ranks: Vec<u64> = steps
+        .iter()
+        .map(|step| step["ranks"].as_u64().unwrap())
+        .collect();
+    assert_eq!(ranks, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
+    let number = |step: &Value, key: &str| step[key].as_f64().unwrap();
+    assert!((number(&steps[0], "mfu") - 0.4).abs() < 1e-9);
+    for pair in steps.windows(2) {
+        assert!(number(&pair[1], "efficiency") <= number(&pair[0], "efficiency"));
+        assert!(number(&pair[1], "days") < number(&pair[0], "days"));
+    }
+    // 96e9 tokens of 7.67e9 FLOPs at 0.4 of 989e12 a second.
+    let days = 96e9 * 7.67e9 / (0.4 * 989e12) / 86_400.0;
+    assert!((number(&steps[0], "days") / days - 1.0).abs() < 0.01);
+    let table = crossover(Path::new("."), predict).ended(0).out;
+    assert!(table.contains("\n  1024   8192 "), "{table}");
+
+    // Without flags of its own there is no prediction.
+    let plain = ["flops", "--preset", "paper-1b", "--json"];
+    assert!(crossover(Path::new("."), plain).result()["scaling"].is_null());
+    for (wrong, said) in [
+        (&["--ranks", "0"][..], "hint: give a number from 1"),
+        (&["--ranks", "512"], "hint: `--batch-per-rank N`"),
+        (&["--ranks", "2", "--gpu", "h10"], "did you mean `h100`?"),
+        (
+            &["--ranks", "2", "--interconnect", "nvlink"],
+            "did you mean `nvlink",
+        ),
+        (&["--ranks", "2", "--mfu", "40"], "hint: give a share"),
+        (
+            &["--ranks", "2", "--tokens", "-1"],
+            "hint: give a number above 0",
+        ),
+        (&["--ranks", "2", "--precision", "fp16"], "hint: "),
+        (&["--gpu", "h100"], "--ranks"),
+    ] {
+        let arguments = [&["flops", "--preset", "paper-1b"], wrong].concat();
+        let ran = crossover(Path::new("."), arguments).ended(2);
+        assert!(ran.err.contains(said), "{}", ran.err);
+    }
+}
+
+#[test]
 fn corpus_stats_say_how_a_run_would_cut_a_source() {
     let folder = folder();
     fs::write(folder.path().join("text.txt"), "abcdefghij".repeat(100)).unwrap();

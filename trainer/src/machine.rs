@@ -116,7 +116,7 @@ impl Machine {
     pub fn headers(&self) -> Look {
         let include = |root: &PathBuf| root.join("include");
         let Some(folder) = self.toolkits.iter().map(include).find(|at| at.is_dir()) else {
-            let looked: Vec<String> = self.toolkits.iter().map(shown).collect();
+            let looked: Vec<String> = self.toolkits.iter().map(|root| shown(root)).collect();
             return Look::Missing(format!("no `include` folder in {}", looked.join(" or ")));
         };
         let missing: Vec<&str> = HEADERS
@@ -240,7 +240,7 @@ fn file_names(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-fn shown(path: &PathBuf) -> String {
+fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 

@@ -11,6 +11,7 @@ use crossover_report::numbers;
 use serde::Serialize;
 
 use crate::arguments::FlopsArguments;
+use crate::commands::scaling::Scaling;
 use crate::commands::{print_json, print_text};
 use crate::presets::{self, Preset};
 use crate::settings;
@@ -84,16 +85,21 @@ struct Flops {
     threads: usize,
     training_peak_bytes: u64,
     generation: Vec<flops::Generation>,
+    /// Training on many GPUs, where it was asked for.
+    scaling: Option<Scaling>,
 }
 
 /// Counts and prints.
 pub fn run(arguments: &FlopsArguments) -> Result<()> {
-    let (shape, length, known_batch) = shape(arguments)?;
-    let batch = arguments.batch.unwrap_or(known_batch);
+    let known = known(arguments)?;
+    let (shape, length) = shape(arguments, &known)?;
+    let batch = arguments.batch.unwrap_or(known.batch);
     let threads = arguments.common.threads.unwrap_or_else(platform::threads);
     if batch == 0 || threads == 0 {
         return Err(Error::input("`--batch` and `--threads` are at least 1").into());
     }
+    let tokens = known.tokens(length);
+    let scaling = Scaling::predict(arguments, &shape, length, batch, tokens)?;
     let counted = Flops {
         event: "result",
         parameters: shape.parameters(),
@@ -111,6 +117,7 @@ pub fn run(arguments: &FlopsArguments) -> Result<()> {
             arguments.recompute,
         ),
         generation: flops::generation(&shape),
+        scaling,
     };
     if arguments.common.json {
         return print_json(&counted);
@@ -118,35 +125,67 @@ pub fn run(arguments: &FlopsArguments) -> Result<()> {
     print_text(&text(&counted))
 }
 
-/// The shape, the window's length, and the batch that the configuration trains with.
-fn shape(arguments: &FlopsArguments) -> Result<(Shape, usize, usize), Error> {
-    let default = RunConfig::default();
-    let (mut model, vocab, length, batch) = match (&arguments.preset, &arguments.config) {
-        (Some(name), _) => preset(name)?,
+/// What is known of a model before flags have their say.
+struct Known {
+    model: ModelConfig,
+    vocab: Option<usize>,
+    length: Option<usize>,
+    batch: usize,
+    /// Steps of the whole run.
+    steps: Option<u64>,
+    /// Unique tokens, and passes over them.
+    unique: Option<(u64, f64)>,
+}
+
+impl Known {
+    fn of(config: RunConfig, vocab: Option<usize>, length: Option<usize>) -> Self {
+        Self {
+            vocab,
+            length,
+            batch: config.train.batch,
+            steps: config.train.steps,
+            unique: config
+                .corpus
+                .unique
+                .map(|tokens| (tokens, config.train.epochs)),
+            model: config.model,
+        }
+    }
+
+    /// Tokens of the whole run, where the configuration tells.
+    fn tokens(&self, length: usize) -> Option<f64> {
+        let of_steps = self
+            .steps
+            .map(|steps| steps as f64 * (self.batch * length) as f64);
+        of_steps.or(self.unique.map(|(tokens, epochs)| tokens as f64 * epochs))
+    }
+}
+
+fn known(arguments: &FlopsArguments) -> Result<Known, Error> {
+    match (&arguments.preset, &arguments.config) {
+        (Some(name), _) => preset(name),
         (None, Some(path)) => {
             let config = settings::read_config(path)?;
-            (
-                config.model.clone(),
-                config.model.vocab_size,
-                config.corpus.length,
-                config.train.batch,
-            )
+            let (vocab, length) = (config.model.vocab_size, config.corpus.length);
+            Ok(Known::of(config, vocab, length))
         }
-        (None, None) => (default.model, None, None, default.train.batch),
-    };
+        (None, None) => Ok(Known::of(RunConfig::default(), None, None)),
+    }
+}
+
+/// The shape, and the window's length.
+fn shape(arguments: &FlopsArguments, known: &Known) -> Result<(Shape, usize), Error> {
+    let mut model = known.model.clone();
     settings::overlay_model(&mut model, &arguments.model);
     // The default race's vocabulary: the five symbols of its squares, and MASK.
-    let vocab = arguments.vocab_size.or(vocab).unwrap_or(6);
-    let length = arguments.length.or(length).unwrap_or(25);
+    let vocab = arguments.vocab_size.or(known.vocab).unwrap_or(6);
+    let length = arguments.length.or(known.length).unwrap_or(25);
     if length == 0 {
         return Err(Error::input("`--length` is 0").with_hint("give at least 1"));
     }
     model.vocab_size = None;
-    Ok((model.resolve(vocab)?, length, batch))
+    Ok((model.resolve(vocab)?, length))
 }
-
-/// A model's configuration, its vocabulary and window where they are known, and its batch.
-type Known = (ModelConfig, Option<usize>, Option<usize>, usize);
 
 fn preset(name: &str) -> Result<Known, Error> {
     let Some((_, preset)) = PRESETS.iter().find(|(known, _)| *known == name) else {
@@ -160,7 +199,14 @@ fn preset(name: &str) -> Result<Known, Error> {
         tie_word_embeddings: preset.tied,
         ..ModelConfig::default()
     };
-    Ok((model, Some(preset.vocab), Some(preset.length), PAPER_BATCH))
+    Ok(Known {
+        model,
+        vocab: Some(preset.vocab),
+        length: Some(preset.length),
+        batch: PAPER_BATCH,
+        steps: None,
+        unique: None,
+    })
 }
 
 /// A preset of `race`: its own text tells the vocabulary; where the reader brings the text, it is that of English.
@@ -169,8 +215,7 @@ fn race_preset(preset: &Preset) -> Result<Known, Error> {
     if !preset.needs_text()? {
         let corpus = Corpus::load(&config.corpus, config.seed)?;
         let vocab = corpus.tokenizer.vocab_size();
-        let length = Some(corpus.length());
-        return Ok((config.model, Some(vocab), length, config.train.batch));
+        return Ok(Known::of(config, Some(vocab), Some(corpus.length())));
     }
     let tokenizer = config.corpus.tokenizer.as_deref().unwrap_or_default();
     let learnt = tokenizer.strip_prefix("bpe:");
@@ -178,7 +223,7 @@ fn race_preset(preset: &Preset) -> Result<Known, Error> {
     // Beside the learnt ids there are the end of a text and MASK.
     let vocab = learnt.map_or(ENGLISH_CHARACTERS, |count| count + 2);
     let length = config.corpus.length;
-    Ok((config.model, Some(vocab), length, config.train.batch))
+    Ok(Known::of(config, Some(vocab), length))
 }
 
 fn text(counted: &Flops) -> String {
@@ -205,6 +250,9 @@ fn text(counted: &Flops) -> String {
             numbers::flops(row.masked_flops),
             row.ratio
         );
+    }
+    if let Some(scaling) = &counted.scaling {
+        text += &scaling.text();
     }
     text
 }
