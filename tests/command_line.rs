@@ -1272,6 +1272,92 @@ fn flops_predict_steps_on_many_gpus() {
 }
 
 #[test]
+fn flops_count_every_configuration_that_comes_along() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let mut counted = Vec::new();
+    for entry in fs::read_dir(configs).unwrap() {
+        let path = entry.unwrap().path();
+        let config = [
+            "flops",
+            "--json",
+            "--ranks",
+            "8",
+            "--batch-per-rank",
+            "4",
+            "--config",
+        ];
+        let ran = command(Path::new("."), config).arg(&path).output().unwrap();
+        let result = Ran::of(ran).ended(0).result();
+        assert!(result["training_flops_per_step"].as_f64().unwrap() > 0.0);
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("paper-") {
+            let days = &result["scaling"]["steps"][3]["days"];
+            assert!(days.as_f64().unwrap() > 1.0, "{name}: {days}");
+            // The preset is the file.
+            let preset = [
+                "flops",
+                "--json",
+                "--ranks",
+                "8",
+                "--batch-per-rank",
+                "4",
+                "--preset",
+            ];
+            let preset = [&preset[..], &[&name]].concat();
+            assert_eq!(crossover(Path::new("."), preset).result(), result);
+        }
+        counted.push(name);
+    }
+    counted.sort();
+    assert!(
+        counted.len() >= 7 && counted.contains(&"paper-8b".to_owned()),
+        "{counted:?}"
+    );
+}
+
+#[test]
+fn what_launches_runs_elsewhere_names_flags_and_files_that_there_are() {
+    let trainer = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let train = crossover(Path::new("."), ["train", "--help"]).out;
+    let race = crossover(Path::new("."), ["race", "--help"]).out;
+    let mut checked = 0;
+    for entry in fs::read_dir(trainer.join("launch")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        // Between `set --` or `crossover` and the end of the command stand our flags.
+        let ours = text.lines().filter(|line| {
+            let line = line.trim_start();
+            !line.starts_with('#')
+                && (line.starts_with("set -- ")
+                    || line.contains("crossover train")
+                    || line.contains("crossover race")
+                    || line.starts_with("--seed"))
+        });
+        for line in ours {
+            let begin = line.find("crossover ").unwrap_or(0);
+            for word in line[begin..]
+                .split_whitespace()
+                .filter(|word| word.len() > 2)
+            {
+                if word.starts_with("--") {
+                    assert!(
+                        train.contains(word) || race.contains(word),
+                        "{}: {word}",
+                        path.display()
+                    );
+                    checked += 1;
+                }
+                if let Some((_, file)) = word.split_once("configs/") {
+                    assert!(trainer.join("configs").join(file).is_file(), "{file}");
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 15, "{checked}");
+}
+
+#[test]
 fn corpus_stats_say_how_a_run_would_cut_a_source() {
     let folder = folder();
     fs::write(folder.path().join("text.txt"), "abcdefghij".repeat(100)).unwrap();
@@ -1573,6 +1659,77 @@ fn bench_stands_beside_what_a_python_prints() {
     let none = bench("#!/bin/sh\necho no module named torch >&2\nexit 1\n").ended(2);
     assert!(none.err.contains("no module named torch"), "{}", none.err);
     assert!(none.err.contains("hint: "), "{}", none.err);
+}
+
+// Watching from elsewhere
+
+#[test]
+fn tensorboard_gets_a_file_for_each_model_and_force_removes_them() {
+    let folder = folder();
+    race(
+        folder.path(),
+        &["--out", "run", "--steps", "2", "--tensorboard"],
+    )
+    .ended(0);
+    let board = folder.path().join("run/tensorboard");
+    for name in ["ar", "masked"] {
+        let mut files = fs::read_dir(board.join(name)).unwrap();
+        let file = files.next().unwrap().unwrap();
+        let name = file.file_name().into_string().unwrap();
+        assert!(name.starts_with("events.out.tfevents."), "{name}");
+        let bytes = fs::read(file.path()).unwrap();
+        for tag in ["train_nats", "val_nats", "grad_norm", "tokens_per_second"] {
+            let tag = tag.as_bytes();
+            assert!(bytes.windows(tag.len()).any(|window| window == tag));
+        }
+        assert!(files.next().is_none());
+    }
+    race(folder.path(), &["--out", "run", "--steps", "2", "--force"]).ended(0);
+    assert!(!board.exists());
+}
+
+#[test]
+fn the_newest_figures_are_served_to_this_machine_while_a_run_trains() {
+    let folder = folder();
+    let long = ["--steps", "100000", "--out", "run", "--metrics-port", "0"];
+    let mut child = command(folder.path(), [vec!["race"], tiny(&long)].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let url = lines.find_map(|line| line.unwrap().strip_prefix("Metrics: ").map(str::to_owned));
+    let url = url.unwrap();
+    let host = url
+        .strip_prefix("http://")
+        .unwrap()
+        .strip_suffix("/metrics")
+        .unwrap()
+        .to_owned();
+    assert!(host.starts_with("127.0.0.1:"), "{host}");
+    // The pipe must not fill up.
+    let rest = std::thread::spawn(move || lines.count());
+    let serving = Serving { child, host };
+    let page = loop {
+        let (first, headers, body) = serving.ask("GET", "/metrics", "");
+        assert_eq!(first, "HTTP/1.1 200 OK");
+        assert!(headers.contains("text/plain; version=0.0.4"), "{headers}");
+        let page = String::from_utf8(body).unwrap();
+        if page.contains("crossover_train_nats{objective=\"masked\"") {
+            break page;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(page.contains("crossover_steps_planned 100000\n"), "{page}");
+    assert_eq!(serving.status("GET", "/"), 404);
+    drop(serving);
+    rest.join().unwrap();
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let refused = race(folder.path(), &["--out", "other", "--metrics-port", &port]).ended(1);
+    assert!(refused.err.contains("hint: ") && refused.err.contains("--metrics-port"));
+    assert!(!folder.path().join("other").exists());
 }
 
 // Serving

@@ -29,8 +29,8 @@ use control::Control;
 pub use load::{Loaded, load_checkpoint};
 pub use protocol::{
     Answer, Attention, Benchmark, Bin, CheckpointKind, Command, DualAr, Estimate, Event, GridShare,
-    Measured, ModelMeasured, Outcome, Plan, Preview, RaceResult, Request, RunSummary, SampleText,
-    Started, Template, TrainResult, Writing,
+    LossSpike, Measured, ModelMeasured, Outcome, Plan, Preview, RaceResult, Request, RunSummary,
+    SampleText, Started, Template, TrainResult, Writing,
 };
 pub use session::prepare;
 pub use template::templates;

@@ -245,6 +245,12 @@ pub struct RunArguments {
     /// Runs that differ in their seed only: --seed and those after it [default: 1]
     #[arg(long, value_name = "N", help_heading = "Run")]
     pub seeds: Option<u64>,
+    /// Also write TensorBoard's event files, in `tensorboard/` in the run directory
+    #[arg(long, help_heading = "Run")]
+    pub tensorboard: bool,
+    /// Serve the newest figures to Prometheus at http://127.0.0.1:PORT/metrics; 0 takes any free port
+    #[arg(long, value_name = "PORT", help_heading = "Run")]
+    pub metrics_port: Option<u16>,
     /// Run directory [default: runs/<time>-<corpus>]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     pub out: Option<PathBuf>,
@@ -905,7 +911,7 @@ pub struct ClusterArguments {
         help_heading = "Cluster"
     )]
     pub batch_per_rank: Option<usize>,
-    /// Windows that a rank computes at once [default: all it has]
+    /// Windows that a rank computes at once [default: the file's or preset's, otherwise all it has]
     #[arg(long, value_name = "N", requires = "ranks", help_heading = "Cluster")]
     pub micro_batch: Option<usize>,
     /// Share the optimizer's state out among ranks (ZeRO, stage 1)

@@ -8,6 +8,7 @@ mod allocator;
 mod arguments;
 mod commands;
 mod devices;
+mod exports;
 mod machine;
 mod peer;
 mod presets;

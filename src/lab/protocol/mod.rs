@@ -6,7 +6,7 @@ mod request;
 
 use serde::{Deserialize, Serialize};
 
-use crate::objective::Objective;
+use crate::objective::{Likelihood, Objective};
 use crate::train::{Metrics, RunConfig};
 
 pub use outcome::{DualAr, Estimate, GridShare, Outcome, RaceResult, TrainResult};
@@ -82,6 +82,8 @@ pub enum Event {
         /// What is being done.
         doing: String,
     },
+    /// A training loss left the band of those before it, or is no finite number.
+    Spike(LossSpike),
     /// Something a person should know that changes nothing.
     Notice {
         /// The text, one sentence.
@@ -200,6 +202,23 @@ impl Started {
         let done = index.and_then(|index| self.done.get(index));
         done.copied().unwrap_or(self.step)
     }
+}
+
+/// A training loss that is far above those before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LossSpike {
+    /// Whose.
+    pub objective: Objective,
+    /// By which likelihood it is measured.
+    pub likelihood: Likelihood,
+    /// After how many steps.
+    pub step: u64,
+    /// The loss, nats per token; none where it is no finite number.
+    pub nats: Option<f64>,
+    /// The median of the losses before it; none where there are too few.
+    pub median: Option<f64>,
+    /// What a loss could be at most without being a spike.
+    pub limit: Option<f64>,
 }
 
 /// A text a model wrote, for people to read.

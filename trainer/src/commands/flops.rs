@@ -11,67 +11,20 @@ use crossover_report::numbers;
 use serde::Serialize;
 
 use crate::arguments::FlopsArguments;
-use crate::commands::scaling::Scaling;
+use crate::commands::scaling::{Run, Scaling};
 use crate::commands::{print_json, print_text};
 use crate::presets::{self, Preset};
 use crate::settings;
 
-/// The paper's models: `science.md` 4 names the configuration files they come from. The 8B shape is our choice of a
-/// dense model of that size, as its configuration is not published.
-const PRESETS: [(&str, PresetShape); 3] = [
-    (
-        "paper-1b",
-        PresetShape {
-            hidden: 1_792,
-            feed_forward: 4_736,
-            layers: 26,
-            heads: 14,
-            vocab: 50_269,
-            tied: true,
-            length: 2_048,
-        },
-    ),
-    (
-        "paper-1.7b",
-        PresetShape {
-            hidden: 2_048,
-            feed_forward: 6_144,
-            layers: 28,
-            heads: 16,
-            vocab: 50_289,
-            tied: false,
-            length: 2_048,
-        },
-    ),
-    (
-        "paper-8b",
-        PresetShape {
-            hidden: 4_096,
-            feed_forward: 14_336,
-            layers: 32,
-            heads: 32,
-            vocab: 50_289,
-            tied: false,
-            length: 2_048,
-        },
-    ),
+/// The paper's runs: configurations that no laptop trains.
+const PAPER: [(&str, &str); 3] = [
+    ("paper-1b", include_str!("../../configs/paper-1b.toml")),
+    ("paper-1.7b", include_str!("../../configs/paper-1.7b.toml")),
+    ("paper-8b", include_str!("../../configs/paper-8b.toml")),
 ];
-
-/// Windows in a step of the paper's models.
-const PAPER_BATCH: usize = 256;
 
 /// Token ids of an English text by character, MASK included: what Shakespeare's plays have.
 const ENGLISH_CHARACTERS: usize = 66;
-
-struct PresetShape {
-    hidden: usize,
-    feed_forward: usize,
-    layers: usize,
-    heads: usize,
-    vocab: usize,
-    tied: bool,
-    length: usize,
-}
 
 #[derive(Serialize)]
 struct Flops {
@@ -80,6 +33,7 @@ struct Flops {
     matmul_parameters: u64,
     length: usize,
     training_flops_per_token: f64,
+    training_flops_per_step: f64,
     training_state_bytes: u64,
     batch: usize,
     threads: usize,
@@ -98,24 +52,27 @@ pub fn run(arguments: &FlopsArguments) -> Result<()> {
     if batch == 0 || threads == 0 {
         return Err(Error::input("`--batch` and `--threads` are at least 1").into());
     }
-    let tokens = known.tokens(length);
-    let scaling = Scaling::predict(arguments, &shape, length, batch, tokens)?;
+    let recompute = arguments.recompute || known.recompute;
+    let run = Run {
+        shape: &shape,
+        length,
+        batch,
+        micro_batch: known.micro_batch,
+        recompute,
+        tokens: known.tokens(length),
+    };
+    let scaling = Scaling::predict(&arguments.cluster, &run)?;
     let counted = Flops {
         event: "result",
         parameters: shape.parameters(),
         matmul_parameters: shape.matmul_parameters(),
         length,
         training_flops_per_token: flops::training_per_token(&shape, length),
+        training_flops_per_step: flops::training(&shape, length, 1, batch),
         training_state_bytes: memory::training_state_bytes(&shape),
         batch,
         threads,
-        training_peak_bytes: memory::training_peak_bytes(
-            &shape,
-            batch,
-            length,
-            threads,
-            arguments.recompute,
-        ),
+        training_peak_bytes: memory::training_peak_bytes(&shape, batch, length, threads, recompute),
         generation: flops::generation(&shape),
         scaling,
     };
@@ -131,6 +88,9 @@ struct Known {
     vocab: Option<usize>,
     length: Option<usize>,
     batch: usize,
+    /// Windows computed at once.
+    micro_batch: Option<usize>,
+    recompute: bool,
     /// Steps of the whole run.
     steps: Option<u64>,
     /// Unique tokens, and passes over them.
@@ -138,11 +98,19 @@ struct Known {
 }
 
 impl Known {
+    /// What a configuration file tells by itself.
+    fn of_file(config: RunConfig) -> Self {
+        let (vocab, length) = (config.model.vocab_size, config.corpus.length);
+        Self::of(config, vocab, length)
+    }
+
     fn of(config: RunConfig, vocab: Option<usize>, length: Option<usize>) -> Self {
         Self {
             vocab,
             length,
             batch: config.train.batch,
+            micro_batch: config.train.micro_batch,
+            recompute: config.train.recompute,
             steps: config.train.steps,
             unique: config
                 .corpus
@@ -164,11 +132,7 @@ impl Known {
 fn known(arguments: &FlopsArguments) -> Result<Known, Error> {
     match (&arguments.preset, &arguments.config) {
         (Some(name), _) => preset(name),
-        (None, Some(path)) => {
-            let config = settings::read_config(path)?;
-            let (vocab, length) = (config.model.vocab_size, config.corpus.length);
-            Ok(Known::of(config, vocab, length))
-        }
+        (None, Some(path)) => settings::read_config(path).map(Known::of_file),
         (None, None) => Ok(Known::of(RunConfig::default(), None, None)),
     }
 }
@@ -188,25 +152,13 @@ fn shape(arguments: &FlopsArguments, known: &Known) -> Result<(Shape, usize), Er
 }
 
 fn preset(name: &str) -> Result<Known, Error> {
-    let Some((_, preset)) = PRESETS.iter().find(|(known, _)| *known == name) else {
-        return race_preset(presets::find(name, &PRESETS.map(|(name, _)| name))?);
-    };
-    let model = ModelConfig {
-        hidden_size: preset.hidden,
-        intermediate_size: Some(preset.feed_forward),
-        num_hidden_layers: preset.layers,
-        num_attention_heads: preset.heads,
-        tie_word_embeddings: preset.tied,
-        ..ModelConfig::default()
-    };
-    Ok(Known {
-        model,
-        vocab: Some(preset.vocab),
-        length: Some(preset.length),
-        batch: PAPER_BATCH,
-        steps: None,
-        unique: None,
-    })
+    match PAPER.iter().find(|(known, _)| *known == name) {
+        Some((_, text)) => {
+            let config = RunConfig::from_toml(text, &format!("preset {name}"))?;
+            Ok(Known::of_file(config))
+        }
+        None => race_preset(presets::find(name, &PAPER.map(|(name, _)| name))?),
+    }
 }
 
 /// A preset of `race`: its own text tells the vocabulary; where the reader brings the text, it is that of English.
@@ -230,6 +182,7 @@ fn text(counted: &Flops) -> String {
     let mut text = format!(
         "parameters          {}  ({} in matrix products)\n\
          training            {} FLOPs a token, in windows of {}\n\
+         a step              {} FLOPs, {} windows\n\
          training state      {}  (weights, gradients and moments in f32)\n\
          training, at most   {}  ({} windows a step, on {} of a processor)\n\n\
          generation, FLOPs   AR with cache   masked, a step a token   ratio\n",
@@ -237,6 +190,8 @@ fn text(counted: &Flops) -> String {
         numbers::count(counted.matmul_parameters as f64),
         numbers::flops(counted.training_flops_per_token),
         counted.length,
+        numbers::flops(counted.training_flops_per_step),
+        numbers::grouped(counted.batch as u64),
         numbers::memory(counted.training_state_bytes),
         numbers::memory(counted.training_peak_bytes),
         counted.batch,

@@ -14,6 +14,7 @@ use crossover::train::{Provenance, RunConfig};
 
 use crate::arguments::{CommonArguments, RaceArguments, RunArguments, TrainArguments};
 use crate::commands::{print_json, print_text, seeds};
+use crate::exports::Exports;
 use crate::seeds::Series;
 use crate::{devices, report, settings, terminal};
 
@@ -92,6 +93,8 @@ fn resume(folder: &Path, arguments: &RunArguments) -> Result<()> {
     let alone = RunArguments {
         resume: arguments.resume.clone(),
         common: arguments.common.clone(),
+        tensorboard: arguments.tensorboard,
+        metrics_port: arguments.metrics_port,
         ..RunArguments::default()
     };
     if *arguments != alone {
@@ -126,12 +129,14 @@ fn show(
     arguments: &RunArguments,
 ) -> Result<()> {
     let json = arguments.common.json;
+    let mut exports = Exports::open(arguments)?;
     let lab = Lab::open(device);
     let interrupt = Interrupt::install()?;
     lab.send(command);
     interrupt.lead_to(&lab);
     let mut view = terminal::View::new(terminal::Mode::detect(), None);
     let watched = watch(&lab, &mut view, |event| {
+        exports.on_event(event);
         if json { print_json(event) } else { Ok(()) }
     })?;
     let folder = watched.folder.map(PathBuf::from).or(folder);

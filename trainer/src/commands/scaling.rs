@@ -7,7 +7,7 @@ use crossover::model::Shape;
 use crossover_report::numbers;
 use serde::Serialize;
 
-use crate::arguments::{ClusterArguments, FlopsArguments};
+use crate::arguments::ClusterArguments;
 use crate::settings;
 
 /// A GPU, by its maker's data sheet: FLOPs a second of dense matrix products, and bytes of memory.
@@ -93,6 +93,17 @@ const MOST_RANKS: usize = 1 << 20;
 
 const DAY: f64 = 86_400.0;
 
+/// What trains, as the configuration and its flags have it.
+pub(super) struct Run<'a> {
+    pub shape: &'a Shape,
+    pub length: usize,
+    pub batch: usize,
+    pub micro_batch: Option<usize>,
+    pub recompute: bool,
+    /// Of the whole run.
+    pub tokens: Option<f64>,
+}
+
 /// A prediction.
 #[derive(Serialize)]
 pub(super) struct Scaling {
@@ -125,14 +136,8 @@ impl Scaling {
     ///
     /// # Errors
     /// Input errors: names that there are not, numbers outside their range, more ranks than windows.
-    pub fn predict(
-        arguments: &FlopsArguments,
-        shape: &Shape,
-        length: usize,
-        batch: usize,
-        tokens: Option<f64>,
-    ) -> Result<Option<Self>, Error> {
-        let cluster = &arguments.cluster;
+    pub fn predict(cluster: &ClusterArguments, run: &Run<'_>) -> Result<Option<Self>, Error> {
+        let batch = run.batch;
         let Some(ranks) = cluster.ranks else {
             return Ok(None);
         };
@@ -166,13 +171,13 @@ impl Scaling {
             .unwrap_or(DEFAULT_INTERCONNECT);
         let ranks_per_node = cluster.ranks_per_node.unwrap_or(DEFAULT_RANKS_PER_NODE);
         let plan = Plan {
-            shape: shape.clone(),
-            length,
-            micro_batch: cluster.micro_batch,
+            shape: run.shape.clone(),
+            length: run.length,
+            micro_batch: cluster.micro_batch.or(run.micro_batch),
             flops_per_second: peak * mfu,
             peak,
             precision,
-            recompute: arguments.recompute,
+            recompute: run.recompute,
             zero1: cluster.zero1,
             overlap: !cluster.no_overlap,
             interconnect: interconnect(links, ranks_per_node)?,
@@ -183,7 +188,7 @@ impl Scaling {
                 return Err(Error::input(format!("`--tokens` is {tokens}"))
                     .with_hint("give a number above 0, such as 96e9"));
             }
-            None => tokens,
+            None => run.tokens,
         };
         let row = |ranks: usize| Row::of(&plan, cluster, ranks, batch, mfu, tokens);
         Ok(Some(Self {
