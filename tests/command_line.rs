@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -1324,6 +1325,153 @@ fn flops_of_a_mixture_are_those_of_what_a_token_asks() {
 }
 
 #[test]
+fn flops_predict_steps_on_many_gpus() {
+    let predict = [
+        "flops",
+        "--preset",
+        "paper-1b",
+        "--ranks",
+        "1024",
+        "--batch-per-rank",
+        "8",
+        "--tokens",
+        "96e9",
+    ];
+    let counted = crossover(Path::new("."), [&predict[..], &["--json"]].concat())
+        .ended(0)
+        .result();
+    let scaling = &counted["scaling"];
+    assert_eq!(scaling["interconnect"], "nvlink4+ndr400");
+    let steps = scaling["steps"].as_array().unwrap();
+    let ranks: Vec<u64> = steps
+        .iter()
+        .map(|step| step["ranks"].as_u64().unwrap())
+        .collect();
+    assert_eq!(ranks, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
+    let number = |step: &Value, key: &str| step[key].as_f64().unwrap();
+    assert!((number(&steps[0], "mfu") - 0.4).abs() < 1e-9);
+    for pair in steps.windows(2) {
+        assert!(number(&pair[1], "efficiency") <= number(&pair[0], "efficiency"));
+        assert!(number(&pair[1], "days") < number(&pair[0], "days"));
+    }
+    // 96e9 tokens of 7.67e9 FLOPs at 0.4 of 989e12 a second.
+    let days = 96e9 * 7.67e9 / (0.4 * 989e12) / 86_400.0;
+    assert!((number(&steps[0], "days") / days - 1.0).abs() < 0.01);
+    let table = crossover(Path::new("."), predict).ended(0).out;
+    assert!(table.contains("\n  1024   8192 "), "{table}");
+
+    // Without flags of its own there is no prediction.
+    let plain = ["flops", "--preset", "paper-1b", "--json"];
+    assert!(crossover(Path::new("."), plain).result()["scaling"].is_null());
+    for (wrong, said) in [
+        (&["--ranks", "0"][..], "hint: give a number from 1"),
+        (&["--ranks", "512"], "hint: `--batch-per-rank N`"),
+        (&["--ranks", "2", "--gpu", "h10"], "did you mean `h100`?"),
+        (
+            &["--ranks", "2", "--interconnect", "nvlink"],
+            "did you mean `nvlink",
+        ),
+        (&["--ranks", "2", "--mfu", "40"], "hint: give a share"),
+        (
+            &["--ranks", "2", "--tokens", "-1"],
+            "hint: give a number above 0",
+        ),
+        (&["--ranks", "2", "--precision", "fp16"], "hint: "),
+        (&["--gpu", "h100"], "--ranks"),
+    ] {
+        let arguments = [&["flops", "--preset", "paper-1b"], wrong].concat();
+        let ran = crossover(Path::new("."), arguments).ended(2);
+        assert!(ran.err.contains(said), "{}", ran.err);
+    }
+}
+
+#[test]
+fn flops_count_every_configuration_that_comes_along() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let mut counted = Vec::new();
+    for entry in fs::read_dir(configs).unwrap() {
+        let path = entry.unwrap().path();
+        let config = [
+            "flops",
+            "--json",
+            "--ranks",
+            "8",
+            "--batch-per-rank",
+            "4",
+            "--config",
+        ];
+        let ran = command(Path::new("."), config).arg(&path).output().unwrap();
+        let result = Ran::of(ran).ended(0).result();
+        assert!(result["training_flops_per_step"].as_f64().unwrap() > 0.0);
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("paper-") {
+            let days = &result["scaling"]["steps"][3]["days"];
+            assert!(days.as_f64().unwrap() > 1.0, "{name}: {days}");
+            // The preset is the file.
+            let preset = [
+                "flops",
+                "--json",
+                "--ranks",
+                "8",
+                "--batch-per-rank",
+                "4",
+                "--preset",
+            ];
+            let preset = [&preset[..], &[&name]].concat();
+            assert_eq!(crossover(Path::new("."), preset).result(), result);
+        }
+        counted.push(name);
+    }
+    counted.sort();
+    assert!(
+        counted.len() >= 7 && counted.contains(&"paper-8b".to_owned()),
+        "{counted:?}"
+    );
+}
+
+#[test]
+fn what_launches_runs_elsewhere_names_flags_and_files_that_there_are() {
+    let trainer = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let train = crossover(Path::new("."), ["train", "--help"]).out;
+    let race = crossover(Path::new("."), ["race", "--help"]).out;
+    let mut checked = 0;
+    for entry in fs::read_dir(trainer.join("launch")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        // Between `set --` or `crossover` and the end of the command stand our flags.
+        let ours = text.lines().filter(|line| {
+            let line = line.trim_start();
+            !line.starts_with('#')
+                && (line.starts_with("set -- ")
+                    || line.contains("crossover train")
+                    || line.contains("crossover race")
+                    || line.starts_with("--seed"))
+        });
+        for line in ours {
+            let begin = line.find("crossover ").unwrap_or(0);
+            for word in line[begin..]
+                .split_whitespace()
+                .filter(|word| word.len() > 2)
+            {
+                if word.starts_with("--") {
+                    assert!(
+                        train.contains(word) || race.contains(word),
+                        "{}: {word}",
+                        path.display()
+                    );
+                    checked += 1;
+                }
+                if let Some((_, file)) = word.split_once("configs/") {
+                    assert!(trainer.join("configs").join(file).is_file(), "{file}");
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 15, "{checked}");
+}
+
+#[test]
 fn corpus_stats_say_how_a_run_would_cut_a_source() {
     let folder = folder();
     fs::write(folder.path().join("text.txt"), "abcdefghij".repeat(100)).unwrap();
@@ -1408,21 +1556,67 @@ fn drawn_grids_keep_their_rules() {
 
 #[test]
 fn doctor_says_what_there_is_and_how_to_get_the_rest() {
-    let lines = crossover(Path::new("."), ["doctor", "--json"])
-        .ended(0)
-        .lines();
+    let bare = folder();
+    let machine = folder();
+    for file in [
+        "lib/libcuda.so.1",
+        "lib/libnvrtc.so.13",
+        "lib/libnvrtc-builtins.so.13.5",
+        "lib/libnccl.so",
+        "cuda/include/cuda_fp16.h",
+    ] {
+        let path = machine.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    let smi = machine.path().join("nvidia-smi");
+    fs::write(
+        &smi,
+        "#!/bin/sh\necho '| Driver Version: 580.82.07   CUDA Version: 13.0 |'\n",
+    )
+    .unwrap();
+    fs::set_permissions(&smi, fs::Permissions::from_mode(0o755)).unwrap();
+    let doctor = |at: &Path, arguments: &[&str]| {
+        let mut command = command(at, arguments);
+        command
+            .env("PATH", at)
+            .env("LD_LIBRARY_PATH", at.join("lib"))
+            .env("CUDA_PATH", at.join("cuda"));
+        Ran::of(command.output().unwrap()).ended(0)
+    };
+
+    let lines = doctor(bare.path(), &["doctor", "--json"]).lines();
     for line in &lines {
         assert_eq!(line["event"], "finding");
-        assert!(
-            line["present"].as_bool().unwrap() || line["remedy"].is_string(),
-            "{line}"
-        );
+        assert!(line["needed_for"].is_string(), "{line}");
+        let present = line["present"].as_bool().unwrap();
+        assert_eq!(line["remedy"].is_string(), !present, "{line}");
     }
-    assert!(
-        lines
-            .iter()
-            .any(|line| line["what"] == "cpu" && line["present"] == true)
-    );
+    let find = |lines: &[Value], what: &str| {
+        let mut found = lines.iter().filter(|line| line["what"] == what);
+        found.next().cloned().unwrap_or_else(|| panic!("no {what}"))
+    };
+    assert_eq!(find(&lines, "cpu")["present"], true);
+    for what in ["headers", "mpi", "mpi-build"] {
+        assert_eq!(find(&lines, what)["present"], false);
+    }
+
+    let lines = doctor(machine.path(), &["doctor", "--json"]).lines();
+    for what in ["driver", "nccl"] {
+        assert_eq!(find(&lines, what)["present"], true);
+    }
+    let nvrtc = find(&lines, "nvrtc");
+    assert_eq!(nvrtc["present"], false);
+    assert!(nvrtc["detail"].as_str().unwrap().contains("newer than"));
+    assert!(nvrtc["remedy"].as_str().unwrap().contains("~=13.0.0"));
+    let table = doctor(machine.path(), &["doctor"]).out;
+    for said in [
+        "driver       found    driver 580.82.07, up to CUDA 13.0",
+        "headers      missing",
+        "get it: `pip install --target DIR",
+    ] {
+        assert!(table.contains(said), "{table}");
+    }
 }
 
 #[test]
@@ -1579,6 +1773,77 @@ fn bench_stands_beside_what_a_python_prints() {
     let none = bench("#!/bin/sh\necho no module named torch >&2\nexit 1\n").ended(2);
     assert!(none.err.contains("no module named torch"), "{}", none.err);
     assert!(none.err.contains("hint: "), "{}", none.err);
+}
+
+// Watching from elsewhere
+
+#[test]
+fn tensorboard_gets_a_file_for_each_model_and_force_removes_them() {
+    let folder = folder();
+    race(
+        folder.path(),
+        &["--out", "run", "--steps", "2", "--tensorboard"],
+    )
+    .ended(0);
+    let board = folder.path().join("run/tensorboard");
+    for name in ["ar", "masked"] {
+        let mut files = fs::read_dir(board.join(name)).unwrap();
+        let file = files.next().unwrap().unwrap();
+        let name = file.file_name().into_string().unwrap();
+        assert!(name.starts_with("events.out.tfevents."), "{name}");
+        let bytes = fs::read(file.path()).unwrap();
+        for tag in ["train_nats", "val_nats", "grad_norm", "tokens_per_second"] {
+            let tag = tag.as_bytes();
+            assert!(bytes.windows(tag.len()).any(|window| window == tag));
+        }
+        assert!(files.next().is_none());
+    }
+    race(folder.path(), &["--out", "run", "--steps", "2", "--force"]).ended(0);
+    assert!(!board.exists());
+}
+
+#[test]
+fn the_newest_figures_are_served_to_this_machine_while_a_run_trains() {
+    let folder = folder();
+    let long = ["--steps", "100000", "--out", "run", "--metrics-port", "0"];
+    let mut child = command(folder.path(), [vec!["race"], tiny(&long)].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let url = lines.find_map(|line| line.unwrap().strip_prefix("Metrics: ").map(str::to_owned));
+    let url = url.unwrap();
+    let host = url
+        .strip_prefix("http://")
+        .unwrap()
+        .strip_suffix("/metrics")
+        .unwrap()
+        .to_owned();
+    assert!(host.starts_with("127.0.0.1:"), "{host}");
+    // The pipe must not fill up.
+    let rest = std::thread::spawn(move || lines.count());
+    let serving = Serving { child, host };
+    let page = loop {
+        let (first, headers, body) = serving.ask("GET", "/metrics", "");
+        assert_eq!(first, "HTTP/1.1 200 OK");
+        assert!(headers.contains("text/plain; version=0.0.4"), "{headers}");
+        let page = String::from_utf8(body).unwrap();
+        if page.contains("crossover_train_nats{objective=\"masked\"") {
+            break page;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(page.contains("crossover_steps_planned 100000\n"), "{page}");
+    assert_eq!(serving.status("GET", "/"), 404);
+    drop(serving);
+    rest.join().unwrap();
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let refused = race(folder.path(), &["--out", "other", "--metrics-port", &port]).ended(1);
+    assert!(refused.err.contains("hint: ") && refused.err.contains("--metrics-port"));
+    assert!(!folder.path().join("other").exists());
 }
 
 // Serving

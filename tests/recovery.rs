@@ -398,6 +398,16 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint() {
     let metrics = record(&folder.path().join("run"));
     assert_eq!(metrics[&("ar".to_owned(), 2)]["train_nats"], json!(null));
 
+    let events = recorded(&folder.path().join("run/events.jsonl"));
+    let spike = events
+        .iter()
+        .find(|event| event["event"] == "spike")
+        .unwrap();
+    assert_eq!(
+        (&spike["objective"], &spike["step"], &spike["nats"]),
+        (&json!("ar"), &json!(2), &json!(null))
+    );
+
     fs::write(folder.path().join("text.txt"), "12345".repeat(20)).unwrap();
     let last = [
         "--device",

@@ -12,7 +12,7 @@ use crate::lab::control::Control;
 use crate::lab::crossover::Evaluation;
 use crate::lab::finale;
 use crate::lab::generation::Page;
-use crate::lab::protocol::{CheckpointKind, Event, ExpertLoad, Outcome, SampleText, Started};
+use crate::lab::protocol::{CheckpointKind, Event, ExpertLoad, LossSpike, Outcome, SampleText, Started};
 use crate::lab::records::Records;
 use crate::laws::flops::ReadCost;
 use crate::laws::memory;
@@ -22,6 +22,7 @@ use crate::platform::{self, Instant};
 use crate::ranks::Ranks;
 use crate::sample::Sample;
 use crate::train::checkpoint::Best;
+use crate::train::spike::SpikeWatch;
 use crate::train::trainer::Pending;
 use crate::train::{Checkpoint, Metrics, Provenance, RunConfig, Trainer};
 
@@ -54,6 +55,8 @@ pub(super) struct Session<'a> {
     device: &'a Selected,
     trainers: Vec<Trainer>,
     order: EpochOrder,
+    /// Of each likelihood that a model trains by, where its losses lie.
+    spikes: Vec<(Objective, Likelihood, SpikeWatch)>,
     steps: u64,
     began: Instant,
     last_read: Instant,
@@ -345,6 +348,7 @@ impl<'a> Session<'a> {
     ) -> Self {
         Self {
             order: EpochOrder::new(&corpus.train, config.seed),
+            spikes: Vec::new(),
             steps: config.train.steps.unwrap_or(1),
             history: Vec::new(),
             began: platform::now(),
@@ -612,6 +616,9 @@ impl<'a> Session<'a> {
             tokens_per_second: pending.tokens as f64 / seconds.max(1e-9),
         };
         let lines: Vec<Metrics> = objective.likelihoods().iter().map(line).collect();
+        for (likelihood, nats) in &result.nats {
+            self.watch(objective, *likelihood, pending.state.step, *nats)?;
+        }
         let broken = result.nats.iter().any(|(_, nats)| !nats.is_finite());
         if broken || !result.grad_norm.is_finite() {
             let step = pending.state.step;
@@ -625,6 +632,35 @@ impl<'a> Session<'a> {
             .with_hint("start again with a lower learning rate (`--lr`)"));
         }
         Ok(lines)
+    }
+
+    /// Tells of a training loss that is far above those before it.
+    fn watch(
+        &mut self,
+        objective: Objective,
+        likelihood: Likelihood,
+        step: u64,
+        nats: f64,
+    ) -> Result<()> {
+        let is_its = |(model, by, _): &(Objective, Likelihood, SpikeWatch)| {
+            (*model, *by) == (objective, likelihood)
+        };
+        let index = self.spikes.iter().position(is_its).unwrap_or_else(|| {
+            self.spikes
+                .push((objective, likelihood, SpikeWatch::default()));
+            self.spikes.len() - 1
+        });
+        match self.spikes[index].2.take(nats) {
+            None => Ok(()),
+            Some(spike) => self.emit(Event::Spike(LossSpike {
+                objective,
+                likelihood,
+                step,
+                nats: nats.is_finite().then_some(nats),
+                median: spike.median,
+                limit: spike.limit,
+            })),
+        }
     }
 
     fn record(&self, lines: Vec<Metrics>) -> Result<()> {

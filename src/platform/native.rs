@@ -636,7 +636,7 @@ const LOCK: &str = ".lock";
 const SEEDS: &str = "seeds.json";
 
 /// What a run writes: the only things `--force` removes.
-const RUN_ENTRIES: [&str; 8] = [
+const RUN_ENTRIES: [&str; 9] = [
     SEEDS,
     "config.toml",
     "metrics.jsonl",
@@ -644,6 +644,7 @@ const RUN_ENTRIES: [&str; 8] = [
     "evaluations.jsonl",
     "checkpoints",
     "samples",
+    "tensorboard",
     "report.html",
 ];
 

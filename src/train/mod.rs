@@ -2,7 +2,8 @@
 //!
 //! A window of tokens enters [`Trainer::step`]; changed parameters stay on the device, and the step's loss comes back
 //! through [`Trainer::read`], asynchronously and possibly some steps later. [`checkpoint`] is the file a model is kept in,
-//! [`shard`] is how several processes share gradients and moments, [`config`] everything that decides a run, [`metrics`] what is recorded of it. What a step does not know: files,
+//! [`shard`] is how several processes share gradients and moments, [`config`] everything that decides a run, [`metrics`] what is
+//! recorded of it, [`spike`] when that is alarming. What a step does not know: files,
 //! evaluation, and the other model of a race.
 
 pub mod checkpoint;
@@ -11,6 +12,7 @@ pub mod metrics;
 pub mod optimizer;
 pub mod schedule;
 pub mod shard;
+pub mod spike;
 pub mod trainer;
 
 pub use checkpoint::{Checkpoint, Precision, State};

@@ -59,7 +59,9 @@ pub enum Command {
     #[command(after_help = "Example: crossover corpus stats book.txt --tokenizer char")]
     Corpus(CorpusArguments),
     /// Count FLOPs and memory of a model, in training and in generation
-    #[command(after_help = "Example: crossover flops --preset paper-1b --json")]
+    #[command(after_help = "Example: crossover flops --preset paper-1b --json\n\
+                      Example: crossover flops --preset paper-1b --ranks 1024 --gpu h100 --interconnect nvlink4+ndr400 \
+                      --batch-per-rank 8 --tokens 96e9")]
     Flops(FlopsArguments),
     /// Measure training or writing speed on this machine
     #[command(
@@ -246,6 +248,12 @@ pub struct RunArguments {
     /// Runs that differ in their seed only: --seed and those after it [default: 1]
     #[arg(long, value_name = "N", help_heading = "Run")]
     pub seeds: Option<u64>,
+    /// Also write TensorBoard's event files, in `tensorboard/` in the run directory
+    #[arg(long, help_heading = "Run")]
+    pub tensorboard: bool,
+    /// Serve the newest figures to Prometheus at http://127.0.0.1:PORT/metrics; 0 takes any free port
+    #[arg(long, value_name = "PORT", help_heading = "Run")]
+    pub metrics_port: Option<u16>,
     /// Run directory [default: runs/<time>-<corpus>]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     pub out: Option<PathBuf>,
@@ -877,9 +885,84 @@ pub struct FlopsArguments {
     /// As if blocks were computed twice
     #[arg(long)]
     pub recompute: bool,
+    /// Training on many GPUs.
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,
+}
+
+/// Training on many GPUs, as `flops` predicts it.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClusterArguments {
+    /// Predict steps on 1, 2, 4 and so on up to N ranks, a GPU each
+    #[arg(long, value_name = "N", help_heading = "Cluster")]
+    pub ranks: Option<usize>,
+    /// GPU of each rank (h100, h200, b200, a100, l40s, rtx-4090), or its peak in TFLOP/s [default: h100]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "ranks",
+        help_heading = "Cluster"
+    )]
+    pub gpu: Option<String>,
+    /// Share of its peak that a rank reaches alone [default: 0.4]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        requires = "ranks",
+        help_heading = "Cluster",
+        allow_negative_numbers = true
+    )]
+    pub mfu: Option<f64>,
+    /// INSIDE+BETWEEN: links inside nodes and between them; or one for all ranks. nvlink3, nvlink4, nvlink5, pcie4, pcie5,
+    /// shared-memory, hdr200, ndr400, ethernet25, ethernet100, or GB/s:MICROSECONDS such as 48:9.6 [default: nvlink4+ndr400]
+    #[arg(
+        long,
+        value_name = "LINKS",
+        requires = "ranks",
+        help_heading = "Cluster"
+    )]
+    pub interconnect: Option<String>,
+    /// Ranks of a full node [default: 8]
+    #[arg(long, value_name = "N", requires = "ranks", help_heading = "Cluster")]
+    pub ranks_per_node: Option<usize>,
+    /// How numbers are stored: bf16 (with a 32-bit copy of the weights) or f32 [default: bf16]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "ranks",
+        help_heading = "Cluster"
+    )]
+    pub precision: Option<String>,
+    /// Windows on each rank, so that the batch grows with the ranks [default: --batch is shared out]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "ranks",
+        conflicts_with = "batch",
+        help_heading = "Cluster"
+    )]
+    pub batch_per_rank: Option<usize>,
+    /// Windows that a rank computes at once [default: the file's or preset's, otherwise all it has]
+    #[arg(long, value_name = "N", requires = "ranks", help_heading = "Cluster")]
+    pub micro_batch: Option<usize>,
+    /// Share the optimizer's state out among ranks (ZeRO, stage 1)
+    #[arg(long, requires = "ranks", help_heading = "Cluster")]
+    pub zero1: bool,
+    /// As if gradients were sent only once the backward pass is over
+    #[arg(long, requires = "ranks", help_heading = "Cluster")]
+    pub no_overlap: bool,
+    /// Tokens of the whole run, such as 96e9, to say how many days it takes [default: the file's or preset's]
+    #[arg(
+        long,
+        value_name = "TOKENS",
+        requires = "ranks",
+        help_heading = "Cluster",
+        allow_negative_numbers = true
+    )]
+    pub tokens: Option<f64>,
 }
 
 /// `bench`.

@@ -9,6 +9,8 @@ mod arguments;
 mod commands;
 mod devices;
 mod distributed;
+mod exports;
+mod machine;
 mod peer;
 mod presets;
 mod report;

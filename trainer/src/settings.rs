@@ -24,7 +24,10 @@ fn overlay<T>(setting: &mut T, flag: Option<T>) {
 }
 
 /// Reads a name that serde knows, with the nearest one as the hint when it doesn't.
-fn named<T: DeserializeOwned>(flag: &str, value: &str, known: &[&str]) -> Result<T> {
+///
+/// # Errors
+/// When there is none of that name.
+pub fn named<T: DeserializeOwned>(flag: &str, value: &str, known: &[&str]) -> Result<T> {
     serde_json::from_value(serde_json::Value::from(value)).map_err(|_| {
         let error = Error::input(format!("`{flag}` can't be `{value}`"));
         match nearest(value, known.iter().copied()) {

@@ -84,6 +84,8 @@ pub enum Event {
         /// What is being done.
         doing: String,
     },
+    /// A training loss left the band of those before it, or is no finite number.
+    Spike(LossSpike),
     /// Something a person should know that changes nothing.
     Notice {
         /// The text, one sentence.
@@ -219,6 +221,23 @@ pub struct ExpertLoad {
     pub evenness: f64,
     /// Each layer's experts by their shares of what all tokens ask.
     pub shares: Vec<Vec<f64>>,
+}
+
+/// A training loss that is far above those before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LossSpike {
+    /// Whose.
+    pub objective: Objective,
+    /// By which likelihood it is measured.
+    pub likelihood: Likelihood,
+    /// After how many steps.
+    pub step: u64,
+    /// The loss, nats per token; none where it is no finite number.
+    pub nats: Option<f64>,
+    /// The median of the losses before it; none where there are too few.
+    pub median: Option<f64>,
+    /// What a loss could be at most without being a spike.
+    pub limit: Option<f64>,
 }
 
 /// A text a model wrote, for people to read.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::arguments::DoctorArguments;
 use crate::commands::{print_json, print_text};
 use crate::devices;
+use crate::machine::{CudaVersion, Look, Machine};
 
 #[derive(Serialize)]
 struct Finding {
@@ -15,36 +16,70 @@ struct Finding {
     what: &'static str,
     present: bool,
     detail: String,
+    needed_for: &'static str,
     /// How to get it, where it is missing.
     remedy: Option<String>,
 }
 
-/// Looks and prints.
+impl Finding {
+    fn new(
+        what: &'static str,
+        present: bool,
+        detail: impl Into<String>,
+        needed_for: &'static str,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            event: "finding",
+            what,
+            present,
+            detail: detail.into(),
+            needed_for,
+            remedy: (!present).then(|| remedy.into()),
+        }
+    }
+
+    fn of(
+        what: &'static str,
+        look: Look,
+        needed_for: &'static str,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (present, detail) = match look {
+            Look::Found(detail) => (true, detail),
+            Look::Missing(detail) => (false, detail),
+        };
+        Self::new(what, present, detail, needed_for, remedy)
+    }
+
+    /// Lines of a table.
+    fn text(&self) -> String {
+        let mark = if self.present { "found" } else { "missing" };
+        let mut text = format!("{:<13}{mark:<9}{}\n", self.what, self.detail);
+        let mut more = |label: &str, said: &str| text += &format!("{:<22}{label} {said}\n", "");
+        more("for:", self.needed_for);
+        if let Some(remedy) = &self.remedy {
+            more("get it:", remedy);
+        }
+        text
+    }
+}
+
+/// Looks and prints. Nothing that is missing is an error.
 pub fn run(arguments: &DoctorArguments) -> Result<()> {
-    let findings = findings();
+    let mut findings = devices();
+    findings.extend(cluster(&Machine::here()));
     for finding in &findings {
-        if arguments.common.json {
-            print_json(finding)?;
-            continue;
+        match arguments.common.json {
+            true => print_json(finding)?,
+            false => print_text(&finding.text())?,
         }
-        let mark = if finding.present { "yes" } else { "no " };
-        let mut line = format!("{:<10} {mark}  {}\n", finding.what, finding.detail);
-        if let Some(remedy) = &finding.remedy {
-            line += &format!("{:<10}      {remedy}\n", "");
-        }
-        print_text(&line)?;
     }
     Ok(())
 }
 
-fn findings() -> Vec<Finding> {
-    let finding = |what, present, detail: String, remedy: &str| Finding {
-        event: "finding",
-        what,
-        present,
-        detail,
-        remedy: (!present).then(|| remedy.to_owned()),
-    };
+/// What a run can compute on.
+fn devices() -> Vec<Finding> {
     let (name, threads) = platform::processor();
     let candidates = devices::candidates(DeviceChoice::Auto);
     let gpus: Vec<&str> = candidates
@@ -66,41 +101,134 @@ fn findings() -> Vec<Finding> {
         Err(error) => error.to_string(),
     };
     vec![
-        finding(
+        Finding::new(
             "cpu",
             cfg!(feature = "cpu"),
             format!("{name}, {threads} threads{}", simd()),
+            "training and writing without a GPU",
             "build with `--features cpu`",
         ),
-        finding(
+        Finding::new(
             "wgpu",
             cfg!(feature = "wgpu"),
-            "GPUs through Vulkan, Metal or DirectX 12".to_owned(),
+            "GPUs through Vulkan, Metal or DirectX 12",
+            "`--device wgpu`: GPUs of every maker",
             "build with `--features wgpu`",
         ),
-        finding(
+        Finding::new(
             "gpu",
             !gpus.is_empty(),
             none_or(&gpus),
-            "install the GPU's driver (on Debian `mesa-vulkan-drivers`, or NVIDIA's own); without one the processor trains",
+            "training larger models",
+            "install the GPU's driver (`apt-get install mesa-vulkan-drivers`, or NVIDIA's own); without one the \
+             processor trains",
         ),
-        finding(
+        Finding::new(
             "software",
             !software.is_empty(),
             match software.as_slice() {
                 [] => "no software GPU".to_owned(),
                 names => format!("{} (never chosen by `auto`)", names.join(", ")),
             },
-            "only tests need one: `apt-get install mesa-vulkan-drivers`",
+            "tests of GPU code, nothing else",
+            "`apt-get install mesa-vulkan-drivers`",
         ),
-        finding(
+        Finding::new(
             "cuda",
             false,
-            "not in this build".to_owned(),
+            "not in this build",
+            "`--device cuda`: tensor cores of NVIDIA GPUs",
             "NVIDIA GPUs work through `--device wgpu`; CUDA comes with a later version",
         ),
-        finding("auto", true, auto, ""),
+        Finding::new("auto", true, auto, "`--device auto`, the default", ""),
     ]
+}
+
+/// What CUDA and runs of several processes need beside this program.
+fn cluster(machine: &Machine) -> Vec<Finding> {
+    let (driver, cuda) = machine.driver();
+    let wheels = Wheels::for_driver(cuda);
+    vec![
+        Finding::of(
+            "driver",
+            driver,
+            "`--device cuda`, and NVIDIA GPUs through `--device wgpu`",
+            "`apt-get install nvidia-driver` (Ubuntu: `ubuntu-drivers install`), release 580 or newer; in a container, \
+             NVIDIA's container toolkit and `--gpus all`",
+        ),
+        Finding::of(
+            "nvrtc",
+            machine.nvrtc(cuda),
+            "`--device cuda`: kernels are compiled when they are first used",
+            wheels.remedy(),
+        ),
+        Finding::of(
+            "headers",
+            machine.headers(),
+            "`--device cuda`: what compiled kernels include",
+            wheels.remedy(),
+        ),
+        Finding::of(
+            "nccl",
+            machine.nccl(),
+            "adding up gradients between GPUs directly",
+            wheels.nccl(),
+        ),
+        Finding::of(
+            "mpi",
+            machine.mpirun(),
+            "runs of several processes or machines",
+            "`apt-get install openmpi-bin`; on a cluster `module load openmpi`",
+        ),
+        Finding::of(
+            "mpi-build",
+            machine.mpi_development(),
+            "building a `crossover` that runs over MPI",
+            "`apt-get install libopenmpi-dev libclang-dev`",
+        ),
+    ]
+}
+
+/// Where NVRTC and headers come from: the same release as the driver's CUDA, or an older one.
+struct Wheels {
+    major: u32,
+    minor: u32,
+}
+
+impl Wheels {
+    /// The release whose wheels keep everything below one folder, as a toolkit does; those of 12 don't.
+    const FIRST: CudaVersion = (13, 0);
+
+    fn for_driver(driver: Option<CudaVersion>) -> Self {
+        let (major, minor) = driver.unwrap_or(Self::FIRST);
+        Self { major, minor }
+    }
+
+    fn remedy(&self) -> String {
+        let Self { major, minor } = self;
+        let toolkit =
+            format!("`apt-get install cuda-toolkit-{major}-{minor}` from NVIDIA's repository");
+        if (*major, *minor) < Self::FIRST {
+            return format!(
+                "{toolkit}; with driver release 580 or newer, wheels from PyPI do as well"
+            );
+        }
+        let packages = ["nvrtc", "runtime", "crt", "cccl"]
+            .map(|part| format!("'nvidia-cuda-{part}~={major}.{minor}.0'"))
+            .join(" ");
+        format!(
+            "`pip install --target DIR {packages}`, then `export CUDA_PATH=DIR/nvidia/cu{major} \
+             LD_LIBRARY_PATH=DIR/nvidia/cu{major}/lib`; or {toolkit}"
+        )
+    }
+
+    fn nccl(&self) -> String {
+        let major = self.major;
+        format!(
+            "`pip install --target DIR nvidia-nccl-cu{major}`, then in `DIR/nvidia/nccl/lib` `ln -s libnccl.so.2 \
+             libnccl.so`, and that folder in `LD_LIBRARY_PATH`; or `apt-get install libnccl-dev` from NVIDIA's repository"
+        )
+    }
 }
 
 /// The vector instructions that the processor backend can use.
@@ -115,4 +243,23 @@ fn simd() -> &'static str {
         }
     }
     ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wheels_follow_the_driver() {
+        let remedy = |driver| Wheels::for_driver(driver).remedy();
+        for driver in [None, Some((13, 0))] {
+            assert!(remedy(driver).contains("'nvidia-cuda-nvrtc~=13.0.0'"));
+        }
+        assert!(remedy(Some((13, 2))).contains("'nvidia-cuda-crt~=13.2.0'"));
+        let old = remedy(Some((12, 8)));
+        assert!(
+            old.contains("cuda-toolkit-12-8") && !old.contains("pip"),
+            "{old}"
+        );
+    }
 }

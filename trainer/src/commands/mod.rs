@@ -11,6 +11,7 @@ pub mod generation;
 pub mod report;
 pub mod run;
 pub mod sample;
+mod scaling;
 pub mod seeds;
 pub mod serve;
 pub mod tokenizer;

@@ -14,6 +14,7 @@ use crossover::train::{Provenance, RunConfig};
 
 use crate::arguments::{CommonArguments, RaceArguments, RunArguments, TrainArguments};
 use crate::commands::{print_json, print_text, seeds};
+use crate::exports::Exports;
 use crate::seeds::Series;
 use crate::{devices, report, settings, terminal};
 
@@ -92,6 +93,8 @@ fn resume(folder: &Path, arguments: &RunArguments) -> Result<()> {
     let alone = RunArguments {
         resume: arguments.resume.clone(),
         common: arguments.common.clone(),
+        tensorboard: arguments.tensorboard,
+        metrics_port: arguments.metrics_port,
         ..RunArguments::default()
     };
     if *arguments != alone {
@@ -128,6 +131,10 @@ fn show(
     // Of several processes the first one speaks for all.
     let is_shown = device.ranks.is_first();
     let json = arguments.common.json && is_shown;
+    let mut exports = match is_shown {
+        true => Exports::open(arguments)?,
+        false => Exports::default(),
+    };
     let lab = Lab::open(device);
     let interrupt = Interrupt::install()?;
     lab.send(command);
@@ -138,6 +145,7 @@ fn show(
     };
     let mut view = terminal::View::new(mode, None);
     let watched = watch(&lab, &mut view, |event| {
+        exports.on_event(event);
         if json { print_json(event) } else { Ok(()) }
     })?;
     if !is_shown {

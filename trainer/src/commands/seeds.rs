@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::run::{Interrupt, as_before, stopped, watch};
 use crate::arguments::RunArguments;
 use crate::commands::{print_json, print_text};
+use crate::exports::Exports;
 
 use crate::seeds::{MARK, Series, run_folder};
 use crate::terminal::Turn;
@@ -49,7 +50,7 @@ pub(super) fn start(
     let place = Folder::create(&folder.display().to_string(), arguments.force)?;
     place.write(CONFIG, text.as_bytes())?;
     place.write(MARK, series.to_json()?.as_bytes())?;
-    run(series, &config, &place, &device, arguments.common.json)
+    run(series, &config, &place, &device, arguments)
 }
 
 /// Continues with the seeds of a folder that are not finished.
@@ -61,7 +62,7 @@ pub(super) fn resume(series: &Series, folder: &Path, arguments: &RunArguments) -
         settings::read_config(&config).ok()?.provenance
     });
     let device = devices::choose(&as_before(&arguments.common, before))?;
-    run(series, &config, &place, &device, arguments.common.json)
+    run(series, &config, &place, &device, arguments)
 }
 
 /// Refuses what the first run would refuse, while nothing is written yet, and makes the text's paths absolute.
@@ -91,8 +92,10 @@ fn run(
     config: &RunConfig,
     place: &Folder,
     device: &Selected,
-    json: bool,
+    arguments: &RunArguments,
 ) -> Result<()> {
+    let json = arguments.common.json;
+    let mut exports = Exports::open(arguments)?;
     let name = place.name();
     let folder = Path::new(&name);
     let interrupt = Interrupt::install()?;
@@ -102,7 +105,8 @@ fn run(
         if interrupt.was_asked() {
             return Err(stopped(&name).into());
         }
-        let tell = |event: &Event| {
+        let mut tell = |event: &Event| {
+            exports.on_event(event);
             if json {
                 print_json(&Seeded { event, seed })
             } else {
@@ -119,7 +123,7 @@ fn run(
             of: series.seeds.len(),
         };
         let mut view = terminal::View::new(terminal::Mode::detect(), Some(turn));
-        let ended = watch(&lab, &mut view, tell)?.ended;
+        let ended = watch(&lab, &mut view, &mut tell)?.ended;
         // What a single run would print at its end, all of them say together.
         let _ = view.finish(None);
         let outcome = ended.map_err(|end| end.for_person(Some(folder)))?;

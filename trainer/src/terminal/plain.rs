@@ -1,6 +1,6 @@
 //! The run in plain lines: a start, the first losses at once, one line for each evaluation.
 
-use crossover::lab::{Event, ExpertLoad, Outcome};
+use crossover::lab::{Event, ExpertLoad, LossSpike, Outcome};
 use crossover::objective::Objective;
 use crossover::train::RunConfig;
 use crossover_report::numbers;
@@ -56,6 +56,7 @@ pub fn lines(state: &State, event: &Event) -> Vec<String> {
 pub fn lasting(state: &State, event: &Event) -> Option<String> {
     match event {
         Event::Notice { message } => Some(message.clone()),
+        Event::Spike(spike) => Some(alarm(spike)),
         Event::Stopped { step, .. } => {
             Some(format!("Stopped after step {}", numbers::grouped(*step)))
         }
@@ -64,6 +65,20 @@ pub fn lasting(state: &State, event: &Event) -> Option<String> {
             state.turn().map(line)
         }
         _ => None,
+    }
+}
+
+/// A loss that is far above those before it.
+fn alarm(spike: &LossSpike) -> String {
+    let name = racer(spike.objective).name;
+    let step = numbers::grouped(spike.step);
+    match (spike.nats, spike.median) {
+        (Some(nats), Some(median)) => format!(
+            "{name}: loss spike at step {step}: {} nats/token, where {} was usual",
+            numbers::loss(nats),
+            numbers::loss(median)
+        ),
+        _ => format!("{name}: the loss of step {step} is no finite number"),
     }
 }
 
@@ -192,6 +207,28 @@ mod tests {
     use super::*;
     use crossover::objective::Likelihood;
     use crossover_report::fixtures::line;
+
+    #[test]
+    fn a_loss_spike_stays_readable() {
+        let spike = LossSpike {
+            objective: Objective::Masked,
+            likelihood: Likelihood::Masked,
+            step: 1_234,
+            nats: Some(5.0),
+            median: Some(1.5),
+            limit: Some(2.0),
+        };
+        let line = |spike| lasting(&State::default(), &Event::Spike(spike));
+        assert_eq!(
+            line(spike.clone()).as_deref(),
+            Some("Diffusion: loss spike at step 1,234: 5.000 nats/token, where 1.500 was usual")
+        );
+        let broken = LossSpike {
+            nats: None,
+            ..spike
+        };
+        assert!(line(broken).is_some_and(|line| line.ends_with("is no finite number")));
+    }
 
     #[test]
     fn a_log_has_a_start_the_first_losses_and_a_line_for_each_evaluation() {
