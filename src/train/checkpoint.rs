@@ -363,17 +363,6 @@ impl Checkpoint {
             .map_err(|error| damaged(format!("`state` is damaged: {error}")))?;
         let tensors =
             SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
-        // Files of earlier versions have none.
-        if let Some(promised) = strings.get(CHECKSUM) {
-            let sorted: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
-            let content = sorted.iter().map(|(name, view)| (&name[..], view.data()));
-            let strings = [config, text("tokenizer")?, text("state")?];
-            if *promised != checksum(strings.map(|text| &text[..]), content) {
-                return Err(damaged(
-                    "its checksum doesn't fit, so some of its bytes have changed".to_owned(),
-                ));
-            }
-        }
         let mut weights = Weights::default();
         let mut first = Weights::default();
         let mut second = Weights::default();
@@ -431,6 +420,17 @@ impl Checkpoint {
                 .with_source(error)
                 .with_hint("the file is damaged; use another checkpoint")
         })?;
+        // Files of earlier versions have none.
+        if let Some(promised) = strings.get(CHECKSUM) {
+            let sorted: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
+            let content = sorted.iter().map(|(name, view)| (&name[..], view.data()));
+            let strings = [config, text("tokenizer")?, text("state")?];
+            if *promised != checksum(strings.map(|text| &text[..]), content) {
+                return Err(damaged(
+                    "its checksum doesn't fit, so some of its bytes have changed".to_owned(),
+                ));
+            }
+        }
         Ok(checkpoint)
     }
 
