@@ -12,7 +12,9 @@ use crate::lab::control::Control;
 use crate::lab::crossover::Evaluation;
 use crate::lab::finale;
 use crate::lab::generation::Page;
-use crate::lab::protocol::{CheckpointKind, Event, ExpertLoad, LossSpike, Outcome, SampleText, Started};
+use crate::lab::protocol::{
+    CheckpointKind, Event, ExpertLoad, LossSpike, Outcome, SampleText, Started,
+};
 use crate::lab::records::Records;
 use crate::laws::flops::ReadCost;
 use crate::laws::memory;
