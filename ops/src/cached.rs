@@ -63,7 +63,8 @@ impl Cached for Flex {
     }
 }
 
-/// Whether a device is the processor: [`read`] takes its tensors, and threads can share work there.
+/// Whether a device, without autodiff, is the processor: [`read`] and a mixture's operations take its tensors, and threads can
+/// share work there.
 pub fn is_processor(device: &Device) -> bool {
     use burn::backend::DispatchDevice;
     matches!(device.as_dispatch(), DispatchDevice::Flex(_))

@@ -6,7 +6,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::request::Reading;
 
-/// Whether a device is the processor: [`read`] takes its tensors, and threads can share work there.
+/// Whether a device, without autodiff, is the processor: [`read`] and a mixture's operations take its tensors, and threads can
+/// share work there.
 pub fn is_processor(_: &Device) -> bool {
     false
 }

@@ -51,6 +51,6 @@ pub use cached::{is_processor, read};
 pub use dispatch::{
     adamw, attention, cross_entropy_rows, cross_entropy_sum, linear, rms_norm, runs_on, swiglu,
 };
-pub use mixture::{is_mixed_on, largest, mix};
+pub use mixture::{largest, mix};
 pub use parallel::{in_parallel, shares, workers};
 pub use request::{Asked, Heads, Kept, Positions, Reading, Update};

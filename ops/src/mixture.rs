@@ -7,7 +7,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, Flex, backend_extension};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
 use super::experts::{self, Experts};
@@ -181,15 +181,6 @@ impl<B: UntrackedMixed> Backward<B, 4> for Mix {
             }
         }
     }
-}
-
-/// Whether a device's tensors can be given to [`mix`] and [`largest`].
-pub fn is_mixed_on(device: &Device) -> bool {
-    use burn::backend::DispatchDevice;
-    matches!(
-        device.clone().inner().as_dispatch(),
-        DispatchDevice::Flex(_)
-    )
 }
 
 /// [`Mixed::mix`].

@@ -574,7 +574,7 @@ fn ids(tokens: &[u32], device: &Device) -> Tensor<1, Int> {
 }
 
 /// The values of all these, one after the other.
-async fn values<const D: usize>(tensors: Vec<Tensor<D>>) -> Result<Vec<f32>> {
+pub(crate) async fn values<const D: usize>(tensors: Vec<Tensor<D>>) -> Result<Vec<f32>> {
     if tensors.is_empty() {
         return Ok(Vec::new());
     }

@@ -174,7 +174,7 @@ impl Mixture {
     /// The sum of the experts' answers, each times its gate: `[tokens, hidden_size]` and `[tokens, experts]` ->
     /// `[tokens, hidden_size]`.
     fn mixed(&self, input: Tensor<2>, gates: Tensor<2>, ops: Ops) -> Tensor<2> {
-        if ops == Ops::Fused && crossover_ops::is_mixed_on(&input.device()) {
+        if ops == Ops::Fused && crossover_ops::is_processor(&input.device().inner()) {
             return crossover_ops::mix(input, gates, self.gate_up.clone(), self.down.clone());
         }
         // Every expert answers every token, and most answers count for nothing: which rows an expert gets would have to be read
@@ -203,7 +203,7 @@ impl Mixture {
 ///
 /// A composition counts for each score how many come before it, as sorting would have a browser's GPU read back.
 fn largest(scores: Tensor<2>, count: usize, ops: Ops) -> Tensor<2> {
-    if ops == Ops::Fused && crossover_ops::is_mixed_on(&scores.device()) {
+    if ops == Ops::Fused && crossover_ops::is_processor(&scores.device().inner()) {
         return crossover_ops::largest(scores, count);
     }
     let [rows, width] = scores.dims();

@@ -6,30 +6,14 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, TensorData, Transaction};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::Result;
-use crate::model::decoder::device_failed;
+use crate::model::decoder::values;
 use crate::ranks::Ranks;
 
 /// Values summed in one message: long enough for the network's full speed, short enough to need little memory beside.
 const BUCKET: usize = 1 << 22;
-
-/// The values of all tensors, one after the other.
-///
-/// # Errors
-/// When the device fails.
-pub async fn flat(tensors: impl IntoIterator<Item = Tensor<2>>) -> Result<Vec<f32>> {
-    let reading = tensors
-        .into_iter()
-        .fold(Transaction::default(), Transaction::register);
-    let read = reading.execute_async().await.map_err(device_failed)?;
-    let mut values = Vec::with_capacity(read.iter().map(TensorData::num_elements).sum());
-    for data in &read {
-        values.extend(data.iter::<f32>());
-    }
-    Ok(values)
-}
 
 /// Replaces values by their sums over all ranks, bucket after bucket.
 pub fn sum(values: &mut [f32], ranks: &Ranks) {
@@ -145,7 +129,7 @@ pub fn tensors_of(pieces: &[Piece], values: &[f32], device: &Device) -> Vec<Tens
 /// # Errors
 /// When the device fails.
 pub async fn own(pieces: Vec<Tensor<2>>, part: usize) -> Result<Vec<f32>> {
-    let mut values = flat(pieces).await?;
+    let mut values = values(pieces).await?;
     values.resize(part, 0.0);
     Ok(values)
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::device::Selected;
 use crate::error::{Error, Result};
 use crate::laws::flops;
-use crate::model::decoder::{device_failed, read};
+use crate::model::decoder::{device_failed, read, values};
 use crate::model::recompute::Differentiated;
 use crate::model::{Decoder, Dropout, ModelConfig, Shape, Weights};
 use crate::objective::{Batch, Factorization, Likelihood, Objective, autoregressive, masked};
@@ -288,8 +288,8 @@ impl Trainer {
 
     /// Makes each loss the sum over all ranks.
     async fn add_losses(&self, losses: &mut [(Likelihood, Tensor<1>)]) -> Result<()> {
-        let own = losses.iter().map(|(_, loss)| loss.clone().reshape([1, 1]));
-        let mut sums = shard::flat(own).await?;
+        let own = losses.iter().map(|(_, loss)| loss.clone()).collect();
+        let mut sums = values(own).await?;
         self.device.ranks.sum(&mut sums);
         for ((_, loss), sum) in losses.iter_mut().zip(sums) {
             *loss = Tensor::from_data([sum], self.decoder.device());
@@ -305,17 +305,17 @@ impl Trainer {
     ) -> Result<Tensor<2>> {
         let (ranks, device) = (self.device.ranks.clone(), self.decoder.device().clone());
         let layout = Layout::of(&self.decoder.parameters());
-        let mut values = shard::flat(gradients.into_tensors()).await?;
+        let mut flat = values(gradients.into_tensors()).await?;
         let Some(pieces) = self.pieces.clone() else {
-            shard::sum(&mut values, &ranks);
-            let gradients = GradientList::new(layout.tensors(&values, &device));
+            shard::sum(&mut flat, &ranks);
+            let gradients = GradientList::new(layout.tensors(&flat, &device));
             let norm = gradients.global_norm();
             self.update(gradients, &norm, learning_rate);
             return Ok(norm);
         };
         let part = layout.part(ranks.count());
-        values.resize(part * ranks.count(), 0.0);
-        let own = ranks.sum_part(values);
+        flat.resize(part * ranks.count(), 0.0);
+        let own = ranks.sum_part(flat);
         let square = own.iter().map(|value| f64::from(value * value)).sum();
         let norm = ranks.gather(vec![square]).iter().sum::<f64>().sqrt() as f32;
         let norm = Tensor::from_data([[norm]], &device);

@@ -91,12 +91,6 @@ struct World {
     count: usize,
 }
 
-impl World {
-    fn world() -> SimpleCommunicator {
-        SimpleCommunicator::world()
-    }
-}
-
 impl Exchange for World {
     fn rank(&self) -> usize {
         self.rank
@@ -109,7 +103,7 @@ impl Exchange for World {
     fn sum(&self, values: &mut [f32]) {
         for chunk in values.chunks_mut(CHUNK) {
             let own = chunk.to_vec();
-            Self::world().all_reduce_into(&own[..], chunk, SystemOperation::sum());
+            SimpleCommunicator::world().all_reduce_into(&own[..], chunk, SystemOperation::sum());
         }
     }
 
@@ -122,7 +116,11 @@ impl Exchange for World {
                 .flat_map(|rank| &values[rank * part + start..][..chunk.len()])
                 .copied()
                 .collect();
-            Self::world().reduce_scatter_block_into(&asked[..], chunk, SystemOperation::sum());
+            SimpleCommunicator::world().reduce_scatter_block_into(
+                &asked[..],
+                chunk,
+                SystemOperation::sum(),
+            );
         }
         sums
     }
@@ -131,7 +129,7 @@ impl Exchange for World {
         let mut whole = vec![0.0; part.len() * self.count];
         for (number, chunk) in part.chunks(CHUNK).enumerate() {
             let mut told = vec![0.0; chunk.len() * self.count];
-            Self::world().all_gather_into(chunk, &mut told[..]);
+            SimpleCommunicator::world().all_gather_into(chunk, &mut told[..]);
             for (rank, told) in told.chunks_exact(chunk.len()).enumerate() {
                 let start = rank * part.len() + number * CHUNK;
                 whole[start..start + chunk.len()].copy_from_slice(told);
@@ -144,7 +142,7 @@ impl Exchange for World {
         // Never nothing: Open MPI takes the address of an empty list for a request to work in place.
         let said = [&[0], said].concat();
         let mut lengths = vec![0_i32; self.count];
-        Self::world().all_gather_into(&(said.len() as i32), &mut lengths[..]);
+        SimpleCommunicator::world().all_gather_into(&(said.len() as i32), &mut lengths[..]);
         let starts: Vec<i32> = lengths
             .iter()
             .scan(0, |start, length| {
@@ -155,7 +153,7 @@ impl Exchange for World {
             .collect();
         let mut all = vec![0_u8; lengths.iter().sum::<i32>() as usize];
         let mut places = PartitionMut::new(&mut all[..], lengths.clone(), &starts[..]);
-        Self::world().all_gather_varcount_into(&said[..], &mut places);
+        SimpleCommunicator::world().all_gather_varcount_into(&said[..], &mut places);
         starts
             .iter()
             .zip(&lengths)
