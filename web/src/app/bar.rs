@@ -91,6 +91,8 @@ pub fn line(state: &State) -> Option<Line<'_>> {
 /// The bar, where there is something to say. A phone has no room for buttons beside the text: they stand below it.
 pub fn show(ui: &mut Ui, palette: &Palette, state: &mut State) {
     let Some(line) = line(state) else {
+        // What is below it stays the same to egui, and so keeps the focus.
+        ui.skip_ahead_auto_ids(1);
         return;
     };
     let color = match line.grade {

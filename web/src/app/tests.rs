@@ -647,6 +647,7 @@ fn a_picture_is_asked_about_and_cancel_changes_nothing() {
     assert!(!kept);
 }
 
+/// What comes in above a setting doesn't take its focus away.
 #[test]
 fn a_plan_is_asked_for_once_the_settings_rest() {
     let mut harness = desktop(app());
@@ -677,6 +678,14 @@ fn a_plan_is_asked_for_once_the_settings_rest() {
         answer: Box::new(crossover::lab::Answer::Plan(plan)),
         last: true,
     };
+    harness
+        .get_all_by_role_and_label(egui::Role::Slider, "Width")
+        .next()
+        .unwrap()
+        .focus();
+    harness.run_steps(2);
+    let focused = harness.ctx.memory(|memory| memory.focused());
+    assert!(focused.is_some());
     harness.state_mut().hear(&answer, Palette::LIGHT);
     harness.run_steps(3);
     assert!(has_text(&harness, "≈ 1 m 40 s · 2.7e13 FLOPs · 61 MiB"));
@@ -684,6 +693,11 @@ fn a_plan_is_asked_for_once_the_settings_rest() {
         &harness,
         "near epoch 23 (extrapolated, ×3 either way)"
     ));
+    let news = crate::state::Notice::said("Everything is reset.");
+    harness.state_mut().state_mut().notice = Some(news);
+    harness.run_steps(3);
+    assert!(has_text(&harness, "Everything is reset."));
+    assert_eq!(harness.ctx.memory(|memory| memory.focused()), focused);
 }
 
 /// A model that can't fit is known before it starts, with what would fit.

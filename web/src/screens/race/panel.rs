@@ -22,10 +22,12 @@ const TOKENIZERS: [(&str, &str); 6] = [
 impl Race {
     /// Every setting.
     pub(super) fn panel(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
-        if self.draft.source == Source::Own {
-            self.own_text(ui, context);
-            ui.add_space(8.0);
-        }
+        ui.vertical(|ui| {
+            if self.draft.source == Source::Own {
+                self.own_text(ui, context);
+                ui.add_space(8.0);
+            }
+        });
         let palette = context.palette;
         let mut changed = false;
         ui.spacing_mut().item_spacing.y = 10.0;

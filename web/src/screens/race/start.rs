@@ -55,7 +55,8 @@ impl Race {
         });
         ui.label(promise.small().color(context.palette.muted));
         self.buttons(ui, context);
-        self.cost(ui, context);
+        // Lines that come and go leave the settings below the same to egui: one that is typed into keeps the focus.
+        ui.vertical(|ui| self.cost(ui, context));
     }
 
     fn buttons(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
