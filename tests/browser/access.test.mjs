@@ -25,6 +25,8 @@ test('Tab reaches every control and then leaves the canvas; Shift+Tab goes back'
       return (document.activeElement.id === 'after' && 'after') || canvas.getAttribute('aria-activedescendant');
     };
   });
+  // The last control to appear does once the speed is measured.
+  await control(page, 'button', 'What is the predicted crossover?').waitFor({ state: 'attached' });
   await page.locator('#before').focus();
   const reached = new Set();
   for (let pressed = 0; pressed < 300; pressed += 1) {
