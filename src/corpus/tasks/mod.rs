@@ -76,10 +76,8 @@ impl Task {
                 continue;
             }
             let here = |error: Error| error.about(&format!("line {number}"));
-            let fields: Map<String, Value> = serde_json::from_slice(line).map_err(|error| {
-                here(Error::input("this is no JSON object").with_source(error))
-                    .with_hint("a task file has one JSON object a line")
-            })?;
+            let fields: Map<String, Value> =
+                serde_json::from_slice(line).map_err(|error| here(no_object(&error)))?;
             let question = Form::of(&fields)
                 .and_then(|form| form.question(number, &fields))
                 .map_err(here)?;
@@ -139,6 +137,17 @@ impl Task {
             Self::Cloze(gaps) | Self::Infilling(gaps) => gaps.truncate(count),
         }
     }
+}
+
+/// The parser's words, without the number of the line it was given, which is always 1.
+fn no_object(error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    let what = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(what, _)| what);
+    let column = error.column();
+    Error::input(format!("this is no JSON object: {what} (column {column})"))
+        .with_hint("a task file has one JSON object a line")
 }
 
 #[cfg(test)]
@@ -241,7 +250,10 @@ mod tests {
         let cases = [
             ("", "there is no question in it"),
             (" \n\r\n", "there is no question in it"),
-            ("{", "line 1: this is no JSON object: EOF"),
+            (
+                "{",
+                "line 1: this is no JSON object: EOF while parsing an object (column 1)",
+            ),
             ("\n[1]", "line 2: this is no JSON object: invalid type"),
             (
                 "\u{feff}x",
