@@ -5,7 +5,7 @@
 //! cuts into a store of tokens, in memory or in shards on disk; documents are shared out whole, and a single text is
 //! cut by position. Tales and Markov chains write independent streams, grids are drawn without replacement; of these
 //! three the entropy of the source is known: it is what a perfect model would score. [`EpochOrder`] says which training
-//! window comes when.
+//! window comes when. A [`Task`] is text of another kind: questions whose answers are known.
 //!
 //! The same configuration and seed give the same tokens on every machine and in the browser. This room knows nothing
 //! of masks in training, of models or of devices.
@@ -22,6 +22,7 @@ mod shards;
 mod store;
 mod stories;
 mod tales;
+mod tasks;
 mod text;
 mod tokenizer;
 
@@ -44,6 +45,7 @@ pub use order::{EpochOrder, TrainingData};
 pub use shards::{ShardIndex, TOKENS_PER_SHARD, write_shards};
 pub use store::Tokens;
 pub use tales::Tales;
+pub use tasks::{Gap, MultipleChoice, Task};
 pub use tokenizer::{Alphabet, Bpe, Tokenizer, piece_length};
 
 /// Tokens in a window of text or of a Markov chain, unless the configuration says otherwise.

@@ -15,11 +15,12 @@ const DEFAULT_HELD_OUT: u64 = 50_000;
 /// the budgets.
 const VOCABULARY_STORIES: usize = 2_000;
 
-/// Each part's stream, and that of the vocabulary.
+/// Each part's stream, that of the vocabulary, and that of questions about tales.
 const TRAIN: u64 = 0;
 const VALIDATION: u64 = 1;
 const TEST: u64 = 2;
 const VOCABULARY: u64 = 3;
+pub(super) const QUESTIONS: u64 = 4;
 
 /// What is held out is drawn first, and none of its stories is drawn again.
 pub(super) fn parts(config: &CorpusConfig, seed: u64) -> Result<Parts> {

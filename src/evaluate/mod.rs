@@ -8,6 +8,8 @@
 //! - [`k_order_bound`]: a tighter bound for the same model, from several random orders.
 //! - [`left_to_right_nats`]: the exact negative log-likelihood of the masked model when it writes left to right.
 //!
+//! [`answer_nats`] is the likelihood of a part of a text given the rest, exact or a bound: what an answer is judged by.
+//!
 //! [`expert_shares`] says how evenly the experts of a mixture are asked.
 //!
 //! [`Inspection`] asks where one model is good: by how much is hidden, by position, and whether it knows how sure it is.
@@ -17,12 +19,14 @@
 //!
 //! What a window means, and which windows are held out, this room does not know.
 
+mod answers;
 mod experts;
 mod generation;
 mod inspection;
 mod likelihood;
 mod statistics;
 
+pub use answers::{Answer, AnswerNats, answer_nats};
 pub use experts::{ExpertShares, expert_shares};
 pub use generation::{REPEATED, Variety, distinct, pooled_entropy, repetition, unigram_entropy};
 pub use inspection::{Binned, Inspection};

@@ -4,7 +4,7 @@
 //! A lab lives on one task: natively a pinned thread, in the browser the worker. It takes one command after the other, and
 //! during a run looks for new ones between two steps. [`protocol`] is the language, `session` the run itself, `records` its files, `finale` the
 //! measurement at its end, [`crossover`] the verdict; `requests` answers what is asked beside runs. [`generation`]
-//! compares ways of writing.
+//! compares ways of writing, and [`tasks`] puts questions to models.
 
 pub mod bench;
 mod control;
@@ -16,6 +16,7 @@ pub mod protocol;
 mod records;
 mod requests;
 mod session;
+pub mod tasks;
 mod template;
 mod writing;
 

@@ -120,7 +120,7 @@ impl Table {
     /// What the model predicts from at each position of one input row.
     pub fn patterns(&self, inputs: &[u32], visibility: Visibility) -> Vec<Vec<u32>> {
         let until = |tokens: &[u32], end: usize| {
-            let mut pattern = tokens[..end].to_vec();
+            let mut pattern = tokens[..end.min(self.length)].to_vec();
             pattern.resize(self.length, MASK);
             pattern
         };

@@ -48,11 +48,12 @@ pub enum Command {
     /// Check, watch or convert the trace of a sample
     #[command(after_help = "Example: crossover trace play trace.jsonl")]
     Trace(TraceArguments),
-    /// Measure a trained model on a text, or what it writes
+    /// Measure a trained model on a text or a task, or what it writes
     #[command(
         after_help = "Example: crossover evaluate --checkpoint runs/x/checkpoints/best-ar.safetensors --text book.txt\n\
                       Example: crossover evaluate --checkpoint runs/x/checkpoints/best-masked.safetensors --generate \
-                      --out frontier.html"
+                      --out frontier.html\n\
+                      Example: crossover evaluate --checkpoint runs/x/checkpoints/best-ar.safetensors --task tales"
     )]
     Evaluate(EvaluateArguments),
     /// Make or inspect a corpus
@@ -581,17 +582,27 @@ pub struct EvaluateArguments {
     pub checkpoint: PathBuf,
     /// Text to measure, in windows of the model's length; with --generate, real text to compare with [default: the test
     /// part of the checkpoint's run]
-    #[arg(long, value_name = "FILE", required_unless_present = "generate")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["generate", "task"])]
     pub text: Option<PathBuf>,
     /// Windows at most [default: 2000]
-    #[arg(long, value_name = "N", conflicts_with = "generate")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["generate", "task"])]
     pub windows: Option<usize>,
     /// Mask levels a window (masked models) [default: 16]
-    #[arg(long, value_name = "K", conflicts_with = "generate")]
+    #[arg(long, value_name = "K", conflicts_with_all = ["generate", "task"])]
     pub levels: Option<usize>,
     /// Also measure the exact left-to-right likelihood and the bound of this many orders (masked models; slow)
-    #[arg(long, value_name = "K", conflicts_with = "generate")]
+    #[arg(long, value_name = "K", conflicts_with_all = ["generate", "task"])]
     pub orders: Option<usize>,
+    /// Put questions to the model: a file of multiple choice (own form, HellaSwag, MMLU, ARC, PIQA), cloze or gaps, one JSON
+    /// object a line; or `tales`, questions about generated stories
+    #[arg(long, value_name = "FILE|tales", conflicts_with_all = ["generate", "text"], help_heading = "Tasks")]
+    pub task: Option<String>,
+    /// Masks an answer (diffusion models) [default: 32]
+    #[arg(long, value_name = "N", requires = "task", conflicts_with_all = ["generate", "text"], help_heading = "Tasks")]
+    pub samples: Option<usize>,
+    /// Questions at most [default: all of a file, 200 about tales]
+    #[arg(long, value_name = "N", requires = "task", conflicts_with_all = ["generate", "text"], help_heading = "Tasks")]
+    pub limit: Option<usize>,
     /// Let the model write N samples in every way it can, and measure them: quality against steps [default N: 64]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "64", help_heading = "Generation")]
     pub generate: Option<u64>,

@@ -15,7 +15,10 @@
 
 mod grammar;
 mod measure;
+mod questions;
 mod read;
+
+use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::random::Stream;
@@ -70,14 +73,19 @@ impl Tales {
 
     /// Draws a story: one paragraph without an end-of-text token. Independent of those drawn before.
     pub fn story(&self, stream: &mut Stream) -> String {
+        self.told(stream).text
+    }
+
+    fn told<'a, 's>(&'a self, stream: &'s mut Stream) -> Teller<'a, 's> {
         let mut teller = Teller {
             grammar: &self.grammar,
             stream,
             drawn: vec![None; self.grammar.roles.len()],
             text: String::new(),
+            remembered: Vec::new(),
         };
         teller.tell(&self.grammar.story);
-        teller.text
+        teller
     }
 
     /// Exact log-probability of a whole story, in nats.
@@ -146,16 +154,26 @@ impl Tales {
 }
 
 /// Writes one story.
-struct Teller<'a> {
+struct Teller<'a, 's> {
     grammar: &'a Grammar,
-    stream: &'a mut Stream,
+    stream: &'s mut Stream,
     /// The row of each role, once it was mentioned.
     drawn: Vec<Option<usize>>,
     text: String,
+    /// The mentions of words that were drawn before.
+    remembered: Vec<Mention<'a>>,
 }
 
-impl Teller<'_> {
-    fn tell(&mut self, parts: &[Part]) {
+/// A word in a story.
+struct Mention<'a> {
+    /// Bytes of the story.
+    at: Range<usize>,
+    /// What could be said there, for each row of the word's table.
+    forms: &'a [String],
+}
+
+impl<'a> Teller<'a, '_> {
+    fn tell(&mut self, parts: &'a [Part]) {
         for part in parts {
             match part {
                 Part::Text(text) => self.text.push_str(text),
@@ -164,9 +182,15 @@ impl Teller<'_> {
                     self.tell(&arms[arm as usize]);
                 }
                 Part::Word { role, forms, .. } => {
-                    let row = self.drawn[*role].unwrap_or_else(|| self.draw(*role));
+                    let start = self.text.len();
+                    let earlier = self.drawn[*role];
+                    let row = earlier.unwrap_or_else(|| self.draw(*role));
                     self.drawn[*role] = Some(row);
                     self.text.push_str(&forms[row]);
+                    if earlier.is_some() {
+                        let at = start..self.text.len();
+                        self.remembered.push(Mention { at, forms });
+                    }
                 }
             }
         }
@@ -304,7 +328,7 @@ mod tests {
 
     fn thinned_parts(
         parts: &[Part],
-        kept: &dyn Fn(usize) -> std::ops::Range<usize>,
+        kept: &dyn Fn(usize) -> Range<usize>,
         stream: &mut Stream,
     ) -> Vec<Part> {
         let thin = |part: &Part| match part {

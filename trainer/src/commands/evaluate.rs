@@ -1,5 +1,5 @@
 //! `evaluate`: a checkpoint's likelihood of a text, with its standard error. What it writes is measured in
-//! `generation.rs`.
+//! `generation.rs`, what it answers in `tasks.rs`.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crossover_report::numbers;
 use serde::Serialize;
 
 use crate::arguments::EvaluateArguments;
-use crate::commands::{generation, print_json, print_text};
+use crate::commands::{generation, print_json, print_text, tasks};
 use crate::{devices, settings};
 
 /// Windows at most, unless somebody asks for another number.
@@ -44,11 +44,12 @@ struct Measured {
 
 /// Measures and prints.
 pub fn run(arguments: &EvaluateArguments) -> Result<()> {
-    match (arguments.generate, &arguments.text) {
-        (Some(samples), _) => generation::run(arguments, samples),
-        (None, Some(text)) => likelihood(arguments, text),
-        (None, None) => Err(Error::input("there is nothing to measure")
-            .with_hint("give `--text FILE` or `--generate`")
+    match (arguments.generate, &arguments.task, &arguments.text) {
+        (Some(samples), _, _) => generation::run(arguments, samples),
+        (None, Some(task), _) => tasks::run(arguments, task),
+        (None, None, Some(text)) => likelihood(arguments, text),
+        (None, None, None) => Err(Error::input("there is nothing to measure")
+            .with_hint("give `--text FILE`, `--task FILE` or `--generate`")
             .into()),
     }
 }

@@ -14,6 +14,7 @@ pub mod sample;
 mod scaling;
 pub mod seeds;
 pub mod serve;
+mod tasks;
 pub mod tokenizer;
 pub mod trace;
 
