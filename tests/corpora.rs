@@ -750,9 +750,303 @@ fn damaged_or_foreign_shards_are_refused_with_a_way_out() {
 
     // Whoever is interrupted leaves no index; what is left may be written over.
     fs::remove_file(shards.join("shards.json")).unwrap();
-    assert!(load().contains("was interrupted / write them again"));
+    assert!(load().contains("was interrupted / the same command goes on"));
     write_shards(&text, shards.to_str().unwrap(), 700, |_, _| {}).unwrap();
     assert!(Corpus::load(&config(&[&shards]), 1).is_ok());
+}
+
+/// Every file of a folder, by name.
+fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| {
+            let name = entry.file_name().into_string().unwrap();
+            (name, fs::read(entry.path()).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn shards_go_on_where_a_killed_command_was() {
+    // Many times the text that is encoded at once.
+    let files = tempfile::tempdir().unwrap();
+    for number in 0..40 {
+        let name = format!("text/{number:02}.txt");
+        write(files.path(), &name, prose(number, 150_000).as_bytes());
+    }
+    fn make(out: &str) -> [&str; 8] {
+        let size = "3000000";
+        [
+            "corpus",
+            "files",
+            "text",
+            "--out",
+            out,
+            "--shard-tokens",
+            size,
+            "--json",
+        ]
+    }
+    let whole = crossover(files.path(), make("whole")).ended(0).result();
+    assert_eq!(whole["kept"], 0);
+    assert!(whole["shards"].as_u64().unwrap() > 8, "{whole}");
+
+    let cut = files.path().join("cut");
+    let progress = cut.join("progress.json");
+    let begin = || {
+        let mut child = program::command(files.path(), make("cut"))
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let before = fs::read(&progress).ok();
+        // Further than the last one came, if it is not too quick for that.
+        while fs::read(&progress).ok() == before && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    begin();
+    begin();
+    let first = cut.join("tokens-00000.bin");
+    let made = fs::metadata(&first).unwrap().modified().unwrap();
+    let on = crossover(files.path(), make("cut")).ended(0).result();
+    assert!(on["kept"].as_u64().unwrap() >= 2, "{on}");
+    assert_eq!(fs::metadata(&first).unwrap().modified().unwrap(), made);
+    assert!(content(&cut) == content(&files.path().join("whole")));
+
+    // What was changed meanwhile is made again, and so is everything with it.
+    fs::remove_dir_all(&cut).unwrap();
+    begin();
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[1_000] ^= 1;
+    fs::write(&first, bytes).unwrap();
+    let anew = crossover(files.path(), make("cut")).ended(0).result();
+    assert_eq!(anew["kept"], 0);
+    assert!(content(&cut) == content(&files.path().join("whole")));
+    // So is another text.
+    fs::remove_dir_all(&cut).unwrap();
+    begin();
+    write(files.path(), "text/40.txt", prose(40, 1_000).as_bytes());
+    let longer = crossover(files.path(), make("cut")).ended(0).result();
+    assert_eq!(
+        (&longer["kept"], &longer["documents"]),
+        (&json!(0), &json!(41))
+    );
+}
+
+#[test]
+fn records_are_the_text_they_hold() {
+    let files = tempfile::tempdir().unwrap();
+    let texts: Vec<String> = (0..30).map(|number| prose(number, 30)).collect();
+    let plain: String = texts
+        .iter()
+        .map(|text| format!("{text}\n{DOCUMENT_END}\n"))
+        .collect();
+    let lines: String = texts
+        .iter()
+        .zip(0..)
+        .map(|(text, id)| format!("{}\n", json!({"id": id, "text": text, "body": id})))
+        .collect();
+    let lines = lines + "{\"text\":null}\n";
+    write(files.path(), "plain.txt", plain.as_bytes());
+    write(files.path(), "lines.jsonl", lines.as_bytes());
+    let packed = zstd::encode_all(lines.as_bytes(), 3).unwrap();
+    write(files.path(), "packed.jsonl.zst", &packed);
+
+    let load = |name: &str| Corpus::load(&config(&[&files.path().join(name)]), 5).unwrap();
+    let expected = load("plain.txt");
+    assert_eq!(expected.documents, Some(30));
+    for name in ["lines.jsonl", "packed.jsonl.zst"] {
+        let found = load(name);
+        assert_eq!(found.config.hash, expected.config.hash, "{name}");
+        assert_eq!(found.train.tokens, expected.train.tokens, "{name}");
+        assert_eq!(found.test.tokens, expected.test.tokens, "{name}");
+    }
+
+    // What to do where there is no such field.
+    let field = |name: &str, field: &str| CorpusConfig {
+        text_field: Some(field.to_owned()),
+        ..config(&[&files.path().join(name)])
+    };
+    let said = refused(Corpus::load(&field("lines.jsonl", "body"), 5));
+    assert!(
+        said.contains("lines.jsonl`: line 1: ") && said.contains("`--text-field`"),
+        "{said}"
+    );
+    write(files.path(), "cut.jsonl.zst", &packed[..packed.len() / 2]);
+    refused(Corpus::load(
+        &config(&[&files.path().join("cut.jsonl.zst")]),
+        5,
+    ));
+
+    // In a folder only what holds such records is read so; other lines of JSON are text as ever, other packed files are none.
+    write(files.path(), "mixed/a.jsonl", lines.as_bytes());
+    write(files.path(), "mixed/b.jsonl.zst", &packed);
+    write(files.path(), "mixed/log.jsonl", b"{\"event\":1}\n");
+    let mixed = config(&[&files.path().join("mixed")]);
+    let survey = Survey::of_files(&mixed).unwrap();
+    // The packed texts are copies of the others.
+    assert_eq!(
+        (survey.documents, survey.copies, survey.binaries),
+        (31, 30, 0)
+    );
+    let other = CorpusConfig {
+        text_field: Some("body".to_owned()),
+        ..mixed
+    };
+    assert_eq!(Survey::of_files(&other).unwrap().binaries, 1);
+
+    // All the way: shards of records.
+    let renamed = lines.replace("\"text\"", "\"article\"");
+    write(files.path(), "renamed.jsonl", renamed.as_bytes());
+    let arguments = [
+        "corpus",
+        "files",
+        "renamed.jsonl",
+        "--text-field",
+        "article",
+        "--out",
+        "shards",
+        "--json",
+    ];
+    let made = crossover(files.path(), arguments).ended(0).result();
+    assert_eq!(made["documents"], 30);
+}
+
+#[test]
+fn a_mixture_trains_on_shares_of_its_sources_and_measures_each() {
+    // Two languages that share no letter.
+    let digits = |text: String| -> String {
+        let shifted = |letter: char| match letter {
+            'a'..='z' => char::from(b'0' + (letter as u8 - b'a') % 10),
+            other => other,
+        };
+        text.to_lowercase().chars().map(shifted).collect()
+    };
+    let letters: Vec<String> = (0..40).map(|number| prose(number, 60)).collect();
+    let numbers: Vec<String> = (40..50).map(|number| digits(prose(number, 60))).collect();
+    let files = tempfile::tempdir().unwrap();
+    for (folder, texts) in [("letters", &letters), ("numbers", &numbers)] {
+        for (number, text) in texts.iter().enumerate() {
+            write(
+                files.path(),
+                &format!("{folder}/{number}.txt"),
+                text.as_bytes(),
+            );
+        }
+    }
+    // A document of both is in one of them only.
+    write(files.path(), "numbers/copy.txt", letters[3].as_bytes());
+    let mixed = CorpusConfig {
+        mixture: vec![3.0, 1.0],
+        unique: Some(4_000),
+        held_out: Some(800),
+        ..config(&[&files.path().join("letters"), &files.path().join("numbers")])
+    };
+    let corpus = Corpus::load(&mixed, 4).unwrap();
+    assert_eq!(corpus.documents, Some(50));
+    assert_eq!(corpus.train.tokens.len(), 4_000);
+    let is_numbers = |window: &[u32]| {
+        let text = corpus.tokenizer.decode(window);
+        text.chars().filter(char::is_ascii_digit).count() > 4
+    };
+    let mut order = EpochOrder::new(&corpus.train, 4);
+    let count = (0..1_000)
+        .filter(|index| is_numbers(&order.window(*index)))
+        .count();
+    // A few windows of letters have a number's digits, and the other way round.
+    assert!(count.abs_diff(250) < 15, "{count}");
+    for windows in [&corpus.validation, &corpus.test] {
+        let windows: Vec<&[u32]> = windows.iter().collect();
+        assert_eq!(windows.len(), 37 + 12);
+        let first = windows[..16]
+            .iter()
+            .filter(|window| is_numbers(window))
+            .count();
+        assert!((2..=6).contains(&first), "{first}");
+    }
+    // The resolved configuration makes the same again.
+    let again = Corpus::load(&corpus.config, 4).unwrap();
+    assert_eq!(seen(&again), seen(&corpus));
+    assert_eq!(again.train, corpus.train);
+
+    // From shards likewise, by a tokenizer that both have.
+    let made: Vec<_> = ["letters", "numbers"]
+        .iter()
+        .map(|name| {
+            let out = files.path().join(format!("shards-{name}"));
+            let text = CorpusConfig {
+                tokenizer: Some("byte".to_owned()),
+                ..config(&[&files.path().join(name)])
+            };
+            write_shards(&text, out.to_str().unwrap(), 700, |_, _| {}).unwrap();
+            out
+        })
+        .collect();
+    let from_shards = CorpusConfig {
+        source: config(&[&made[0], &made[1]]).source,
+        ..mixed.clone()
+    };
+    assert_eq!(Corpus::load(&from_shards, 4).unwrap().train.shares.len(), 2);
+
+    for (wrong, said) in [
+        (
+            CorpusConfig {
+                mixture: vec![1.0],
+                ..mixed.clone()
+            },
+            "1 weights for 2 sources",
+        ),
+        (
+            CorpusConfig {
+                mixture: vec![1.0, -1.0],
+                ..mixed.clone()
+            },
+            "weight -1",
+        ),
+        (
+            CorpusConfig {
+                source: config(&[&made[0], &files.path().join("numbers")]).source,
+                ..mixed.clone()
+            },
+            "token shards",
+        ),
+        (
+            CorpusConfig {
+                source: vec!["tales".to_owned()],
+                mixture: vec![1.0],
+                ..mixed.clone()
+            },
+            "part of a mixture",
+        ),
+        (
+            CorpusConfig {
+                unique: Some(40_000),
+                ..mixed.clone()
+            },
+            "letters`: ",
+        ),
+    ] {
+        let message = refused(Corpus::load(&wrong, 4));
+        assert!(message.contains(said), "{message}");
+    }
+
+    let arguments = [
+        "--corpus",
+        "letters",
+        "--corpus",
+        "numbers",
+        "--mixture",
+        "0.75,0.25",
+        "--held-out",
+        "400",
+        "--out",
+        "run",
+    ];
+    train(files.path(), &arguments).ended(0);
+    let resolved = fs::read_to_string(files.path().join("run/config.toml")).unwrap();
+    assert!(resolved.contains("mixture = [0.75, 0.25]"), "{resolved}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::records::TEXT_FIELD;
+
 /// The text of a run.
 ///
 /// Optional fields are automatic until the corpus is loaded; [`super::Corpus::config`] has them filled.
@@ -10,10 +12,16 @@ use serde::{Deserialize, Serialize};
 pub struct CorpusConfig {
     /// `tales`, `grids:NAME`, `markov:FILE.toml`, one folder of token shards, or files and folders of text.
     pub source: Vec<String>,
+    /// Weights of the sources, one for each file or folder, where they are mixed by shares; empty: they are one text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mixture: Vec<f64>,
     /// Of the files in folders, only those with one of these extensions (lower case, without the dot); empty: every
     /// file that isn't binary.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<String>,
+    /// The field of a record that is its text, in JSON lines; automatic: `text`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_field: Option<String>,
     /// Leaves out files that can't be read as text, instead of refusing them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skip_unreadable: bool,
@@ -43,13 +51,20 @@ impl CorpusConfig {
     pub(super) fn tokenizer_name(&self) -> &str {
         self.tokenizer.as_deref().unwrap_or(DEFAULT_TOKENIZER)
     }
+
+    /// The field of a record that is its text.
+    pub(super) fn text_field(&self) -> &str {
+        self.text_field.as_deref().unwrap_or(TEXT_FIELD)
+    }
 }
 
 impl Default for CorpusConfig {
     fn default() -> Self {
         Self {
             source: vec!["grids:latin-5".to_owned()],
+            mixture: Vec::new(),
             extensions: Vec::new(),
+            text_field: None,
             skip_unreadable: false,
             tokenizer: None,
             length: None,

@@ -2,18 +2,19 @@
 //!
 //! A [`Survey`] reads every file once and keeps figures only, so that what is wrong is said before any work is done and
 //! the documents can be read again, piece by piece, as often as they are needed. Each file is a document, or several,
-//! where `<|endoftext|>` separates them; a document that is the same, byte for byte, as one before it doesn't count.
+//! where `<|endoftext|>` separates them or records have them; a document that is the same, byte for byte, as one before it doesn't count.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::documents::{Piece, Pieces};
 use super::store::{Nothing, Output, Width, Writer};
 use super::text::Texts;
-use super::{CorpusConfig, NearDuplicates, Tokenizer, absolute, duplicates, shards};
+use super::{CorpusConfig, NearDuplicates, Tokenizer, absolute, duplicates, records, shards};
 use crate::error::{Error, Result};
 use crate::platform::{self, SourceFile};
 
@@ -91,11 +92,15 @@ struct Input<'a> {
     documents: usize,
     /// Bytes of all its documents.
     bytes: u64,
+    /// Which of the sources it belongs to.
+    source: usize,
 }
 
 #[derive(Debug, Clone)]
 enum Content<'a> {
     File(SourceFile),
+    /// A file of records, and which of their fields is read.
+    Records(SourceFile, String),
     Memory(&'a [u8]),
 }
 
@@ -103,9 +108,27 @@ impl Content<'_> {
     fn open(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match self {
             Self::File(file) => Box::new(file.open()?),
+            Self::Records(file, field) => records::open(file, field)?,
             Self::Memory(bytes) => Box::new(*bytes),
         })
     }
+}
+
+/// How much of a source is tokens by now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Encoded {
+    /// Pieces of documents, in order.
+    pub pieces: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A file that was looked at.
+struct Examined<'a> {
+    name: String,
+    content: Content<'a>,
+    facts: io::Result<Facts>,
+    source: usize,
 }
 
 /// What one file holds.
@@ -134,7 +157,7 @@ impl<'a> Survey<'a> {
     pub fn of_files(config: &CorpusConfig) -> Result<Self> {
         let mut seen = HashSet::new();
         let (mut files, mut unreadable) = (Vec::new(), Vec::new());
-        for source in &config.source {
+        for (number, source) in config.source.iter().enumerate() {
             if shards::is_folder_of_shards(source)? {
                 return Err(
                     Error::input(format!("`{source}` holds token shards, not text")).with_hint(
@@ -155,7 +178,7 @@ impl<'a> Survey<'a> {
             let mut others: BTreeMap<String, usize> = BTreeMap::new();
             for file in listing.files {
                 if wanted(&file) {
-                    files.push(file);
+                    files.push((file, number));
                 } else {
                     *others.entry(extension(&file.name)).or_default() += 1;
                 }
@@ -168,15 +191,23 @@ impl<'a> Survey<'a> {
         }
         // A folder's binaries are nobody's text, unless their extension was asked for.
         let probing = config.extensions.is_empty();
-        let facts = platform::in_parallel(files, |file| {
-            let probe = probing && file.in_folder;
-            (examine(&Content::File(file.clone()), probe), file)
+        let field = config.text_field();
+        let contents = platform::in_parallel(files, |(file, source)| {
+            let (name, in_folder) = (file.name.clone(), file.in_folder);
+            let content = match records::holds_records(&file, field) {
+                true => Content::Records(file, field.to_owned()),
+                false => Content::File(file),
+            };
+            let probe = probing && in_folder && matches!(content, Content::File(_));
+            let facts = examine(&content, probe);
+            Examined {
+                name,
+                content,
+                facts,
+                source,
+            }
         });
-        let contents = facts.into_iter().map(|(facts, file)| {
-            let name = file.name.clone();
-            (name, Content::File(file), facts)
-        });
-        Self::gather(config, contents.collect(), unreadable)
+        Self::gather(config, contents, unreadable)
     }
 
     /// Reads a text that is in memory.
@@ -187,12 +218,18 @@ impl<'a> Survey<'a> {
         let content = Content::Memory(text);
         let facts = examine(&content, false);
         let name = config.source.join("`, `");
-        Self::gather(config, vec![(name, content, facts)], Vec::new())
+        let only = Examined {
+            name,
+            content,
+            facts,
+            source: 0,
+        };
+        Self::gather(config, vec![only], Vec::new())
     }
 
     fn gather(
         config: &CorpusConfig,
-        contents: Vec<(String, Content<'a>, io::Result<Facts>)>,
+        contents: Vec<Examined<'a>>,
         mut unreadable: Vec<Unreadable>,
     ) -> Result<Self> {
         let alone = contents.len() == 1 && unreadable.is_empty();
@@ -212,7 +249,13 @@ impl<'a> Survey<'a> {
         };
         let mut seen = HashSet::new();
         let mut hashes = Vec::new();
-        for (name, content, facts) in contents {
+        for examined in contents {
+            let Examined {
+                name,
+                content,
+                facts,
+                source,
+            } = examined;
             let facts = match facts {
                 Ok(Facts { binary: true, .. }) => {
                     survey.binaries += 1;
@@ -259,6 +302,7 @@ impl<'a> Survey<'a> {
                 copies,
                 documents: facts.documents.len(),
                 bytes: facts.documents.iter().map(|document| document.bytes).sum(),
+                source,
             });
         }
         if !unreadable.is_empty() && !config.skip_unreadable {
@@ -367,7 +411,7 @@ impl<'a> Survey<'a> {
                 let tokenizer = self.tokenizer(tokenizer)?;
                 let width = Width::of(tokenizer.vocab_size());
                 let mut counter = Writer::new(Nothing, width, usize::MAX);
-                self.encode(&tokenizer, &mut counter, |_| {})?;
+                self.encode(&tokenizer, &mut counter, Encoded::default(), |_, _| Ok(()))?;
                 Ok(counter.len as u64)
             }
         }
@@ -402,7 +446,7 @@ impl<'a> Survey<'a> {
     pub(super) fn tokenize(self, config: &CorpusConfig) -> Result<Texts> {
         let tokenizer = self.tokenizer(config.tokenizer_name())?;
         let mut writer = Writer::in_memory(tokenizer.vocab_size());
-        self.encode(&tokenizer, &mut writer, |_| {})?;
+        self.encode(&tokenizer, &mut writer, Encoded::default(), |_, _| Ok(()))?;
         Ok(Texts {
             tokenizer,
             tokenizer_name: full_name(config.tokenizer_name()),
@@ -413,20 +457,70 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// Writes the tokens of every document that counts. Two are separated by end-of-text, three or more all end with
-    /// it, and one stands alone.
+    /// The tokens of each source in memory, by one tokenizer. A document that an earlier source has is not in a later one.
     ///
-    /// After each batch, `done` hears how many bytes are done.
+    /// # Errors
+    /// When a source holds nothing of its own.
+    pub(super) fn tokenize_each(mut self, config: &CorpusConfig) -> Result<Vec<Texts>> {
+        let tokenizer = self.tokenizer(config.tokenizer_name())?;
+        let inputs = std::mem::take(&mut self.inputs);
+        let mut sources: Vec<Vec<Input<'a>>> = config.source.iter().map(|_| Vec::new()).collect();
+        for input in inputs {
+            sources[input.source].push(input);
+        }
+        let mut texts = Vec::new();
+        let mut notices = self.notices();
+        for (inputs, name) in sources.into_iter().zip(&config.source) {
+            let count = |input: &Input<'_>| input.documents - input.copies.len();
+            let documents = inputs.iter().map(count).sum();
+            if documents == 0 {
+                return Err(Error::input(format!(
+                    "`{name}` holds nothing that the sources before it don't hold"
+                ))
+                .with_hint("leave it out of the mixture"));
+            }
+            let own = Self {
+                documents,
+                inputs,
+                extensions: BTreeMap::new(),
+                unreadable: Vec::new(),
+                hash: self.hash.clone(),
+                ..self
+            };
+            let mut writer = Writer::in_memory(tokenizer.vocab_size());
+            own.encode(&tokenizer, &mut writer, Encoded::default(), |_, _| Ok(()))?;
+            texts.push(Texts {
+                tokenizer: tokenizer.clone(),
+                tokenizer_name: full_name(config.tokenizer_name()),
+                store: writer.finish()?,
+                in_memory: true,
+                // They are of all sources, and told once.
+                notices: std::mem::take(&mut notices),
+                hash: own.hash,
+            });
+        }
+        Ok(texts)
+    }
+
+    /// Writes the tokens of every document that counts. Two are separated by end-of-text, three or more all end with
+    /// it, and one stands alone. The pieces that are `before` were written earlier, to the same writer.
+    ///
+    /// After each batch, `done` hears how far it is.
     pub(super) fn encode<O: Output>(
         &self,
         tokenizer: &Tokenizer,
         writer: &mut Writer<O>,
-        mut done: impl FnMut(u64),
+        before: Encoded,
+        mut done: impl FnMut(Encoded, &mut Writer<O>) -> Result<()>,
     ) -> Result<()> {
         let end_of_text: Vec<u32> = tokenizer.end_of_text().into_iter().collect();
         let mut batch = Vec::new();
-        let (mut bytes, mut all_bytes) = (0, 0);
+        let mut bytes = 0;
+        let mut encoded_so_far = before;
         let mut pieces = self.pieces();
+        for _ in 0..before.pieces {
+            pieces.next().transpose()?;
+        }
         loop {
             let piece = pieces.next().transpose()?;
             let at_end = piece.is_none();
@@ -437,11 +531,12 @@ impl<'a> Survey<'a> {
             if bytes < BATCH_BYTES && !at_end {
                 continue;
             }
+            encoded_so_far.pieces += batch.len() as u64;
+            encoded_so_far.bytes += std::mem::take(&mut bytes) as u64;
             let encoded = platform::in_parallel(std::mem::take(&mut batch), |piece: Piece| {
                 let ids = tokenizer.encode_one_piece(&piece.bytes);
                 ids.map(|ids| (ids, piece.last))
             });
-            all_bytes += std::mem::take(&mut bytes) as u64;
             for piece in encoded {
                 let (ids, last) = piece?;
                 writer.push(&ids)?;
@@ -453,7 +548,7 @@ impl<'a> Survey<'a> {
                     writer.end_document()?;
                 }
             }
-            done(all_bytes);
+            done(encoded_so_far, writer)?;
             if at_end {
                 return Ok(());
             }
@@ -653,7 +748,7 @@ fn refused(unreadable: &[Unreadable], alone: bool) -> Error {
         (true, false) => {
             "`--skip-unreadable` leaves such files out; `--tokenizer byte` and `bpe:N` take any bytes"
         }
-        (false, true) => "check that you may read it",
+        (false, true) => "check that it is what its name says, and that you may read it",
         (false, false) => "`--skip-unreadable` leaves such files out",
     })
 }

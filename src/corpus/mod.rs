@@ -17,7 +17,10 @@ mod files;
 mod grids;
 mod known;
 mod markov;
+mod mixture;
 mod order;
+mod permutation;
+mod records;
 mod shards;
 mod store;
 mod stories;
@@ -41,6 +44,7 @@ pub use files::{CODE_EXTENSIONS, Survey, Unreadable};
 pub use grids::Grid;
 pub use known::Judged;
 pub use markov::MarkovChain;
+pub use mixture::Share;
 pub use order::{EpochOrder, TrainingData};
 pub use shards::{ShardIndex, TOKENS_PER_SHARD, write_shards};
 pub use store::Tokens;
@@ -91,6 +95,8 @@ struct Parts {
     tokenizer_name: Option<String>,
     length: usize,
     train: Tokens,
+    /// Where they come from, where several sources are mixed.
+    shares: Vec<Share>,
     validation: Vec<u32>,
     test: Vec<u32>,
     documents: Option<usize>,
@@ -111,6 +117,7 @@ impl Parts {
             tokenizer_name: None,
             length,
             train: Vec::new().into(),
+            shares: Vec::new(),
             validation: Vec::new(),
             test: Vec::new(),
             documents: None,
@@ -138,15 +145,23 @@ impl<'a> Source<'a> {
             [] => Err(Error::input("no text was given").with_hint(
                 "name a file or folder, `tales`, `markov:FILE.toml` or `grids:latin-5`",
             )),
-            [only] => Ok(if only == TALES {
-                Self::Tales
-            } else if let Some(name) = only.strip_prefix(GRIDS) {
-                Self::Grids(name)
-            } else if let Some(file) = only.strip_prefix(MARKOV) {
-                Self::Markov(file)
-            } else {
-                Self::Text(&config.source)
-            }),
+            [only] => {
+                let source = if only == TALES {
+                    Self::Tales
+                } else if let Some(name) = only.strip_prefix(GRIDS) {
+                    Self::Grids(name)
+                } else if let Some(file) = only.strip_prefix(MARKOV) {
+                    Self::Markov(file)
+                } else {
+                    Self::Text(&config.source)
+                };
+                match source {
+                    Self::Text(_) => Ok(source),
+                    _ if config.mixture.is_empty() => Ok(source),
+                    _ => Err(Error::input(format!("`{only}` can't be part of a mixture"))
+                        .with_hint("leave `--mixture` out, or give files and folders")),
+                }
+            }
             several => {
                 let generated = |name: &&String| {
                     *name == TALES || name.starts_with(GRIDS) || name.starts_with(MARKOV)
@@ -186,9 +201,12 @@ impl Corpus {
             }
             Source::Text(paths) => {
                 window_holds_something(config)?;
-                let texts = texts(config, paths)?;
+                let parts = match config.mixture.is_empty() {
+                    true => text::parts(config, texts(config, paths)?, seed)?,
+                    false => mixture::parts(config, seed)?,
+                };
                 let source = paths.iter().map(|path| absolute(path)).collect();
-                Self::of_parts(&found(source), text::parts(config, texts, seed)?)
+                Self::of_parts(&found(source), parts)
             }
         }
     }
@@ -224,12 +242,20 @@ impl Corpus {
     }
 
     fn of_parts(config: &CorpusConfig, parts: Parts) -> Result<Self> {
+        // What a mixture was asked for is shared out again when it is resumed; what came of it can't be.
+        let (unique, held_out) = match parts.shares.is_empty() {
+            true => (
+                Some(parts.train.len() as u64),
+                Some(parts.validation.len() as u64),
+            ),
+            false => (config.unique, config.held_out),
+        };
         Ok(Self {
             config: CorpusConfig {
                 tokenizer: parts.tokenizer_name.or_else(|| config.tokenizer.clone()),
                 length: Some(parts.length),
-                unique: Some(parts.train.len() as u64),
-                held_out: Some(parts.validation.len() as u64),
+                unique,
+                held_out,
                 hash: Some(parts.hash),
                 ..config.clone()
             },
@@ -237,6 +263,7 @@ impl Corpus {
                 tokens: parts.train,
                 length: parts.length,
                 aligned: parts.grid.is_some(),
+                shares: parts.shares,
             },
             tokenizer: parts.tokenizer,
             validation: Windows::new(parts.validation, parts.length),

@@ -275,7 +275,7 @@ impl Output for Nothing {
 /// A sequence of tokens that is read on demand. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct Tokens {
-    store: Arc<TokenStore>,
+    stores: Arc<[Arc<TokenStore>]>,
     pieces: Arc<[Piece]>,
     len: usize,
 }
@@ -285,7 +285,9 @@ pub struct Tokens {
 struct Piece {
     /// Where it begins in reading order.
     start: usize,
-    /// Where it begins in the store.
+    /// Which store it lies in.
+    store: usize,
+    /// Where it begins there.
     from: usize,
 }
 
@@ -302,13 +304,35 @@ impl Tokens {
             if !range.is_empty() && !pieces.last().is_some_and(follows) {
                 pieces.push(Piece {
                     start: len,
+                    store: 0,
                     from: range.start,
                 });
             }
             len += range.len();
         }
         Self {
-            store,
+            stores: [store].into(),
+            pieces: pieces.into(),
+            len,
+        }
+    }
+
+    /// Several, one after the other, where they are.
+    pub(super) fn joined(parts: impl IntoIterator<Item = Self>) -> Self {
+        let (mut stores, mut pieces, mut len) = (Vec::new(), Vec::new(), 0);
+        for part in parts {
+            let before = stores.len();
+            let moved = part.pieces.iter().map(|piece| Piece {
+                start: len + piece.start,
+                store: before + piece.store,
+                from: piece.from,
+            });
+            pieces.extend(moved);
+            stores.extend(part.stores.iter().cloned());
+            len += part.len;
+        }
+        Self {
+            stores: stores.into(),
             pieces: pieces.into(),
             len,
         }
@@ -342,7 +366,7 @@ impl Tokens {
             let end = self.pieces.get(index).map_or(self.len, |next| next.start);
             let count = (range.end - position).min(end - position);
             let from = piece.from + (position - piece.start);
-            self.store.read(from..from + count, &mut ids);
+            self.stores[piece.store].read(from..from + count, &mut ids);
             position += count;
             index += 1;
         }
@@ -363,7 +387,8 @@ impl Tokens {
 
     /// The same tokens in memory without what else the store holds, where that is worth a copy.
     pub(super) fn alone(self, vocab_size: usize) -> Result<Self> {
-        if self.len > self.store.len() / 2 {
+        let stored: usize = self.stores.iter().map(|store| store.len()).sum();
+        if self.len > stored / 2 {
             return Ok(self);
         }
         let mut writer = Writer::in_memory(vocab_size);
@@ -450,6 +475,10 @@ mod tests {
             let (left, right) = (left.min(right), left.max(right));
             prop_assert_eq!(&view.read(left..right), &expected[left..right]);
             prop_assert_eq!(&view.clone().alone(100_000).unwrap(), &view);
+            let joined = Tokens::joined([view.clone(), Tokens::from(Vec::new()), view.clone()]);
+            let twice = [&expected[..], &expected[..]].concat();
+            prop_assert_eq!(joined.to_vec(), &twice[..]);
+            prop_assert_eq!(&joined.read(left.min(right)..expected.len() + left.max(right)), &twice[left.min(right)..expected.len() + left.max(right)]);
             prop_assert_eq!(&Tokens::from(expected), &view);
         }
     }
@@ -459,7 +488,7 @@ mod tests {
         assert_eq!(Width::of(65_536), Width::Two);
         assert_eq!(Width::of(65_537), Width::Four);
         let largest = Tokens::from(vec![65_535, 0, 1]);
-        assert_eq!(largest.store.width, Width::Two);
+        assert_eq!(largest.stores[0].width, Width::Two);
         assert_eq!(largest.read(0..3), [65_535, 0, 1]);
     }
 

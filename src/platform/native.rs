@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::future::Future;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
@@ -235,6 +235,41 @@ impl FileWriter {
         }
     }
 
+    /// Goes on with a file behind its first `kept` bytes; what follows them is dropped.
+    ///
+    /// # Errors
+    /// When it can't be written, or has fewer.
+    pub fn go_on(path: &str, kept: u64) -> Result<Self> {
+        let path = PathBuf::from(path);
+        let open = || -> io::Result<File> {
+            let mut file = OpenOptions::new().write(true).open(&path)?;
+            if file.metadata()?.len() < kept {
+                return Err(io::Error::other("the file is shorter than it was"));
+            }
+            file.set_len(kept)?;
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        };
+        match open() {
+            Ok(file) => Ok(Self {
+                file: BufWriter::with_capacity(1 << 20, file),
+                path,
+            }),
+            Err(error) => Err(unwritten(&path, error)),
+        }
+    }
+
+    /// Sees to it that what was written is on the disk.
+    ///
+    /// # Errors
+    /// A full disk or a folder that became unwritable.
+    pub fn keep(&mut self) -> Result<()> {
+        self.file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_all())
+            .map_err(|error| unwritten(&self.path, error))
+    }
+
     /// Adds bytes.
     ///
     /// # Errors
@@ -250,11 +285,24 @@ impl FileWriter {
     /// # Errors
     /// A full disk or a folder that became unwritable.
     pub fn finish(mut self) -> Result<()> {
-        self.file
-            .flush()
-            .and_then(|()| self.file.get_ref().sync_all())
-            .map_err(|error| unwritten(&self.path, error))
+        self.keep()
     }
+}
+
+/// Unpacks what zstd has packed, as it is read.
+///
+/// # Errors
+/// When there is no memory for it.
+pub fn unpack_zstd(packed: impl Read) -> io::Result<impl Read> {
+    zstd::Decoder::new(packed)
+}
+
+/// Removes a file.
+///
+/// # Errors
+/// When it isn't there, or the folder is not to be written in.
+pub fn remove_file(path: &str) -> Result<()> {
+    fs::remove_file(path).map_err(|error| unwritten(Path::new(path), error))
 }
 
 /// Writes a file as a whole: beside it first, then renamed, so that a reader or a crash sees the old or the new.

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, Read};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::task::Waker;
@@ -203,6 +203,31 @@ impl FileWriter {
         })
     }
 
+    /// Goes on with a file behind its first `kept` bytes; what follows them is dropped.
+    ///
+    /// # Errors
+    /// When it isn't there, or has fewer.
+    pub fn go_on(path: &str, kept: u64) -> Result<Self> {
+        let mut content = read_file(path)?;
+        match usize::try_from(kept) {
+            Ok(kept) if kept <= content.len() => content.truncate(kept),
+            _ => return Err(Error::work(format!("`{path}` is shorter than it was"))),
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            content,
+        })
+    }
+
+    /// Sees to it that what was written can be read.
+    ///
+    /// # Errors
+    /// Never; natively it can fail.
+    pub fn keep(&mut self) -> Result<()> {
+        FILES.with_borrow_mut(|files| files.put(&self.path, self.content.clone()));
+        Ok(())
+    }
+
     /// Adds bytes.
     ///
     /// # Errors
@@ -220,6 +245,31 @@ impl FileWriter {
         FILES.with_borrow_mut(|files| files.put(&self.path, self.content));
         Ok(())
     }
+}
+
+/// Packed text is for native programs.
+///
+/// # Errors
+/// Always.
+pub fn unpack_zstd(_packed: impl Read) -> io::Result<impl Read> {
+    let unpacked: io::Result<io::Empty> = Err(natively("files packed by zstd"));
+    unpacked
+}
+
+fn natively(what: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!("{what} are read by the command line, not in a browser"),
+    )
+}
+
+/// Removes a file.
+///
+/// # Errors
+/// Never; natively it can fail.
+pub fn remove_file(path: &str) -> Result<()> {
+    FILES.with_borrow_mut(|files| files.remove(path));
+    Ok(())
 }
 
 /// Writes a file as a whole.

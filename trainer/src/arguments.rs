@@ -115,6 +115,16 @@ pub struct RunArguments {
     /// `grids:latin-5|latin-6|sudoku-4|sudoku-6` [default: grids:latin-5]
     #[arg(long, value_name = "SOURCE", num_args = 1.., help_heading = "Data")]
     pub corpus: Option<Vec<String>>,
+    /// Weights of the files and folders after --corpus, such as 0.7,0.3: each is a source of its own, and every 1,000 windows
+    /// have its share [default: they are one text]
+    #[arg(
+        long,
+        value_name = "WEIGHTS",
+        value_delimiter = ',',
+        help_heading = "Data",
+        allow_negative_numbers = true
+    )]
+    pub mixture: Option<Vec<f64>>,
     /// Read only files of these kinds in folders, such as rs,md [default: every file that isn't binary]
     #[arg(
         long,
@@ -123,6 +133,9 @@ pub struct RunArguments {
         help_heading = "Data"
     )]
     pub extensions: Option<Vec<String>>,
+    /// Field of a record that is its text, in .jsonl and .jsonl.zst files [default: text]
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub text_field: Option<String>,
     /// Leave out files that can't be read as text, instead of refusing them
     #[arg(long, help_heading = "Data")]
     pub skip_unreadable: bool,
@@ -805,6 +818,9 @@ pub struct FolderArguments {
     /// Read only files of these kinds in folders, such as rs,md [default: every file that isn't binary]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub extensions: Option<Vec<String>>,
+    /// Field of a record that is its text, in .jsonl and .jsonl.zst files [default: text]
+    #[arg(long, value_name = "NAME")]
+    pub text_field: Option<String>,
     /// Leave out files that can't be read as text, instead of refusing them
     #[arg(long)]
     pub skip_unreadable: bool,

@@ -61,9 +61,16 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
         corpus.source.clone_from(source);
         // What a file said of another source's content doesn't hold for this one.
         corpus.hash = None;
+        corpus.mixture.clear();
+    }
+    if let Some(weights) = &arguments.mixture {
+        corpus.mixture.clone_from(weights);
     }
     if let Some(typed) = &arguments.extensions {
         corpus.extensions = extensions(typed);
+    }
+    if arguments.text_field.is_some() {
+        corpus.text_field.clone_from(&arguments.text_field);
     }
     corpus.skip_unreadable |= arguments.skip_unreadable;
     if arguments.tokenizer.is_some() {

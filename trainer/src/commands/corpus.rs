@@ -47,6 +47,7 @@ pub(super) fn files_of(source: &[String], folders: &FolderArguments) -> CorpusCo
     CorpusConfig {
         source: source.to_vec(),
         extensions: settings::extensions(folders.extensions.as_deref().unwrap_or_default()),
+        text_field: folders.text_field.clone(),
         skip_unreadable: folders.skip_unreadable,
         ..CorpusConfig::default()
     }
@@ -247,6 +248,8 @@ struct Shards {
     tokens: u64,
     documents: u64,
     shards: u64,
+    /// Of those, what an interrupted command had finished.
+    kept: usize,
     token_bytes: u64,
     tokenizer: String,
     vocab_size: u64,
@@ -283,6 +286,7 @@ fn shard(arguments: &FilesArguments, config: &CorpusConfig, folder: &str) -> Res
         tokens: index.tokens,
         documents: index.documents,
         shards: index.shards,
+        kept: index.kept,
         token_bytes: index.token_bytes,
         tokenizer: index.tokenizer_name,
         vocab_size: index.vocab_size,
@@ -301,6 +305,10 @@ fn shard(arguments: &FilesArguments, config: &CorpusConfig, folder: &str) -> Res
         numbers::grouped(shards.vocab_size),
         shards.tokenizer,
     );
+    if shards.kept > 0 {
+        let kept = numbers::counted(shards.kept, "shard");
+        text += &format!("{kept} of an interrupted command checked and kept\n");
+    }
     for notice in &shards.notices {
         text += &format!("note: {}\n", notice.escape_debug());
     }
