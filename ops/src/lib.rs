@@ -52,5 +52,5 @@ pub use dispatch::{
     adamw, attention, cross_entropy_rows, cross_entropy_sum, linear, rms_norm, runs_on, swiglu,
 };
 pub use mixture::{largest, mix};
-pub use parallel::{in_parallel, shares, workers};
+pub use parallel::{among_workers, in_parallel, shares, workers};
 pub use request::{Asked, Heads, Kept, Positions, Reading, Update};

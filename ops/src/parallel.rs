@@ -29,8 +29,26 @@ pub fn in_parallel<Part: Send, Output: Send>(
     match parts.len() {
         // Handing one part to another thread would only add the time to wake it.
         0 | 1 => parts.into_iter().map(task).collect(),
+        // So would a pool of one thread.
+        _ if workers() == 1 => parts.into_iter().map(task).collect(),
         _ => parts.into_par_iter().map(task).collect(),
     }
+}
+
+/// Runs a task of many short parts among the pool's threads: its [`in_parallel`] then wakes the others only, where a thread
+/// from outside would be put to sleep and woken for each.
+#[cfg(feature = "threads")]
+pub fn among_workers<Output: Send>(task: impl FnOnce() -> Output + Send) -> Output {
+    match workers() {
+        1 => task(),
+        _ => rayon::scope(|_| task()),
+    }
+}
+
+/// Runs a task.
+#[cfg(not(feature = "threads"))]
+pub fn among_workers<Output>(task: impl FnOnce() -> Output) -> Output {
+    task()
 }
 
 /// Runs a task on each part; results come in the order of the parts.

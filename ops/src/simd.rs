@@ -8,6 +8,26 @@ use std::f32::consts::LOG2_E;
 /// Partial sums that run beside each other: the widest vectors hold sixteen f32.
 pub const LANES: usize = 16;
 
+/// Asks for the memory some elements ahead of these, which are about to be read in order. It need not be there.
+#[inline(always)]
+pub fn prefetch<const N: usize>(elements: &[f32; N], ahead: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // A line of cache holds 16 f32.
+        for start in (0..N).step_by(16) {
+            let place = elements.as_ptr().wrapping_add(start + ahead);
+            // An address that can't be read is no error: nothing is read.
+            #[allow(unsafe_code)]
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(place.cast());
+            }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (elements, ahead);
+}
+
 /// `e^x`, within 2 units in the last place from -87 to 88, and as there outside; a NaN stays one.
 ///
 /// Cephes' `expf`: `x = n ln 2 + r`, a polynomial of `r`, and `n` put into the exponent's bits. Rounding to `n` is an

@@ -349,27 +349,30 @@ impl Decoder {
             Some(_) => None,
             None => visibility_bias(read.visibility, positions(), end, length, &self.device),
         };
-        let around = Surroundings {
-            batch: read.rows.len(),
-            length: count,
-            rotary,
-            bias,
-            dropout: &Dropout::Off,
-            ops: self.ops,
-            fused: None,
-            reading: reading.map(Arc::new),
-            decisions: None,
-        };
         let places = Places::new(read, cache, end, &self.device);
-        let mut stream = self.embed(read.tokens);
-        for (block, layer) in self.blocks.iter().zip(&mut cache.layers) {
-            let memory = Memory {
-                layer,
-                places: &places,
+        let layers = &mut cache.layers;
+        Ok(platform::among_workers(|| {
+            let around = Surroundings {
+                batch: read.rows.len(),
+                length: count,
+                rotary,
+                bias,
+                dropout: &Dropout::Off,
+                ops: self.ops,
+                fused: None,
+                reading: reading.map(Arc::new),
+                decisions: None,
             };
-            stream = block.forward(stream, &around, Some(memory));
-        }
-        Ok(self.answered(stream, count, read.answers.clone()))
+            let mut stream = self.embed(read.tokens);
+            for (block, layer) in self.blocks.iter().zip(layers) {
+                let memory = Memory {
+                    layer,
+                    places: &places,
+                };
+                stream = block.forward(stream, &around, Some(memory));
+            }
+            self.answered(stream, count, read.answers.clone())
+        }))
     }
 
     fn angles(&self, positions: impl IntoIterator<Item = usize>) -> Angles {

@@ -7,7 +7,7 @@
 #[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
 mod system;
 
-pub use crossover_ops::{in_parallel, shares, workers};
+pub use crossover_ops::{among_workers, in_parallel, shares, workers};
 #[cfg(not(target_family = "wasm"))]
 pub use system::bring_file;
 pub use system::{
