@@ -1,11 +1,14 @@
 //! The backends this binary was built with, and what they find on this machine.
 
+use burn::tensor::Device;
 use crossover::device::{Candidate, DeviceChoice, Selected, select};
 use crossover::error::{Error, Result};
 use crossover::platform;
 
 use crate::arguments::CommonArguments;
 use crate::distributed;
+#[cfg(feature = "cuda")]
+use crate::machine::{Look, Machine};
 
 /// Every device that could be used. Looking for GPUs opens their drivers, so it is done only where `choice` may need one.
 pub fn candidates(choice: DeviceChoice) -> Vec<Candidate> {
@@ -55,7 +58,7 @@ fn cpu() -> Option<Candidate> {
         choice: DeviceChoice::Cpu,
         name: platform::processor().0,
         software: false,
-        device: burn::tensor::Device::flex(),
+        device: Device::flex(),
     })
 }
 
@@ -64,26 +67,68 @@ fn cpu() -> Option<Candidate> {
     None
 }
 
-#[cfg(feature = "wgpu")]
+/// Every GPU, through each way to it that this build has; the first real one is what `auto` takes.
 fn gpus() -> Vec<Candidate> {
-    use burn::tensor::{Device, DeviceType};
+    let mut found = cuda();
+    found.extend(wgpu());
+    found.extend(vulkan());
+    found
+}
+
+/// GPUs through CUDA, where a kernel can be compiled too: burn panics at the first one that can't.
+#[cfg(feature = "cuda")]
+fn cuda() -> Vec<Candidate> {
+    let machine = Machine::here();
+    let (_, driver) = machine.driver();
+    let needs = [machine.nvrtc(driver), machine.headers()];
+    if needs.iter().any(|look| matches!(look, Look::Missing(_))) {
+        return Vec::new();
+    }
+    through(DeviceChoice::Cuda, burn::tensor::DeviceType::Cuda)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda() -> Vec<Candidate> {
+    Vec::new()
+}
+
+#[cfg(feature = "wgpu")]
+fn wgpu() -> Vec<Candidate> {
+    through(DeviceChoice::Wgpu, burn::tensor::DeviceType::Wgpu)
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu() -> Vec<Candidate> {
+    Vec::new()
+}
+
+/// GPUs through Vulkan. Software ones are left out: Mesa's crashes on SPIR-V kernels.
+#[cfg(feature = "vulkan")]
+fn vulkan() -> Vec<Candidate> {
+    let mut found = through(DeviceChoice::Vulkan, burn::tensor::DeviceType::Vulkan);
+    found.retain(|candidate| !candidate.software);
+    found
+}
+
+#[cfg(not(feature = "vulkan"))]
+fn vulkan() -> Vec<Candidate> {
+    Vec::new()
+}
+
+#[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
+fn through(choice: DeviceChoice, kind: burn::tensor::DeviceType) -> Vec<Candidate> {
     use crossover::device::is_software_adapter;
 
-    Device::enumerate(DeviceType::Wgpu)
+    Device::enumerate(kind)
         .into_iter()
         .filter_map(|device| {
             let name = device.identity()?.name;
             Some(Candidate {
-                choice: DeviceChoice::Wgpu,
+                choice,
                 software: is_software_adapter(&name),
                 name,
                 device,
             })
         })
         .collect()
-}
-
-#[cfg(not(feature = "wgpu"))]
-fn gpus() -> Vec<Candidate> {
-    Vec::new()
 }

@@ -45,7 +45,7 @@ pub fn step(moved: Moved, gradient: CubeTensor, clip: CubeTensor, update: Update
 
 /// `m = m b1 + g (1 - b1)`, `v = v b2 + g² (1 - b2)`, `w = w kept - step_size m / (sqrt(v) second_correction + epsilon)`, with
 /// `g` the clipped gradient; one element a unit.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn move_all(
     value: &mut [f32],
     gradient: &[f32],
@@ -68,5 +68,17 @@ fn move_all(
         first[ABSOLUTE_POS] = mean;
         second[ABSOLUTE_POS] = square;
         value[ABSOLUTE_POS] = value[ABSOLUTE_POS] * kept - mean / root * step_size;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::source::cuda;
+
+    #[test]
+    fn becomes_cuda() {
+        // Value, gradient, moments, clip; elements and six numbers.
+        cuda!(move_all, 256, [v g f s c], 1024, 0.9, 0.99, 1e-3, 1.0, 1e-8, 1.0);
     }
 }

@@ -265,7 +265,7 @@ pub fn backward(
 
 /// `y = turn(x / sqrt(mean(x²) + eps) * scale)`, one head of one token a unit. Scores are divided by the root of the width: the
 /// queries hold that.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn turn(
     input: &[f32],
     query_scale: &[f32],
@@ -309,7 +309,7 @@ fn turn(
 
 /// The way back through [`turn`]: writes the gradient of the head's columns of the input, and in place of the given gradient
 /// what this token adds to the gradient of the scale.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn turn_back(
     input: &[f32],
     query_scale: &[f32],
@@ -468,7 +468,7 @@ fn put(held: &Array<f32>, factor: f32, to: &mut [f32], place: usize, #[comptime]
 }
 
 /// Cubes by block of queries, query head and sequence.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn attend(
     turned: &[f32],
     input: &[f32],
@@ -546,7 +546,7 @@ fn attend(
 }
 
 /// The logarithm of each sum beside `D_i = dO_i · O_i`: one head of one token a unit, `[batch, queries, length, 2]`.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn deltas(
     output: &[f32],
     gradient: &[f32],
@@ -571,7 +571,7 @@ fn deltas(
 }
 
 /// The gradient of queries. Cubes by block of queries, query head and sequence.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn attend_back_queries(
     turned: &[f32],
     input: &[f32],
@@ -650,7 +650,7 @@ fn attend_back_queries(
 
 /// The gradients of keys and values. Cubes by block of keys, key head and sequence; the queries of every head that the key head
 /// serves pass by.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn attend_back_keys(
     turned: &[f32],
     input: &[f32],
@@ -737,5 +737,30 @@ fn attend_back_keys(
     if position < length {
         put(&to_key, 1.0f32, to_turned, key_place, width);
         put(&to_value, 1.0f32, to_input, value_place, width);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::source::cuda;
+
+    #[test]
+    fn becomes_cuda() {
+        for width in [8, 64, 128] {
+            let heads = 4;
+            let tile = (WORKGROUP_MEMORY / size_of::<f32>() / 2 / width).min(MOST);
+            cuda!(turn, 256, [i q k a t], 64, 16, heads, heads, 1e-6, width);
+            cuda!(turn_back, 256, [i q k a g t], 64, 16, heads, heads, 1e-6, width);
+            cuda!(deltas, 256, [o g l p], 64, 16, heads, width);
+            let tiled = [
+                cuda!(attend, ROWS, [t i s o l], 16, heads, heads, width, tile),
+                cuda!(attend_back_queries, ROWS, [t i g p s d], 16, heads, heads, width, tile),
+                cuda!(attend_back_keys, ROWS, [t i g p s d i], 16, heads, heads, width, tile),
+            ];
+            for source in tiled {
+                assert!(source.contains("__syncthreads"), "{source}");
+            }
+        }
     }
 }

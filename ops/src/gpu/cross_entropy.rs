@@ -175,7 +175,7 @@ fn logarithm_of_row(
 }
 
 /// Cross-entropies of a chunk of rows; a cube walks some of them.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn nats(
     logits: &[f32],
     targets: &[u32],
@@ -198,7 +198,7 @@ fn nats(
 }
 
 /// Replaces a chunk's logits by the gradient of the weighted sum, and writes each row's part of that sum.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn slopes(
     logits: &mut [f32],
     targets: &[u32],
@@ -235,10 +235,23 @@ fn slopes(
 }
 
 /// `output[places[i]] = input[i]`, row by row; one element a unit.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn put_rows(input: &[f32], places: &[u32], output: &mut [f32], elements: usize, width: usize) {
     if ABSOLUTE_POS < elements {
         let row = places[ABSOLUTE_POS / width] as usize;
         output[row * width + ABSOLUTE_POS % width] = input[ABSOLUTE_POS];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::source::cuda;
+
+    #[test]
+    fn becomes_cuda() {
+        cuda!(nats, UNITS, [l t o], 0, 8, 32, 31);
+        cuda!(slopes, UNITS, [l t w o], 0, 8, 32, 31);
+        cuda!(put_rows, 256, [i p o], 1024, 32);
     }
 }

@@ -10,6 +10,8 @@ mod cross_entropy;
 mod linear;
 mod reduce;
 mod rms_norm;
+#[cfg(test)]
+mod source;
 mod swiglu;
 
 pub use attention::Sent;

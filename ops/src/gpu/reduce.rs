@@ -103,7 +103,7 @@ pub fn sum_of_some(
     output
 }
 
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn columns(
     input: &[f32],
     output: &mut [f32],
@@ -121,5 +121,16 @@ fn columns(
             row += parts;
         }
         output[ABSOLUTE_POS] = sum;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::source::cuda;
+
+    #[test]
+    fn becomes_cuda() {
+        cuda!(columns, 256, [i o], 0, 64, 8, 32);
     }
 }

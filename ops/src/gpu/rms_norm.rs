@@ -61,7 +61,7 @@ pub fn backward(
     (output, sum_of_rows(shares))
 }
 
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn normalise(
     input: &[f32],
     scale: &[f32],
@@ -92,7 +92,7 @@ fn normalise(
     }
 }
 
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn normalise_back(
     input: &[f32],
     scale: &[f32],
@@ -136,6 +136,20 @@ fn normalise_back(
         let column = index * UNITS + unit;
         if column < width {
             shares[CUBE_POS * width + column] = sums[index];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::source::cuda;
+
+    #[test]
+    fn becomes_cuda() {
+        for width in [32, 256] {
+            cuda!(normalise, UNITS, [i s o], 8, 1e-6, width);
+            cuda!(normalise_back, UNITS, [i s g o p], 8, 1e-6, width);
         }
     }
 }

@@ -53,7 +53,7 @@ fn sigmoid(value: f32) -> f32 {
 }
 
 /// `y = gate * sigmoid(gate) * up`, one element a unit.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn gate(input: &[f32], output: &mut [f32], elements: usize, width: usize) {
     if ABSOLUTE_POS < elements {
         let place = ABSOLUTE_POS / width * (2 * width) + ABSOLUTE_POS % width;
@@ -63,7 +63,7 @@ fn gate(input: &[f32], output: &mut [f32], elements: usize, width: usize) {
 }
 
 /// With `s = sigmoid(gate)`: `dgate = dy * up * s * (1 + gate * (1 - s))` and `dup = dy * gate * s`, both of one element a unit.
-#[cube(launch)]
+#[cube(launch, create_dummy_kernel)]
 fn gate_back(input: &[f32], gradient: &[f32], output: &mut [f32], elements: usize, width: usize) {
     if ABSOLUTE_POS < elements {
         let place = ABSOLUTE_POS / width * (2 * width) + ABSOLUTE_POS % width;
@@ -72,5 +72,17 @@ fn gate_back(input: &[f32], gradient: &[f32], output: &mut [f32], elements: usiz
         let along = gradient[ABSOLUTE_POS] * share;
         output[place] = along * input[place + width] * (1.0f32 + gate * (1.0f32 - share));
         output[place + width] = along * gate;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::source::cuda;
+
+    #[test]
+    fn becomes_cuda() {
+        cuda!(gate, 256, [i o], 1024, 32);
+        cuda!(gate_back, 256, [i g o], 1024, 32);
     }
 }

@@ -135,13 +135,27 @@ fn devices() -> Vec<Finding> {
         ),
         Finding::new(
             "cuda",
-            false,
-            "not in this build",
-            "`--device cuda`: tensor cores of NVIDIA GPUs",
-            "NVIDIA GPUs work through `--device wgpu`; CUDA comes with a later version",
+            cfg!(feature = "cuda"),
+            in_build(cfg!(feature = "cuda")),
+            "`--device cuda`: NVIDIA GPUs by kernels compiled for them; the lines below say what it needs",
+            "build with `--features cuda`; NVIDIA GPUs work through `--device wgpu` too",
+        ),
+        Finding::new(
+            "vulkan",
+            cfg!(feature = "vulkan"),
+            in_build(cfg!(feature = "vulkan")),
+            "`--device vulkan`: GPUs by SPIR-V kernels",
+            "build with `--features vulkan`; the same GPUs work through `--device wgpu`",
         ),
         Finding::new("auto", true, auto, "`--device auto`, the default", ""),
     ]
+}
+
+fn in_build(is: bool) -> &'static str {
+    match is {
+        true => "in this build",
+        false => "not in this build",
+    }
 }
 
 /// What CUDA and runs of several processes need beside this program.
