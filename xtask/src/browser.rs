@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{command, root, step, target, tool};
+use crate::{command, root, step, target, test, tool};
 
 /// What drives the browser. It brings none of its own.
 const PLAYWRIGHT: &str = "playwright-core@1.65.1";
@@ -48,11 +48,14 @@ pub fn run() -> Result<()> {
 
 /// Prints how the page does while it trains for these minutes.
 pub fn measure(minutes: &str) -> Result<()> {
-    // Any other choice of packages and targets would build all dependencies anew, with other features.
-    step(command(
-        "cargo",
-        &["test", "--locked", "--workspace", "--no-run"],
-    ))?;
+    let build = [
+        "test",
+        "--locked",
+        "--workspace",
+        test::features(),
+        "--no-run",
+    ];
+    step(command("cargo", &build))?;
     let mut measure = node()?;
     measure
         .arg(root().join("tests/browser/measure.mjs"))

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{command, step};
+use crate::{command, step, test};
 
 /// How often a run is killed.
 const ROUNDS: u32 = 20;
@@ -36,7 +36,14 @@ fn built_with(features: &[&str]) -> Result<PathBuf> {
 
 /// Draws a hundred million tokens, and holds the counts of rare ones against their probabilities.
 pub fn sampler() -> Result<()> {
-    let test = ["test", "--locked", "--workspace", "--test", "sampling"];
+    let test = [
+        "test",
+        "--locked",
+        "--workspace",
+        test::features(),
+        "--test",
+        "sampling",
+    ];
     let long = ["--", "--ignored", "--nocapture"];
     step(command("cargo", &[&test[..], &long].concat()))
 }

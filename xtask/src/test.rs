@@ -10,6 +10,20 @@ use crate::{browser, command, step, target, web};
 /// The software Vulkan driver's manifest, on Debian.
 const SOFTWARE_VULKAN: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 
+/// What is checked and tested: every backend, CUDA too, which a machine without it only compiles and finds no device of; and
+/// several processes where there is MPI. Tests that asked for anything else would build all dependencies anew.
+pub fn features() -> &'static str {
+    match has_mpi() {
+        true => "--features=crossover-trainer/mpi,crossover-trainer/cuda",
+        false => "--features=crossover-trainer/cuda",
+    }
+}
+
+fn has_mpi() -> bool {
+    let is_there = |program| command(program, &["--version"]).output().is_ok();
+    is_there("mpicc") && is_there("mpirun")
+}
+
 pub fn run() -> Result<()> {
     step(command("cargo", &["fmt", "--all", "--check"]))?;
     step(command("rustup", &["target", "add", WASM]))?;
@@ -26,25 +40,22 @@ pub fn run() -> Result<()> {
         &["xvfb", "xdotool", "libegl1", "libgl1-mesa-dri"],
     );
 
-    let mpi = install(
-        || {
-            let is_there = |program| command(program, &["--version"]).output().is_ok();
-            is_there("mpicc") && is_there("mpirun")
-        },
-        &["libopenmpi-dev", "openmpi-bin", "libclang-dev"],
-    );
-    let features: &[&str] = if mpi {
-        &["--features", "crossover-trainer/mpi"]
-    } else {
+    if !install(has_mpi, &["libopenmpi-dev", "openmpi-bin", "libclang-dev"]) {
         eprintln!(
             "    skipping runs of several processes: no MPI (`apt-get install libopenmpi-dev openmpi-bin libclang-dev`)"
         );
-        &[]
-    };
+    }
+    let features = features();
 
     let deny = ["--", "-D", "warnings"];
-    let native = ["clippy", "--locked", "--workspace", "--all-targets"];
-    step(command("cargo", &[&native[..], features, &deny].concat()))?;
+    let native = [
+        "clippy",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        features,
+    ];
+    step(command("cargo", &[&native[..], &deny].concat()))?;
     let processor_only = [
         "clippy",
         "--locked",
@@ -69,8 +80,7 @@ pub fn run() -> Result<()> {
     wasm::build()?;
     web::assemble(false)?;
 
-    let mut tests = command("cargo", &["test", "--locked", "--workspace"]);
-    tests.args(features);
+    let mut tests = command("cargo", &["test", "--locked", "--workspace", features]);
     if command("node", &["--version"]).output().is_ok() {
         tests.env("CROSSOVER_TEST_WASM", wasm_probe()?);
     } else {
