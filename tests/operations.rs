@@ -328,16 +328,24 @@ fn training_agrees(device: &Selected) {
             // The same few windows again and again, so that there is something to learn.
             let mut stream = Stream::new(2, Purpose::Source, 0, 0);
             let tokens: Vec<u32> = (0..6 * length).map(|_| stream.below(7) as u32).collect();
-            let losses: Vec<f32> = (0..steps)
+            let (losses, norms): (Vec<f32>, Vec<f32>) = (0..steps)
                 .map(|_| {
                     let pending = block_on(trainer.step(&tokens, length, steps))
                         .expect("the processor computes");
-                    block_on(Trainer::read(&pending)).unwrap().nats[0].1 as f32
+                    let result = block_on(Trainer::read(&pending)).unwrap();
+                    (result.nats[0].1 as f32, result.grad_norm as f32)
                 })
-                .collect();
-            losses
+                .unzip();
+            (losses, norms)
         });
         let what = format!("{}: {}", device.description, objective.name());
+        let ((fused, norms), (reference, reference_norms)) = (fused, reference);
+        close(
+            &norms[..10],
+            &reference_norms[..10],
+            1e-4,
+            &format!("{what}, norms"),
+        );
         close(&fused[..10], &reference[..10], 1e-5, &what);
         close(&fused, &reference, 1e-3, &what);
         let kept = fused.iter().sum::<f32>() / steps as f32;

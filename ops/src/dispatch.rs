@@ -114,6 +114,9 @@ pub trait Untracked: Operations {
         targets: Vec<u32>,
     ) -> FloatTensor<Self>;
 
+    /// Adds the square of each element to one of these sums, to each in its turn: `[sums]` and `[rows, width]` -> `[sums]`.
+    fn add_squares(sums: FloatTensor<Self>, elements: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// One AdamW step of one parameter; `clip`, `[1, 1]`, scales the gradient.
     fn adamw(
         value: FloatTensor<Self>,
@@ -187,6 +190,18 @@ pub fn cross_entropy_rows(
     Tensor::from_dispatch(Dispatch::cross_entropy_rows(
         hidden, matrix, classes, targets,
     ))
+}
+
+/// The root of the sum of all tensors' squares: `[1, 1]`. No tensor of squares is made, and there is one pass over each of these.
+pub fn global_norm(tensors: &[Tensor<2>], device: &Device) -> Tensor<2> {
+    // Enough that a GPU has something to do with each, and that no sum of f32 grows long.
+    const SUMS: usize = 4096;
+    let sums: Tensor<1> = Tensor::zeros([SUMS], device);
+    let sums = tensors.iter().cloned().fold(sums, |sums, tensor| {
+        let sums = Dispatch::add_squares(sums.into_dispatch(), tensor.into_dispatch());
+        Tensor::from_dispatch(sums)
+    });
+    sums.sum().sqrt().reshape([1, 1])
 }
 
 /// [`Untracked::adamw`]: gives the parameter and its moments as they are after the step.

@@ -11,7 +11,7 @@ use super::cross_entropy::{self, Asked as Layer};
 use super::dispatch::{Differentiated, Operations, Untracked, Updated};
 use super::matrix::{Matrix, product};
 use super::request::{Asked, Heads, Update};
-use super::{adamw, rms_norm, swiglu};
+use super::{adamw, rms_norm, squares, swiglu};
 
 /// The elements in order; a view that lies otherwise is copied. Taken whole, so that what nobody else holds can be written in
 /// place.
@@ -236,6 +236,12 @@ impl Untracked for Flex {
         });
         let count = nats.len();
         tensor(nats, [count])
+    }
+
+    fn add_squares(sums: FlexTensor, elements: FlexTensor) -> FlexTensor {
+        let (mut sums, elements) = (writable(sums), ordered(elements));
+        squares::add(sums.storage_mut(), slice(&elements));
+        sums
     }
 
     fn adamw(

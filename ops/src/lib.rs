@@ -43,13 +43,16 @@ mod rms_norm;
 #[cfg(feature = "cpu")]
 mod simd;
 #[cfg(feature = "cpu")]
+mod squares;
+#[cfg(feature = "cpu")]
 mod swiglu;
 #[cfg(feature = "cpu")]
 mod vector;
 
 pub use cached::{is_processor, read};
 pub use dispatch::{
-    adamw, attention, cross_entropy_rows, cross_entropy_sum, linear, rms_norm, runs_on, swiglu,
+    adamw, attention, cross_entropy_rows, cross_entropy_sum, global_norm, linear, rms_norm,
+    runs_on, swiglu,
 };
 pub use mixture::{largest, mix};
 pub use parallel::{among_workers, in_parallel, shares, workers};

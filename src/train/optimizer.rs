@@ -54,7 +54,12 @@ impl GradientList {
     }
 
     /// The root of the sum of all squares: `[1, 1]`.
-    pub fn global_norm(&self) -> Tensor<2> {
+    pub fn global_norm(&self, ops: Ops) -> Tensor<2> {
+        // A model has parameters.
+        let device = self.0[0].device();
+        if ops.on(&device) == Ops::Fused {
+            return crossover_ops::global_norm(&self.0, &device);
+        }
         let squares = self
             .0
             .iter()

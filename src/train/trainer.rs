@@ -232,7 +232,7 @@ impl Trainer {
         let gradients = gradients.unwrap_or_else(|| GradientList::zeros(&self.decoder));
         let updating = platform::now();
         let norm = if self.device.ranks.count() == 1 {
-            let norm = gradients.global_norm();
+            let norm = self.global_norm(&gradients);
             self.update(gradients, &norm, learning_rate);
             norm
         } else {
@@ -297,6 +297,10 @@ impl Trainer {
         Ok(())
     }
 
+    fn global_norm(&self, gradients: &GradientList) -> Tensor<2> {
+        gradients.global_norm(self.config.train.ops)
+    }
+
     /// Moves every parameter by the gradients of all ranks, whose global norm this gives.
     async fn update_together(
         &mut self,
@@ -309,7 +313,7 @@ impl Trainer {
         let Some(pieces) = self.pieces.clone() else {
             shard::sum(&mut flat, &ranks);
             let gradients = GradientList::new(layout.tensors(&flat, &device));
-            let norm = gradients.global_norm();
+            let norm = self.global_norm(&gradients);
             self.update(gradients, &norm, learning_rate);
             return Ok(norm);
         };

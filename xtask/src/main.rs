@@ -1,6 +1,7 @@
 //! Builds, checks and tests Crossover: `cargo xtask test`, `cargo xtask web`, `cargo xtask long NAME`.
 
 mod browser;
+mod fuzz;
 mod long;
 mod pilots;
 mod speed;
@@ -22,6 +23,8 @@ const USAGE: &str =
        cargo xtask long NAME    what takes too long for CI:
            kill [RANKS]
                    kills runs, or one rank of them, at random moments and compares what follows (20 rounds)
+           fuzz [MINUTES [TARGET]]
+                   files that nobody wrote, given to everything that reads files: 10 minutes for each kind
            decode  how much faster a cache writes, and what denoising costs in forward passes
            sampler a hundred million draws, whose rare tokens are counted
            peer    training and writing beside PyTorch, in turns: speed and memory
@@ -46,6 +49,11 @@ fn main() -> ExitCode {
         ["long", "kill", ranks] => match ranks.parse() {
             Ok(ranks) if ranks > 0 => long::kill(ranks),
             _ => Err(anyhow::anyhow!("`{ranks}` is no number of ranks")),
+        },
+        ["long", "fuzz"] => fuzz::run(10, None),
+        ["long", "fuzz", minutes, target @ ..] if target.len() < 2 => match minutes.parse() {
+            Ok(minutes) => fuzz::run(minutes, target.first().copied()),
+            Err(_) => Err(anyhow::anyhow!("`{minutes}` is no number of minutes")),
         },
         ["long", "decode"] => speed::decode(),
         ["long", "sampler"] => long::sampler(),

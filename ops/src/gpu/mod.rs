@@ -12,6 +12,7 @@ mod reduce;
 mod rms_norm;
 #[cfg(test)]
 mod source;
+mod squares;
 mod swiglu;
 
 pub use attention::Sent;
@@ -151,6 +152,10 @@ impl Untracked for CubeBackend {
         targets: Vec<u32>,
     ) -> CubeTensor {
         cross_entropy::rows(hidden, matrix, classes, targets)
+    }
+
+    fn add_squares(sums: CubeTensor, elements: CubeTensor) -> CubeTensor {
+        squares::add(sums, elements)
     }
 
     fn adamw(
