@@ -8,10 +8,13 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::platform;
 
 /// Moves numbers between processes. Each call is made by all of them, in the same order and with lengths that fit.
 pub trait Exchange: fmt::Debug + Send + Sync {
@@ -31,7 +34,28 @@ pub trait Exchange: fmt::Debug + Send + Sync {
 
 /// The ranks of a run: one, unless somebody brought an engine.
 #[derive(Debug, Clone, Default)]
-pub struct Ranks(Option<Arc<dyn Exchange>>);
+pub struct Ranks(Option<Connected>);
+
+/// The engine, and how long this rank has been in it: moving bytes, and waiting for the others.
+#[derive(Debug, Clone)]
+struct Connected {
+    engine: Arc<dyn Exchange>,
+    nanoseconds: Arc<AtomicU64>,
+}
+
+impl Connected {
+    fn exchange<Output>(&self, exchange: impl FnOnce(&dyn Exchange) -> Output) -> Output {
+        let began = platform::now();
+        let output = exchange(&*self.engine);
+        let spent = began.elapsed().as_nanos() as u64;
+        self.nanoseconds.fetch_add(spent, Ordering::Relaxed);
+        output
+    }
+
+    fn tell(&self, said: &[u8]) -> Vec<Vec<u8>> {
+        self.exchange(|engine| engine.tell(said))
+    }
+}
 
 /// How one rank tells the others that it can't go on.
 #[derive(Serialize, Deserialize)]
@@ -49,17 +73,20 @@ impl Ranks {
 
     /// Those that an engine connects.
     pub fn connected(exchange: Arc<dyn Exchange>) -> Self {
-        Self((exchange.count() > 1).then_some(exchange))
+        Self((exchange.count() > 1).then(|| Connected {
+            engine: exchange,
+            nanoseconds: Arc::default(),
+        }))
     }
 
     /// Which this is, from 0.
     pub fn rank(&self) -> usize {
-        self.0.as_ref().map_or(0, |exchange| exchange.rank())
+        self.0.as_ref().map_or(0, |others| others.engine.rank())
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.0.as_ref().map_or(1, |exchange| exchange.count())
+        self.0.as_ref().map_or(1, |others| others.engine.count())
     }
 
     /// Whether this is the one that writes files and speaks to people.
@@ -76,15 +103,15 @@ impl Ranks {
 
     /// Replaces the values by their sums over all ranks.
     pub fn sum(&self, values: &mut [f32]) {
-        if let Some(exchange) = &self.0 {
-            exchange.sum(values);
+        if let Some(others) = &self.0 {
+            others.exchange(|engine| engine.sum(values));
         }
     }
 
     /// This rank's part of the sums over all ranks: `[count * part]` -> `[part]`.
     pub fn sum_part(&self, values: Vec<f32>) -> Vec<f32> {
         match &self.0 {
-            Some(exchange) => exchange.sum_part(&values),
+            Some(others) => others.exchange(|engine| engine.sum_part(&values)),
             None => values,
         }
     }
@@ -92,18 +119,18 @@ impl Ranks {
     /// The parts of all ranks in their order: `[part]` -> `[count * part]`.
     pub fn join(&self, part: Vec<f32>) -> Vec<f32> {
         match &self.0 {
-            Some(exchange) => exchange.join(&part),
+            Some(others) => others.exchange(|engine| engine.join(&part)),
             None => part,
         }
     }
 
     /// The lists of all ranks, one after the other in their order; the lengths may differ.
     pub fn gather(&self, own: Vec<f64>) -> Vec<f64> {
-        let Some(exchange) = &self.0 else {
+        let Some(others) = &self.0 else {
             return own;
         };
         let bytes: Vec<u8> = own.iter().flat_map(|value| value.to_le_bytes()).collect();
-        exchange
+        others
             .tell(&bytes)
             .iter()
             .flat_map(|bytes| bytes.as_chunks::<8>().0)
@@ -111,13 +138,30 @@ impl Ranks {
             .collect()
     }
 
+    /// What every rank says, in their order.
+    pub fn say(&self, own: String) -> Vec<String> {
+        match &self.0 {
+            Some(others) => {
+                let said = others.tell(own.as_bytes());
+                said.iter()
+                    .map(|text| String::from_utf8_lossy(text).into_owned())
+                    .collect()
+            }
+            None => vec![own],
+        }
+    }
+
+    /// How long this rank has been exchanging numbers with the others so far, and waiting for them.
+    pub fn exchanging(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |others| {
+            Duration::from_nanos(others.nanoseconds.load(Ordering::Relaxed))
+        })
+    }
+
     /// Whether any rank says so.
     pub fn any(&self, said: bool) -> bool {
         match &self.0 {
-            Some(exchange) => exchange
-                .tell(&[said.into()])
-                .iter()
-                .any(|said| said == &[1]),
+            Some(others) => others.tell(&[said.into()]).iter().any(|said| said == &[1]),
             None => said,
         }
     }
@@ -125,7 +169,7 @@ impl Ranks {
     /// What the first rank says, whatever the others do.
     pub fn first_says(&self, said: bool) -> bool {
         match &self.0 {
-            Some(exchange) => exchange.tell(&[said.into()])[0] == [1],
+            Some(others) => others.tell(&[said.into()])[0] == [1],
             None => said,
         }
     }
@@ -135,7 +179,7 @@ impl Ranks {
     /// # Errors
     /// That of the first rank that has one, which is named unless it is the first of all.
     pub fn agree<T>(&self, result: Result<T>) -> Result<T> {
-        let Some(exchange) = &self.0 else {
+        let Some(others) = &self.0 else {
             return result;
         };
         let said = match &result {
@@ -147,7 +191,7 @@ impl Ranks {
             })
             .unwrap_or_else(|_| b"{}".to_vec()),
         };
-        let said = exchange.tell(&said);
+        let said = others.tell(&said);
         let Some(rank) = said.iter().position(|said| !said.is_empty()) else {
             return result;
         };
@@ -176,11 +220,11 @@ impl Ranks {
     /// # Errors
     /// Names the two ranks and how it is there.
     pub fn in_common(&self, facts: &[(&str, String)]) -> Result<()> {
-        let Some(exchange) = &self.0 else {
+        let Some(others) = &self.0 else {
             return Ok(());
         };
         for (what, here) in facts {
-            let said = exchange.tell(here.as_bytes());
+            let said = others.tell(here.as_bytes());
             if let Some(rank) = said.iter().position(|there| there != &said[0]) {
                 let [first, other] =
                     [&said[0], &said[rank]].map(|said| String::from_utf8_lossy(said));

@@ -658,7 +658,7 @@ fn typical_errors_read_like_this() {
       |
     2 | learning_rat = 0.001
       | ^^^^^^^^^^^^
-    unknown field `learning_rat`, expected one of `batch`, `micro_batch`, `epochs`, `steps`, `learning_rate`, `final_learning_rate_ratio`, `schedule`, `warmup_steps`, `decay_fraction`, `weight_decay`, `adam_beta1`, `adam_beta2`, `adam_epsilon`, `max_grad_norm`, `ema_decay`, `ops`, `recompute`, `zero_stage`
+    unknown field `learning_rat`, expected one of `batch`, `micro_batch`, `epochs`, `steps`, `learning_rate`, `final_learning_rate_ratio`, `schedule`, `warmup_steps`, `decay_fraction`, `weight_decay`, `adam_beta1`, `adam_beta2`, `adam_epsilon`, `max_grad_norm`, `ema_decay`, `ops`, `recompute`, `zero_stage`, `keep_last`, `keep_every`, `shard_checkpoints`
     hint: did you mean `learning_rate`?
     ");
     insta::assert_snapshot!(said(&["--corpus", "text.txt", "--unique", "5000"]), @"

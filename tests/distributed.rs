@@ -203,6 +203,49 @@ fn a_rank_that_ends_costs_nothing_that_was_kept() {
     }
 }
 
+/// Each process writes its part; another number of them goes on, and one file can be made of it.
+#[test]
+fn shards_of_processes_are_read_by_any_number_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("shards.toml");
+    fs::write(config, "[train]\nshard_checkpoints = true\n").unwrap();
+    let named = "--config shards.toml --objective masked --steps 200 --zero-stage 1 --out run";
+    let named: Vec<&str> = named.split(' ').collect();
+    let mut run = ranks(2, folder.path(), &named)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let place = folder.path().join("run");
+    let began = Instant::now();
+    let recorded = || fs::read_to_string(place.join("metrics.jsonl")).unwrap_or_default();
+    while recorded().lines().count() < 50 {
+        assert!(began.elapsed() < Duration::from_secs(60), "it trains");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let rank = child_of(run.id()).to_string();
+    let sent = Command::new("kill").args(["-s", "TERM", &rank]).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let index = place.join("checkpoints/last-masked.index.json");
+    let index: Value = serde_json::from_slice(&fs::read(index).unwrap()).unwrap();
+    assert_eq!(index["shards"].as_array().unwrap().len(), 2);
+
+    let mut resumed = launcher(4, folder.path());
+    resumed.args(["train", "--resume", "run"]);
+    succeeds(resumed);
+    assert_eq!(losses(&place).0.len(), 200);
+    let mut exported = Command::new(CROSSOVER);
+    exported.current_dir(folder.path()).args([
+        "export",
+        "--checkpoint",
+        "run/checkpoints/last-masked.index.json",
+        "--out",
+        "one.safetensors",
+    ]);
+    succeeds(exported);
+}
+
 /// A process that this one started.
 fn child_of(parent: u32) -> u32 {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::sync::{Arc, Barrier, Mutex};
-use std::thread;
+mod threads;
 
 use burn::tensor::Device;
 use crossover::corpus::Tokenizer;
@@ -11,88 +10,11 @@ use crossover::device::{DeviceChoice, Selected};
 use crossover::error::{Error, Kind};
 use crossover::model::{Decoder, ModelConfig, Predictor, Visibility, Weights};
 use crossover::objective::Objective;
-use crossover::ranks::{Exchange, Ranks};
+use crossover::ranks::Ranks;
 use crossover::train::{RunConfig, Trainer};
 use pollster::block_on;
 
-/// One of several threads.
-#[derive(Debug)]
-struct Thread {
-    rank: usize,
-    said: Arc<Mutex<Vec<Vec<u8>>>>,
-    together: Arc<Barrier>,
-}
-
-impl Exchange for Thread {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-
-    fn count(&self) -> usize {
-        self.said.lock().unwrap().len()
-    }
-
-    fn sum(&self, values: &mut [f32]) {
-        let told = self.numbers(values);
-        for (index, value) in values.iter_mut().enumerate() {
-            *value = told.iter().map(|list| list[index]).sum();
-        }
-    }
-
-    fn sum_part(&self, values: &[f32]) -> Vec<f32> {
-        let mut sums = values.to_vec();
-        self.sum(&mut sums);
-        let part = values.len() / self.count();
-        sums[self.rank * part..][..part].to_vec()
-    }
-
-    fn join(&self, part: &[f32]) -> Vec<f32> {
-        self.numbers(part).concat()
-    }
-
-    fn tell(&self, said: &[u8]) -> Vec<Vec<u8>> {
-        self.said.lock().unwrap()[self.rank] = said.to_vec();
-        self.together.wait();
-        let told = self.said.lock().unwrap().clone();
-        self.together.wait();
-        told
-    }
-}
-
-impl Thread {
-    fn numbers(&self, values: &[f32]) -> Vec<Vec<f32>> {
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        let told = self.tell(&bytes);
-        let numbers = |bytes: &Vec<u8>| {
-            let quads = bytes.as_chunks::<4>().0.iter();
-            quads.map(|quad| f32::from_le_bytes(*quad)).collect()
-        };
-        told.iter().map(numbers).collect()
-    }
-}
-
-/// What a task gives on each of several ranks.
-fn on<Output: Send>(count: usize, task: impl Fn(Ranks) -> Output + Sync) -> Vec<Output> {
-    let said = Arc::new(Mutex::new(vec![Vec::new(); count]));
-    let together = Arc::new(Barrier::new(count));
-    thread::scope(|scope| {
-        let running: Vec<_> = (0..count)
-            .map(|rank| {
-                let ranks = Ranks::connected(Arc::new(Thread {
-                    rank,
-                    said: said.clone(),
-                    together: together.clone(),
-                }));
-                let task = &task;
-                scope.spawn(move || task(ranks))
-            })
-            .collect();
-        running.into_iter().map(|run| run.join().unwrap()).collect()
-    })
-}
+use threads::on;
 
 fn small() -> RunConfig {
     let mut config = RunConfig::default();

@@ -419,3 +419,58 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint() {
     crossover(folder.path(), &evaluate).ended(0);
     crossover(folder.path(), [&["sample"][..], &last].concat()).ended(0);
 }
+
+/// An index stands for one file wherever one is asked for, and a shard that is missing or damaged is named.
+#[test]
+fn a_checkpoint_in_shards_is_used_as_one_file_is() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("shards.toml"),
+        "[train]\nshard_checkpoints = true\nkeep_last = 1\n",
+    )
+    .unwrap();
+    fs::write(folder.path().join("text.txt"), "12345".repeat(20)).unwrap();
+    let start = [&RACE[..], &["--config", "shards.toml", "--out", "run"]].concat();
+    crossover(folder.path(), &start).ended(0);
+    let index = "run/checkpoints/best-masked.index.json";
+    crossover(
+        folder.path(),
+        ["export", "--checkpoint", index, "--out", "one.safetensors"],
+    )
+    .ended(0);
+    let on = |arguments: &[&str], file: &str| {
+        let all = [arguments, &["--device", "cpu", "--checkpoint", file]].concat();
+        crossover(folder.path(), all).ended(0).out
+    };
+    let sample = ["sample", "--seed", "3"];
+    assert_eq!(on(&sample, index), on(&sample, "one.safetensors"));
+    let nats = |file: &str| {
+        let out = on(&["evaluate", "--text", "text.txt", "--json"], file);
+        json_lines(&out).pop().unwrap()["nats"].clone()
+    };
+    assert!(nats(index).is_f64());
+    assert_eq!(nats(index), nats("one.safetensors"));
+
+    let kept = folder.path().join("run/checkpoints");
+    let state = kept.join("step-300-masked.shards/rank-0-of-1.safetensors");
+    let step = "run/checkpoints/step-300-masked.index.json";
+    let good = fs::read(&state).unwrap();
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 1;
+    for (bytes, said) in [
+        (Some(&good[..good.len() / 2]), "its index promises"),
+        (Some(&flipped[..]), "its checksum doesn't fit"),
+        (None, "No such file"),
+    ] {
+        match bytes {
+            Some(bytes) => fs::write(&state, bytes).unwrap(),
+            None => fs::remove_file(&state).unwrap(),
+        }
+        let export = ["export", "--checkpoint", step, "--out", "other.safetensors"];
+        let Ran { err, .. } = crossover(folder.path(), export).ended(2);
+        let names_it = err.contains("step-300-masked.shards/rank-0-of-1.safetensors`");
+        assert!(names_it && err.contains(said), "{err}");
+        assert!(err.contains("\nhint: "), "{err}");
+        assert!(!folder.path().join("other.safetensors").exists());
+    }
+}

@@ -5,10 +5,9 @@ use crate::error::{Error, Result};
 use crate::evaluate::{
     Mean, k_order_bound, left_to_right_nats, nats, paired_difference, windows_at_once,
 };
-use crate::lab::protocol::{
-    CheckpointKind, DualAr, Estimate, Event, GridShare, Outcome, RaceResult, TrainResult,
-};
-use crate::lab::session::{Session, file_name, write};
+use crate::lab::protocol::{DualAr, Estimate, Event, GridShare, Outcome, RaceResult, TrainResult};
+use crate::lab::session::{Session, write};
+use crate::lab::states::{self, Kept};
 use crate::lab::{crossover, generation};
 use crate::model::Decoder;
 use crate::objective::{Factorization, Likelihood, Objective};
@@ -44,12 +43,13 @@ pub(super) async fn measure(session: &Session<'_>) -> Result<Outcome> {
 }
 
 async fn best(session: &Session<'_>, objective: Objective) -> Result<Measured> {
-    let file = file_name(objective, CheckpointKind::Best);
-    let bytes = session
-        .records
-        .read(&file)?
-        .ok_or_else(|| Error::work(format!("`{file}` has gone from the run directory")))?;
-    let checkpoint = Checkpoint::from_bytes(&bytes, &file)?;
+    let path = states::find(&session.records.name(), objective, Kept::Best).ok_or_else(|| {
+        Error::work(format!(
+            "the best checkpoint of the {} model has gone from the run directory",
+            objective.name()
+        ))
+    })?;
+    let checkpoint = Checkpoint::open(&path)?;
     let model = Decoder::new(
         &checkpoint.model,
         &session.shape,

@@ -3,7 +3,6 @@
 use crate::device::Selected;
 use crate::error::Result;
 use crate::model::Decoder;
-use crate::platform;
 use crate::train::Checkpoint;
 
 /// A checkpoint and its model on a device.
@@ -15,12 +14,12 @@ pub struct Loaded {
     pub model: Decoder,
 }
 
-/// Loads a checkpoint file onto a device.
+/// Loads a checkpoint, one file or an index with its shards, onto a device.
 ///
 /// # Errors
-/// When the file can't be read or is no sound checkpoint.
+/// When a file can't be read or is no sound checkpoint.
 pub fn load_checkpoint(path: &str, device: &Selected) -> Result<Loaded> {
-    let checkpoint = Checkpoint::from_bytes(&platform::read_file(path)?, path)?;
+    let checkpoint = Checkpoint::open(path)?;
     Ok(Loaded {
         model: Decoder::new(
             &checkpoint.model,

@@ -2,8 +2,8 @@
 //! [`Event`]s that come back; none of them touches a tensor.
 //!
 //! A lab lives on one task: natively a pinned thread, in the browser the worker. It takes one command after the other, and
-//! during a run looks for new ones between two steps. [`protocol`] is the language, `session` the run itself, `records` its files, `finale` the
-//! measurement at its end, [`crossover`] the verdict; `requests` answers what is asked beside runs. [`generation`]
+//! during a run looks for new ones between two steps. [`protocol`] is the language, `session` the run itself, `records` its
+//! files, `states` its checkpoints, `finale` the measurement at its end, [`crossover`] the verdict; `requests` answers what is asked beside runs. [`generation`]
 //! compares ways of writing, and [`tasks`] puts questions to models.
 
 pub mod bench;
@@ -16,6 +16,7 @@ pub mod protocol;
 mod records;
 mod requests;
 mod session;
+mod states;
 pub mod tasks;
 mod template;
 mod writing;
@@ -32,7 +33,7 @@ pub use load::{Loaded, load_checkpoint};
 pub use protocol::{
     Answer, Attention, Benchmark, Bin, CheckpointKind, Command, DualAr, Estimate, Event,
     ExpertLoad, GridShare, LossSpike, Measured, ModelMeasured, Outcome, Plan, Preview, RaceResult,
-    Request, RunSummary, SampleText, Started, Template, TrainResult, Writing,
+    Request, RunSummary, SampleText, Started, Straggler, Template, TrainResult, Writing,
 };
 pub use session::prepare;
 pub use template::templates;

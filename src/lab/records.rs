@@ -1,13 +1,15 @@
 //! The files of a run, as one of its ranks sees them: the first writes them, the others only read.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::platform::{self, Folder};
 use crate::ranks::Ranks;
 
 /// A run's folder, locked by the first rank.
 pub(super) struct Records {
-    name: String,
-    folder: Option<Folder>,
+    folder: Arc<Folder>,
+    ours: bool,
 }
 
 impl Records {
@@ -22,54 +24,61 @@ impl Records {
     }
 
     fn of(path: &str, ranks: &Ranks, take: impl Fn(&str) -> Result<Folder>) -> Result<Self> {
-        let folder = ranks.is_first().then(|| take(path)).transpose()?;
+        let ours = ranks.is_first();
+        let folder = match ours {
+            true => take(path)?,
+            false => Folder::of_another(path),
+        };
         Ok(Self {
-            name: folder
-                .as_ref()
-                .map_or_else(|| path.to_owned(), Folder::name),
-            folder,
+            folder: Arc::new(folder),
+            ours,
         })
     }
 
     /// The folder as a person would type it.
     pub fn name(&self) -> String {
-        self.name.clone()
+        self.folder.name()
+    }
+
+    /// The folder, for what another thread writes.
+    pub fn folder(&self) -> Arc<Folder> {
+        self.folder.clone()
     }
 
     /// Whether this rank writes.
     pub fn are_ours(&self) -> bool {
-        self.folder.is_some()
+        self.ours
     }
 
     /// Reads a file, `None` if it isn't there.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        match &self.folder {
-            Some(folder) => folder.read(name),
+        match self.ours {
+            true => self.folder.read(name),
             // What is wrong with it, the first rank finds out too.
-            None => Ok(platform::read_file(&format!("{}/{name}", self.name)).ok()),
+            false => Ok(platform::read_file(&format!("{}/{name}", self.name())).ok()),
         }
     }
 
     /// Writes a file as a whole, if this rank writes.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        match &self.folder {
-            Some(folder) => folder.write(name, bytes),
-            None => Ok(()),
+        match self.ours {
+            true => self.folder.write(name, bytes),
+            false => Ok(()),
         }
     }
 
     /// Adds a line to a file, if this rank writes.
     pub fn append_line(&self, name: &str, line: &str) -> Result<()> {
-        match &self.folder {
-            Some(folder) => folder.append_line(name, line),
-            None => Ok(()),
+        match self.ours {
+            true => self.folder.append_line(name, line),
+            false => Ok(()),
         }
     }
 
     /// Reads a file that a run can't go on without.
     pub fn need(&self, name: &str, hint: &str) -> Result<Vec<u8>> {
         self.read(name)?.ok_or_else(|| {
-            Error::input(format!("`{}/{name}` is missing", self.name)).with_hint(hint)
+            Error::input(format!("`{}/{name}` is missing", self.name())).with_hint(hint)
         })
     }
 }

@@ -12,10 +12,9 @@ use crate::lab::control::Control;
 use crate::lab::crossover::Evaluation;
 use crate::lab::finale;
 use crate::lab::generation::Page;
-use crate::lab::protocol::{
-    CheckpointKind, Event, ExpertLoad, LossSpike, Outcome, SampleText, Started,
-};
+use crate::lab::protocol::{Event, ExpertLoad, LossSpike, Outcome, SampleText, Started, Straggler};
 use crate::lab::records::Records;
+use crate::lab::states::{self, Kept, States};
 use crate::laws::flops::ReadCost;
 use crate::laws::memory;
 use crate::model::{Decoder, Shape, Weights};
@@ -25,15 +24,12 @@ use crate::ranks::Ranks;
 use crate::sample::Sample;
 use crate::train::checkpoint::Best;
 use crate::train::spike::SpikeWatch;
+use crate::train::straggler;
 use crate::train::trainer::Pending;
-use crate::train::{Checkpoint, Metrics, Provenance, RunConfig, Trainer};
+use crate::train::{Metrics, Provenance, RunConfig, Trainer};
 
 /// Steps whose losses may be unread on a device that works ahead of us.
 const READ_BEHIND: usize = 8;
-
-/// A crash loses about as much of a run as this, or as keeps saving below one part in [`AUTOSAVE_COSTS`] of the time.
-const AUTOSAVE: Duration = Duration::from_secs(8);
-const AUTOSAVE_COSTS: u32 = 50;
 
 /// A browser may let a hidden tab wait: what goes beyond this is none of the models' time.
 const HELD_UP: Duration = Duration::from_secs(5);
@@ -62,9 +58,9 @@ pub(super) struct Session<'a> {
     steps: u64,
     began: Instant,
     last_read: Instant,
-    /// When all states were kept last on the run's own account, and how long that took.
-    saved: Instant,
-    saving: Duration,
+    states: States<'a>,
+    /// How long this rank computed for each model since that was evaluated last.
+    computing: Vec<Duration>,
 }
 
 /// Loads a run's text and fits its model to it.
@@ -129,6 +125,8 @@ pub(super) async fn start(
         session.emit(Event::Notice { message })?;
     }
     session.save_all().await?;
+    // A folder that can't be written is told before there is anything to lose.
+    session.settle()?;
     session.run().await
 }
 
@@ -184,7 +182,7 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
             .objectives
             .iter()
             .map(|objective| {
-                let checkpoint = last_checkpoint(&records, *objective, control)?;
+                let checkpoint = states::last(&name, *objective, control)?;
                 // The source's hash says nothing of a tokenizer that comes from a file.
                 if checkpoint.tokenizer != corpus.tokenizer {
                     let name = corpus.config.tokenizer.as_deref().unwrap_or_default();
@@ -216,35 +214,6 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
     ranks.agree(cut)?;
     session.announce(hash)?;
     session.run().await
-}
-
-/// A model's last checkpoint, or its best one where that is damaged.
-fn last_checkpoint(
-    records: &Records,
-    objective: Objective,
-    control: &Control,
-) -> Result<Checkpoint> {
-    let path = |kind| format!("{}/{}", records.name(), file_name(objective, kind));
-    let hint = "without its last checkpoint a run can't go on; start it anew";
-    let bytes = records.need(&file_name(objective, CheckpointKind::Last), hint)?;
-    let damage = match Checkpoint::from_bytes(&bytes, &path(CheckpointKind::Last)) {
-        Ok(checkpoint) => return Ok(checkpoint),
-        Err(damage) => damage,
-    };
-    let best = records.read(&file_name(objective, CheckpointKind::Best))?;
-    let best =
-        best.and_then(|bytes| Checkpoint::from_bytes(&bytes, &path(CheckpointKind::Best)).ok());
-    let Some(best) = best else {
-        return Err(damage);
-    };
-    control.emit(Event::Notice {
-        message: format!(
-            "{damage}; the {} model goes on from its best checkpoint, of step {}",
-            objective.name(),
-            best.state.step
-        ),
-    });
-    Ok(best)
 }
 
 /// The configuration of a run.
@@ -318,15 +287,6 @@ fn lock_hash() -> String {
     hex::encode(Sha256::digest(include_bytes!("../../Cargo.lock")))
 }
 
-/// Where a model's checkpoint is kept in the run's folder.
-pub(super) fn file_name(objective: Objective, kind: CheckpointKind) -> String {
-    let kind = match kind {
-        CheckpointKind::Last => "last",
-        CheckpointKind::Best => "best",
-    };
-    format!("checkpoints/{kind}-{}.safetensors", objective.name())
-}
-
 /// The result among a run's events, once it has come to its end.
 pub(super) fn stored_result(events: &[u8]) -> Option<Outcome> {
     String::from_utf8_lossy(events)
@@ -355,8 +315,8 @@ impl<'a> Session<'a> {
             history: Vec::new(),
             began: platform::now(),
             last_read: platform::now(),
-            saved: platform::now(),
-            saving: Duration::ZERO,
+            states: States::new(&config, &records, device),
+            computing: vec![Duration::ZERO; trainers.len()],
             config,
             records,
             corpus,
@@ -462,6 +422,7 @@ impl<'a> Session<'a> {
 
     async fn train_and_measure(&mut self) -> Result<Outcome> {
         self.train().await?;
+        self.settle()?;
         self.emit(Event::Progress {
             doing: "measuring the best checkpoints on the test part".to_owned(),
         })?;
@@ -519,10 +480,13 @@ impl<'a> Session<'a> {
                 Err(asked) => {
                     self.read_all(&mut unread).await?;
                     self.save_all().await?;
+                    self.settle()?;
                     return Err(asked);
                 }
             }
-            if self.device.ranks.first_says(self.is_time_to_save()) {
+            self.look()?;
+            let is_time = self.states.is_time(self.trainers.len());
+            if self.device.ranks.first_says(is_time) {
                 self.read_all(&mut unread).await?;
                 self.save_all().await?;
                 self.last_read = platform::now();
@@ -536,6 +500,7 @@ impl<'a> Session<'a> {
             let tokens = self.tokens(self.trainers[index].state.step);
             let length = self.corpus.length();
             let (done, waited) = (self.step(), self.control.waited());
+            let (began, exchanged) = (platform::now(), self.device.ranks.exchanging());
             let stepping = self.trainers[index].step(&tokens, length, self.steps);
             let mut pending = (self.control)
                 .while_working(stepping, done, self.device)
@@ -544,12 +509,20 @@ impl<'a> Session<'a> {
             let waited = self.control.waited() - waited;
             pending.began += waited;
             self.last_read += waited;
+            let elsewhere = waited + (self.device.ranks.exchanging() - exchanged);
+            self.computing[index] += began.elapsed().saturating_sub(elsewhere);
             let step = pending.state.step;
             let every = self.config.evaluate.every.unwrap_or(self.steps);
             if step.is_multiple_of(every) || step == self.steps {
                 self.read_all(&mut unread).await?;
                 let lines = self.read(index, &pending).await?;
                 self.evaluate(index, lines).await?;
+                self.last_read = platform::now();
+            } else if self.states.stays(step) {
+                unread.push_back((index, pending));
+                self.read_all(&mut unread).await?;
+                self.save(index, self.states.kept(step, false, false))
+                    .await?;
                 self.last_read = platform::now();
             } else {
                 unread.push_back((index, pending));
@@ -626,6 +599,7 @@ impl<'a> Session<'a> {
             let step = pending.state.step;
             let every = self.config.evaluate.every.unwrap_or(self.steps);
             self.record(lines)?;
+            self.settle()?;
             return Err(Error::work(format!(
                 "the {} model's loss became NaN or infinite at step {step}; the state of step {} is kept",
                 objective.name(),
@@ -705,6 +679,7 @@ impl<'a> Session<'a> {
             let nats = self.while_working(measuring).await?;
             let mean = Mean::of(&nats)?;
             if !mean.mean.is_finite() {
+                self.settle()?;
                 return Err(Error::work(format!(
                     "the {} model's validation loss became NaN at step {step}; the last checkpoint is kept",
                     objective.name()
@@ -745,16 +720,19 @@ impl<'a> Session<'a> {
             self.emit(Event::Experts(load))?;
         }
 
+        self.tell_stragglers(index)?;
+
         let state = &mut self.trainers[index].state;
-        if state.best.is_none_or(|best| mean.mean < best.nats) {
+        let is_best = state.best.is_none_or(|best| mean.mean < best.nats);
+        if is_best {
             state.best = Some(Best {
                 step,
                 nats: mean.mean,
                 se: mean.se,
             });
-            self.save(index, CheckpointKind::Best).await?;
         }
-        self.save(index, CheckpointKind::Last).await?;
+        let kept = self.states.kept(step, true, is_best);
+        self.save(index, kept).await?;
         if !self.records.are_ours() {
             return Ok(());
         }
@@ -785,37 +763,61 @@ impl<'a> Session<'a> {
         }))
     }
 
-    /// Whether a crash now would lose more than it should.
-    fn is_time_to_save(&self) -> bool {
-        self.saved.elapsed() > AUTOSAVE.max(AUTOSAVE_COSTS * self.saving)
+    /// Tells which ranks computed for longer than the others since this model was evaluated last.
+    fn tell_stragglers(&mut self, index: usize) -> Result<()> {
+        let ranks = &self.device.ranks;
+        let own = std::mem::take(&mut self.computing[index]);
+        let late = straggler::late(&ranks.gather(vec![own.as_secs_f64()]));
+        if late.is_empty() {
+            return Ok(());
+        }
+        let hosts = ranks.say(platform::host());
+        let trainer = &self.trainers[index];
+        for late in late {
+            self.emit(Event::Straggler(Straggler {
+                objective: trainer.objective(),
+                step: trainer.state.step,
+                rank: late.rank as u64,
+                host: hosts[late.rank].clone(),
+                seconds: late.seconds,
+                median: late.median,
+            }))?;
+        }
+        Ok(())
     }
 
     /// Keeps every model's state.
     async fn save_all(&mut self) -> Result<()> {
-        let began = platform::now();
         for index in 0..self.trainers.len() {
-            self.save(index, CheckpointKind::Last).await?;
+            self.save(index, vec![Kept::Last]).await?;
         }
-        self.saved = platform::now();
-        self.saving = self.saved - began;
+        self.states.are_saved();
         Ok(())
     }
 
-    async fn save(&self, index: usize, kind: CheckpointKind) -> Result<()> {
+    /// Keeps a model's state: it is taken now, and written beside what follows.
+    async fn save(&mut self, index: usize, kept: Vec<Kept>) -> Result<()> {
+        self.settle()?;
         let trainer = &self.trainers[index];
-        let checkpoint = trainer.checkpoint(&self.corpus.tokenizer).await?;
-        if !self.records.are_ours() {
-            return Ok(());
+        let tokenizer = &self.corpus.tokenizer;
+        self.states.begin(trainer, tokenizer, kept).await?;
+        self.look()
+    }
+
+    /// Tells of a state that has been written meanwhile.
+    fn look(&mut self) -> Result<()> {
+        match self.states.is_done() {
+            true => self.settle(),
+            false => Ok(()),
         }
-        self.records.write(
-            &file_name(trainer.objective(), kind),
-            &checkpoint.to_bytes()?,
-        )?;
-        self.emit(Event::Checkpoint {
-            objective: trainer.objective(),
-            step: checkpoint.state.step,
-            kind,
-        })
+    }
+
+    /// Waits for the state that is being written.
+    fn settle(&mut self) -> Result<()> {
+        for event in self.states.settle()? {
+            self.emit(event)?;
+        }
+        Ok(())
     }
 }
 

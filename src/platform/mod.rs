@@ -11,9 +11,10 @@ pub use crossover_ops::{among_workers, in_parallel, shares, workers};
 #[cfg(not(target_family = "wasm"))]
 pub use system::bring_file;
 pub use system::{
-    FileBytes, FileWriter, Folder, Listing, SourceFile, TOKENS_AT_ONCE, TURN_FLOPS, folder_files,
-    folders, list_files, make_folder, memory_bytes, peak_memory_bytes, processor, read_file,
-    remove_file, remove_folder, rename_folder, spawn, threads, unpack_zstd, write_file,
+    Beside, FileBytes, FileWriter, Folder, Listing, SourceFile, TOKENS_AT_ONCE, TURN_FLOPS,
+    folder_files, folders, host, list_files, make_folder, memory_bytes, peak_memory_bytes,
+    processor, read_file, remove_file, remove_folder, rename_folder, spawn, threads, unpack_zstd,
+    write_file,
 };
 #[cfg(target_family = "wasm")]
 pub use system::{restore_file, schedule_by, take_changes};

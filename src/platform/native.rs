@@ -8,6 +8,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::task::Waker;
+use std::thread::{self, JoinHandle};
 
 use ignore::{DirEntry, WalkBuilder};
 use memmap2::Mmap;
@@ -363,11 +364,51 @@ where
     F: FnOnce() -> Task + Send + 'static,
     Task: Future<Output = ()>,
 {
-    std::thread::Builder::new()
+    thread::Builder::new()
         .name(name.to_owned())
         .stack_size(16 << 20)
         .spawn(move || pollster::block_on(task()))
         .expect("the operating system starts a thread");
+}
+
+/// Work that another thread does. Dropping this waits for it.
+#[derive(Debug)]
+pub struct Beside<Output>(Option<JoinHandle<Output>>);
+
+impl<Output> Beside<Output> {
+    /// Begins it, on a thread of this name.
+    pub fn begin(name: &str, work: impl FnOnce() -> Output + Send + 'static) -> Self
+    where
+        Output: Send + 'static,
+    {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+        Self(Some(thread.expect("the operating system starts a thread")))
+    }
+
+    /// Whether nobody would have to wait for it.
+    pub fn is_done(&self) -> bool {
+        self.0.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it panicked.
+    pub fn wait(mut self) -> Result<Output> {
+        let thread = self.0.take();
+        thread
+            .and_then(|thread| thread.join().ok())
+            .ok_or_else(|| Error::work("a thread of this program ended in a panic"))
+    }
+}
+
+impl<Output> Drop for Beside<Output> {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // Whoever drops it doesn't ask how it ended.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Wakes a task that let others run: here nobody waits.
@@ -396,7 +437,16 @@ pub fn processor() -> (String, usize) {
 
 /// How many hardware threads this process may use.
 pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// This machine's name, as the others of a run tell it apart.
+pub fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    name.or_else(|| std::env::var("HOSTNAME").ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "an unnamed host".to_owned())
 }
 
 /// The largest resident set of this process so far, where the system tells.
@@ -417,11 +467,11 @@ fn proc_bytes(path: &str, key: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// Where a run keeps its files: a directory that this process has locked.
+/// Where a run keeps its files: a directory that this process, or the first of those that share the run, has locked.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Folder {
@@ -486,6 +536,14 @@ impl Folder {
         Self::lock(folder)
     }
 
+    /// The folder of a run that this process shares with another one, which has locked it.
+    pub fn of_another(path: &str) -> Self {
+        Self {
+            path: PathBuf::from(path),
+            _lock: None,
+        }
+    }
+
     fn lock(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK);
         let lock = OpenOptions::new()
@@ -498,7 +556,7 @@ impl Folder {
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path: folder.to_owned(),
-                _lock: lock,
+                _lock: Some(lock),
             }),
             Err(TryLockError::WouldBlock) => Err(Error::input(format!(
                 "`{}` is in use by another process",
@@ -588,6 +646,24 @@ impl Folder {
             let _ = fs::remove_file(&beside);
             failed("write", &path, error)
         })
+    }
+
+    /// Removes a file, and the folder it was in if nothing else is there.
+    ///
+    /// # Errors
+    /// When it is there and can't be removed.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(failed("remove", &path, error))
+            }
+            _ => {
+                // A folder that holds something stays.
+                let _ = path.parent().map(fs::remove_dir);
+                Ok(())
+            }
+        }
     }
 
     /// Adds one line to a file and hands it to the system at once.

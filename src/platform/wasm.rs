@@ -367,6 +367,30 @@ where
     wasm_bindgen_futures::spawn_local(async move { task().await });
 }
 
+/// Work that is done already: a worker has one thread.
+#[derive(Debug)]
+pub struct Beside<Output>(Output);
+
+impl<Output> Beside<Output> {
+    /// Does it.
+    pub fn begin(_name: &str, work: impl FnOnce() -> Output) -> Self {
+        Self(work())
+    }
+
+    /// Whether nobody would have to wait for it: always.
+    pub fn is_done(&self) -> bool {
+        true
+    }
+
+    /// What came of it.
+    ///
+    /// # Errors
+    /// Never; natively it can fail.
+    pub fn wait(self) -> Result<Output> {
+        Ok(self.0)
+    }
+}
+
 /// How much the processor computes before others may run: about a tenth of a second with SIMD.
 pub const TURN_FLOPS: Option<f64> = Some(4e8);
 
@@ -381,6 +405,11 @@ pub fn processor() -> (String, usize) {
 /// One: wasm threads would need headers that static hosts don't send.
 pub fn threads() -> usize {
     1
+}
+
+/// A page doesn't learn the machine's name.
+pub fn host() -> String {
+    "browser".to_owned()
 }
 
 /// A page doesn't learn the machine's memory; wasm itself ends at 4 GiB.
@@ -433,6 +462,13 @@ impl Folder {
         })
     }
 
+    /// The folder of a run that is shared with others; natively one of them has locked it.
+    pub fn of_another(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
     /// The folder's path.
     pub fn name(&self) -> String {
         self.path.clone()
@@ -457,6 +493,14 @@ impl Folder {
     /// Never; natively it can fail.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         write_file(&self.place(name), bytes)
+    }
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// Never; natively it can fail.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        remove_file(&self.place(name))
     }
 
     /// Adds one line to a file.

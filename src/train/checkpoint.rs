@@ -1,8 +1,10 @@
 //! The checkpoint: one safetensors file with weights under Hugging Face's Qwen3 (or Qwen3-MoE) names, the optimizer's moments under
 //! `optimizer.`, and `config`, `tokenizer` and `state` as JSON strings in its metadata.
 //!
-//! The same file is written and read natively, in the browser, and (weights) in Python.
+//! The same file is written and read natively, in the browser, and (weights) in Python. Where several processes each write a
+//! part, [`index`] has the same content in several files.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::bf16;
@@ -16,13 +18,15 @@ use crate::error::{Error, Result, grouped};
 use crate::model::weights::HostTensor;
 use crate::model::{Experts, ModelConfig, Routing, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
+use crate::platform;
+use crate::train::index::{self, Index};
 
 /// The newest version of the format that this code reads and writes.
 pub const FORMAT_VERSION: u64 = 1;
 
-const FIRST: &str = "optimizer.exp_avg.";
-const SECOND: &str = "optimizer.exp_avg_sq.";
-const TRAINED: &str = "optimizer.weights.";
+pub(super) const FIRST: &str = "optimizer.exp_avg.";
+pub(super) const SECOND: &str = "optimizer.exp_avg_sq.";
+pub(super) const TRAINED: &str = "optimizer.weights.";
 
 /// Where the metadata has the checksum.
 const CHECKSUM: &str = "sha256";
@@ -118,9 +122,9 @@ impl Precision {
         }
     }
 
-    fn encode(self, values: &[f32]) -> Vec<u8> {
+    fn encode(self, values: &[f32]) -> Cow<'_, [u8]> {
         match self {
-            Self::F32 => bytemuck::cast_slice(values).to_vec(),
+            Self::F32 => Cow::Borrowed(bytemuck::cast_slice(values)),
             Self::Bf16 => values
                 .iter()
                 .flat_map(|value| bf16::from_f32(*value).to_le_bytes())
@@ -249,6 +253,44 @@ impl Checkpoint {
     /// # Errors
     /// Never for a checkpoint that came from a run.
     pub fn to_bytes_as(&self, precision: Precision) -> Result<Vec<u8>> {
+        let [config, tokenizer, state] = self.strings()?;
+        let mut groups = vec![("", &self.weights)];
+        if let Some(moments) = &self.moments {
+            groups.extend([(FIRST, &moments.first), (SECOND, &moments.second)]);
+        }
+        groups.extend(self.trained_weights.iter().map(|own| (TRAINED, own)));
+        let mut views = BTreeMap::new();
+        for (prefix, weights) in groups {
+            for (name, tensor) in &weights.0 {
+                let bytes = precision.encode(&tensor.values);
+                views.insert(format!("{prefix}{name}"), (tensor.shape.clone(), bytes));
+            }
+        }
+        let tensors = views
+            .iter()
+            .map(|(name, (_, bytes))| (&name[..], &bytes[..]));
+        let sum = checksum([&config, &tokenizer, &state], tensors);
+        let metadata = [
+            ("config", config),
+            ("tokenizer", tokenizer),
+            ("state", state),
+            (CHECKSUM, sum),
+            ("format", "pt".to_owned()),
+        ];
+        let metadata = metadata.map(|(key, text)| (key.to_owned(), text)).into();
+        let views = views
+            .iter()
+            .map(|(name, (sizes, bytes))| {
+                TensorView::new(precision.dtype(), sizes.clone(), bytes)
+                    .map(|view| (name.clone(), view))
+                    .map_err(|error| unwritable(&error))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        safetensors::serialize(views, Some(metadata)).map_err(|error| unwritable(&error))
+    }
+
+    /// What the metadata says of the model: `config`, `tokenizer` and `state`.
+    pub(super) fn strings(&self) -> Result<[String; 3]> {
         let shape = self.shape()?;
         let (architecture, model_type) = architecture(&shape);
         let header = Header {
@@ -275,49 +317,21 @@ impl Checkpoint {
             block_size: self.block_size,
             experts: shape.experts.as_ref().map(ExpertsHeader::new),
         };
-        let unwritable = |error: &dyn std::fmt::Display| {
-            Error::work(format!("can't write the checkpoint: {error}"))
-        };
         let config = serde_json::to_string(&header).map_err(|error| unwritable(&error))?;
-        let tokenizer = self.tokenizer.to_json()?;
         let state = serde_json::to_string(&self.state).map_err(|error| unwritable(&error))?;
-        let mut views = BTreeMap::new();
-        let mut add = |prefix: &str, weights: &'_ Weights| -> Result<()> {
-            for (name, tensor) in &weights.0 {
-                let bytes = precision.encode(&tensor.values);
-                views.insert(format!("{prefix}{name}"), (tensor.shape.clone(), bytes));
-            }
-            Ok(())
-        };
-        add("", &self.weights)?;
-        if let Some(moments) = &self.moments {
-            add(FIRST, &moments.first)?;
-            add(SECOND, &moments.second)?;
+        Ok([config, self.tokenizer.to_json()?, state])
+    }
+
+    /// Reads a file, or an index and the shards beside it.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::from_bytes`]; a shard that is missing or not what the index promises is named.
+    pub fn open(path: &str) -> Result<Self> {
+        let bytes = platform::read_file(path)?;
+        match index::is_index(path) {
+            true => Index::from_bytes(&bytes, path)?.checkpoint(path),
+            false => Self::from_bytes(&bytes, path),
         }
-        if let Some(trained) = &self.trained_weights {
-            add(TRAINED, trained)?;
-        }
-        let tensors = views
-            .iter()
-            .map(|(name, (_, bytes))| (&name[..], &bytes[..]));
-        let sum = checksum([&config, &tokenizer, &state], tensors);
-        let metadata = [
-            ("config", config),
-            ("tokenizer", tokenizer),
-            ("state", state),
-            (CHECKSUM, sum),
-            ("format", "pt".to_owned()),
-        ];
-        let metadata = metadata.map(|(key, text)| (key.to_owned(), text)).into();
-        let views = views
-            .iter()
-            .map(|(name, (sizes, bytes))| {
-                TensorView::new(precision.dtype(), sizes.clone(), bytes)
-                    .map(|view| (name.clone(), view))
-                    .map_err(|error| unwritable(&error))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        safetensors::serialize(views, Some(metadata)).map_err(|error| unwritable(&error))
     }
 
     /// The counters in a file's bytes, without a look at its tensors; `None` where it has none.
@@ -331,10 +345,7 @@ impl Checkpoint {
     /// # Errors
     /// When it is truncated, no safetensors file, not one of ours, made by a newer version, or inconsistent.
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Self> {
-        let damaged = |why: String| {
-            Error::input(format!("can't read `{origin}`: {why}"))
-                .with_hint("it may be truncated or no checkpoint; give a `.safetensors` file that crossover wrote")
-        };
+        let damaged = |why: String| damaged(origin, &why);
         check_length(bytes).map_err(damaged)?;
         let (_, metadata) =
             SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
@@ -347,7 +358,34 @@ impl Checkpoint {
                 .with_hint("foreign models come in with `crossover import`, in a later version")
             })
         };
-        let config = text("config")?;
+        let described = [text("config")?, text("tokenizer")?, text("state")?];
+        let described = described.map(|text| &text[..]);
+        let mut checkpoint = Self::from_strings(described, origin)?;
+        let tensors =
+            SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
+        for (name, view) in tensors.iter() {
+            let tensor =
+                host_tensor(&view).map_err(|why| damaged(format!("tensor `{name}` {why}")))?;
+            checkpoint.put(name, tensor);
+        }
+        checkpoint.check(origin)?;
+        // Files of earlier versions have none.
+        if let Some(promised) = strings.get(CHECKSUM) {
+            let sorted: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
+            let content = sorted.iter().map(|(name, view)| (&name[..], view.data()));
+            if *promised != checksum(described, content) {
+                return Err(damaged(CHANGED.to_owned()));
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    /// A checkpoint as its metadata describes it, still without a tensor.
+    pub(super) fn from_strings(
+        [config, tokenizer, state]: [&str; 3],
+        origin: &str,
+    ) -> Result<Self> {
+        let damaged = |why: String| damaged(origin, &why);
         let Version { format_version } = serde_json::from_str(config)
             .map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
         if format_version > FORMAT_VERSION {
@@ -358,31 +396,11 @@ impl Checkpoint {
         }
         let header: Header = serde_json::from_str(config)
             .map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
-        let tokenizer = Tokenizer::from_json(text("tokenizer")?)?;
-        let state = serde_json::from_str(text("state")?)
+        let tokenizer = Tokenizer::from_json(tokenizer)?;
+        let state = serde_json::from_str(state)
             .map_err(|error| damaged(format!("`state` is damaged: {error}")))?;
-        let tensors =
-            SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
-        let mut weights = Weights::default();
-        let mut first = Weights::default();
-        let mut second = Weights::default();
-        let mut trained = Weights::default();
-        for (name, view) in tensors.iter() {
-            let tensor =
-                host_tensor(&view).map_err(|why| damaged(format!("tensor `{name}` {why}")))?;
-            let (group, name) = if let Some(rest) = name.strip_prefix(FIRST) {
-                (&mut first, rest)
-            } else if let Some(rest) = name.strip_prefix(SECOND) {
-                (&mut second, rest)
-            } else if let Some(rest) = name.strip_prefix(TRAINED) {
-                (&mut trained, rest)
-            } else {
-                (&mut weights, name)
-            };
-            group.0.insert(name.to_owned(), tensor);
-        }
         let experts = header.experts.as_ref();
-        let checkpoint = Self {
+        Ok(Self {
             objective: header.objective,
             model: ModelConfig {
                 hidden_size: header.hidden_size,
@@ -410,32 +428,39 @@ impl Checkpoint {
             length: header.max_position_embeddings,
             block_size: header.block_size,
             tokenizer,
-            weights,
-            trained_weights: (!trained.0.is_empty()).then_some(trained),
-            moments: (!first.0.is_empty()).then_some(Moments { first, second }),
+            weights: Weights::default(),
+            trained_weights: None,
+            moments: None,
             state,
+        })
+    }
+
+    /// Takes a tensor by its name in a file.
+    pub(super) fn put(&mut self, name: &str, tensor: HostTensor) {
+        let (prefix, name) = group(name);
+        let moments = || Moments {
+            first: Weights::default(),
+            second: Weights::default(),
         };
-        checkpoint.check().map_err(|error| {
+        let weights = match prefix {
+            FIRST => &mut self.moments.get_or_insert_with(moments).first,
+            SECOND => &mut self.moments.get_or_insert_with(moments).second,
+            TRAINED => self.trained_weights.get_or_insert_default(),
+            _ => &mut self.weights,
+        };
+        weights.0.insert(name.to_owned(), tensor);
+    }
+
+    /// Refuses a checkpoint that lacks a parameter, or has one in another shape than the configuration says.
+    pub(super) fn check(&self, origin: &str) -> Result<()> {
+        self.fits_together().map_err(|error| {
             Error::input(format!("`{origin}` does not fit together"))
                 .with_source(error)
                 .with_hint("the file is damaged; use another checkpoint")
-        })?;
-        // Files of earlier versions have none.
-        if let Some(promised) = strings.get(CHECKSUM) {
-            let sorted: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
-            let content = sorted.iter().map(|(name, view)| (&name[..], view.data()));
-            let strings = [config, text("tokenizer")?, text("state")?];
-            if *promised != checksum(strings.map(|text| &text[..]), content) {
-                return Err(damaged(
-                    "its checksum doesn't fit, so some of its bytes have changed".to_owned(),
-                ));
-            }
-        }
-        Ok(checkpoint)
+        })
     }
 
-    /// Every parameter is there, shaped as the configuration says.
-    fn check(&self) -> Result<()> {
+    fn fits_together(&self) -> Result<()> {
         if self.length == 0 {
             return Err(Error::input("`max_position_embeddings` is 0"));
         }
@@ -465,9 +490,33 @@ impl Checkpoint {
     }
 }
 
+/// What the damaged file's bytes tell.
+pub(super) const CHANGED: &str = "its checksum doesn't fit, so some of its bytes have changed";
+
+pub(super) fn damaged(origin: &str, why: &str) -> Error {
+    Error::input(format!("can't read `{origin}`: {why}")).with_hint(
+        "it may be truncated or no checkpoint; give a `.safetensors` file that crossover wrote",
+    )
+}
+
+pub(super) fn unwritable(error: &dyn std::fmt::Display) -> Error {
+    Error::work(format!("can't write the checkpoint: {error}"))
+}
+
+/// What a tensor belongs to (a prefix, none for the weights), and the parameter's name.
+pub(super) fn group(name: &str) -> (&'static str, &str) {
+    [FIRST, SECOND, TRAINED]
+        .into_iter()
+        .find_map(|prefix| Some((prefix, name.strip_prefix(prefix)?)))
+        .unwrap_or(("", name))
+}
+
 /// SHA-256 of what a file holds, whatever its order there: the three JSON strings, then each tensor's name and bytes, sorted by
 /// name.
-fn checksum<'a>(strings: [&str; 3], tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+pub(super) fn checksum<'a>(
+    strings: [&str; 3],
+    tensors: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> String {
     let mut sum = Sha256::new();
     for string in strings {
         sum.update(string);
@@ -511,7 +560,7 @@ fn data_length(header: &[u8]) -> u64 {
     ends.max().unwrap_or(0)
 }
 
-fn host_tensor(view: &TensorView<'_>) -> Result<HostTensor, String> {
+pub(super) fn host_tensor(view: &TensorView<'_>) -> Result<HostTensor, String> {
     let data = view.data();
     let values = match view.dtype() {
         Dtype::F32 => data

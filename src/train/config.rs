@@ -89,6 +89,13 @@ pub struct TrainConfig {
     pub recompute: bool,
     /// What several processes share of the training state: 0 nothing, 1 the optimizer's moments (ZeRO's first stage).
     pub zero_stage: u8,
+    /// How many evaluations' states of each model are kept beside the last and the best one.
+    pub keep_last: usize,
+    /// Steps between states that are kept for good; absent: none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_every: Option<u64>,
+    /// Each process writes its part of a state to a file of its own, instead of the first writing one file for all.
+    pub shard_checkpoints: bool,
 }
 
 impl Default for TrainConfig {
@@ -112,6 +119,9 @@ impl Default for TrainConfig {
             ops: Ops::Fused,
             recompute: false,
             zero_stage: 0,
+            keep_last: 0,
+            keep_every: None,
+            shard_checkpoints: false,
         }
     }
 }
@@ -240,6 +250,7 @@ impl RunConfig {
                 train.micro_batch.map(|count| count as u64),
             ),
             ("train.steps", train.steps),
+            ("train.keep_every", train.keep_every),
             ("evaluate.every", evaluate.every),
             ("evaluate.levels", Some(evaluate.levels as u64)),
             ("evaluate.test_levels", Some(evaluate.test_levels as u64)),

@@ -15,7 +15,8 @@ use crate::model::{Decoder, Dropout, ModelConfig, Shape, Weights};
 use crate::objective::{Batch, Factorization, Likelihood, Objective, autoregressive, masked};
 use crate::platform::{self, Instant};
 use crate::random::{Purpose, Stream};
-use crate::train::checkpoint::{Checkpoint, Moments, State};
+use crate::train::checkpoint::{Checkpoint, FIRST, Moments, SECOND, State, TRAINED};
+use crate::train::index::Shard;
 use crate::train::optimizer::{AdamW, GradientList};
 use crate::train::shard::{self, Layout, Piece, pieces_of};
 use crate::train::{RunConfig, schedule};
@@ -542,6 +543,22 @@ impl Trainer {
     pub async fn checkpoint(&self, tokenizer: &crate::corpus::Tokenizer) -> Result<Checkpoint> {
         let [first, second] = self.moments().await?;
         Ok(Checkpoint {
+            weights: self.model().weights().await?,
+            trained_weights: match self.average {
+                Some(_) => Some(self.decoder.weights().await?),
+                None => None,
+            },
+            moments: Some(Moments {
+                first: read(&self.shape, &first.iter().collect::<Vec<_>>()).await?,
+                second: read(&self.shape, &second.iter().collect::<Vec<_>>()).await?,
+            }),
+            ..self.described(tokenizer)
+        })
+    }
+
+    /// A checkpoint of this model without its tensors.
+    pub fn described(&self, tokenizer: &crate::corpus::Tokenizer) -> Checkpoint {
+        Checkpoint {
             objective: self.objective,
             model: ModelConfig {
                 vocab_size: Some(self.shape.vocab_size),
@@ -553,16 +570,37 @@ impl Trainer {
                 _ => None,
             },
             tokenizer: tokenizer.clone(),
-            weights: self.model().weights().await?,
-            trained_weights: match self.average {
-                Some(_) => Some(self.decoder.weights().await?),
-                None => None,
-            },
-            moments: Some(Moments {
-                first: read(&self.shape, &first.iter().collect::<Vec<_>>()).await?,
-                second: read(&self.shape, &second.iter().collect::<Vec<_>>()).await?,
-            }),
+            weights: Weights::default(),
+            trained_weights: None,
+            moments: None,
             state: self.state.clone(),
+        }
+    }
+
+    /// This rank's part of the state, read back from its device: no other rank has to ask, or is told of it.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn shard(&self) -> Result<Shard> {
+        let ranks = &self.device.ranks;
+        let layout = Layout::of(&self.decoder.parameters());
+        let pieces = layout.pieces(ranks.rank(), ranks.count());
+        let own = async |whole: Vec<&Tensor<2>>| values(pieces_of(&pieces, &whole)).await;
+        let mut groups = vec![("", own(self.model().parameters()).await?)];
+        let (first, second) = self.optimizer.moments();
+        for (prefix, moments) in [(FIRST, first), (SECOND, second)] {
+            let values = match self.pieces {
+                Some(_) => values(moments.to_vec()).await?,
+                None => own(moments.iter().collect()).await?,
+            };
+            groups.push((prefix, values));
+        }
+        if self.average.is_some() {
+            groups.push((TRAINED, own(self.decoder.parameters()).await?));
+        }
+        Ok(Shard {
+            start: ranks.rank() * layout.part(ranks.count()),
+            groups,
         })
     }
 }

@@ -86,6 +86,8 @@ pub enum Event {
     },
     /// A training loss left the band of those before it, or is no finite number.
     Spike(LossSpike),
+    /// One of several processes computes for longer than the others, which wait for it.
+    Straggler(Straggler),
     /// Something a person should know that changes nothing.
     Notice {
         /// The text, one sentence.
@@ -238,6 +240,23 @@ pub struct LossSpike {
     pub median: Option<f64>,
     /// What a loss could be at most without being a spike.
     pub limit: Option<f64>,
+}
+
+/// A process that computes for longer than the others over its share of the work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Straggler {
+    /// Training which model.
+    pub objective: Objective,
+    /// After how many steps.
+    pub step: u64,
+    /// Which process, from 0.
+    pub rank: u64,
+    /// The machine that it runs on.
+    pub host: String,
+    /// Seconds that it computed for since the last evaluation of this model.
+    pub seconds: f64,
+    /// The median over all processes.
+    pub median: f64,
 }
 
 /// A text a model wrote, for people to read.

@@ -8,9 +8,11 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use crate::error::{Error, Result};
 use crate::lab::CheckpointKind;
 use crate::lab::protocol::{Answer, RunSummary};
-use crate::lab::session::{CONFIG, EVENTS, METRICS, file_name, stored_result};
+use crate::lab::session::{CONFIG, EVENTS, METRICS, stored_result};
+use crate::lab::states::{self, Kept, file_name};
 use crate::objective::Objective;
 use crate::platform;
+use crate::train::index::{Index, is_index, is_shard};
 use crate::train::{Checkpoint, Metrics, RunConfig};
 
 /// The folder of runs, and of texts that came without one.
@@ -84,8 +86,13 @@ fn summary(folder: &str) -> Result<RunSummary> {
         .iter()
         .map(|objective| step_of(*objective));
     let saved = |objective: &Objective| {
-        let checkpoint = text(&file_name(*objective, CheckpointKind::Last)).ok()?;
-        Some(Checkpoint::state_of(&checkpoint)?.step)
+        let path = states::find(folder, *objective, Kept::Last)?;
+        let checkpoint = platform::read_file(&path).ok()?;
+        let state = match is_index(&path) {
+            true => Index::state_of(&checkpoint),
+            false => Checkpoint::state_of(&checkpoint),
+        };
+        Some(state?.step)
     };
     let outcome = stored_result(&text(EVENTS).unwrap_or_default());
     let steps = config.train.steps.unwrap_or_default();
@@ -105,12 +112,17 @@ fn summary(folder: &str) -> Result<RunSummary> {
         outcome,
         checkpoints: files
             .iter()
-            .filter(|(name, _)| name.ends_with(".safetensors"))
+            .filter(|(name, _)| is_index(name) || is_checkpoint(name))
             .map(|(name, _)| format!("{folder}/{name}"))
             .collect(),
         bytes: files.iter().map(|(_, bytes)| bytes).sum(),
         config,
     })
+}
+
+/// Whether a file is a checkpoint by itself.
+fn is_checkpoint(name: &str) -> bool {
+    name.ends_with(".safetensors") && !is_shard(name)
 }
 
 pub(super) fn read(path: &str) -> Result<Answer> {
@@ -193,7 +205,7 @@ fn unpack(name: &str, content: &[u8]) -> Result<String> {
     })?;
     RunConfig::from_toml(&String::from_utf8_lossy(config), name)?.check()?;
     for (inside, content) in &files {
-        if inside.ends_with(".safetensors") {
+        if is_checkpoint(inside) {
             Checkpoint::from_bytes(content, inside)?;
         }
     }

@@ -29,7 +29,7 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     };
     check_place(&arguments.out)?;
     let origin = arguments.checkpoint.display().to_string();
-    let mut checkpoint = Checkpoint::from_bytes(&platform::read_file(&origin)?, &origin)?;
+    let mut checkpoint = Checkpoint::open(&origin)?;
     if arguments.weights_only {
         checkpoint = checkpoint.weights_only();
     } else if precision != Precision::F32 && checkpoint.moments.is_some() {

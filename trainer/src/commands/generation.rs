@@ -215,12 +215,13 @@ fn twin(
     let path = match &arguments.twin {
         Some(path) => path.clone(),
         None => {
-            let beside = arguments.checkpoint.with_file_name("best-ar.safetensors");
-            if !beside.is_file() {
-                eprintln!("no twin: there is no `{}`", beside.display());
+            let beside = |name| arguments.checkpoint.with_file_name(name);
+            let forms = ["best-ar.index.json", "best-ar.safetensors"].map(beside);
+            let Some(found) = forms.iter().find(|path| path.is_file()) else {
+                eprintln!("no twin: there is no `{}`", forms[1].display());
                 return Ok(None);
-            }
-            beside
+            };
+            found.clone()
         }
     };
     let twin = load_checkpoint(&path.display().to_string(), device)?;

@@ -1,6 +1,6 @@
 //! The run in plain lines: a start, the first losses at once, one line for each evaluation.
 
-use crossover::lab::{Event, ExpertLoad, LossSpike, Outcome};
+use crossover::lab::{Event, ExpertLoad, LossSpike, Outcome, Straggler};
 use crossover::objective::Objective;
 use crossover::train::RunConfig;
 use crossover_report::numbers;
@@ -57,6 +57,7 @@ pub fn lasting(state: &State, event: &Event) -> Option<String> {
     match event {
         Event::Notice { message } => Some(message.clone()),
         Event::Spike(spike) => Some(alarm(spike)),
+        Event::Straggler(late) => Some(waited_for(late)),
         Event::Stopped { step, .. } => {
             Some(format!("Stopped after step {}", numbers::grouped(*step)))
         }
@@ -80,6 +81,19 @@ fn alarm(spike: &LossSpike) -> String {
         ),
         _ => format!("{name}: the loss of step {step} is no finite number"),
     }
+}
+
+/// A process that the others wait for.
+fn waited_for(late: &Straggler) -> String {
+    format!(
+        "{}: rank {} on {} computed for {} up to step {}, where {} is usual; the others wait for it",
+        racer(late.objective).name,
+        late.rank,
+        late.host,
+        numbers::duration(late.seconds),
+        numbers::grouped(late.step),
+        numbers::duration(late.median)
+    )
 }
 
 /// Which of several runs.
@@ -228,6 +242,24 @@ mod tests {
             ..spike
         };
         assert!(line(broken).is_some_and(|line| line.ends_with("is no finite number")));
+    }
+
+    #[test]
+    fn a_process_that_others_wait_for_is_named() {
+        let late = Straggler {
+            objective: Objective::Autoregressive,
+            step: 1_200,
+            rank: 3,
+            host: "node-7".to_owned(),
+            seconds: 95.0,
+            median: 41.0,
+        };
+        assert_eq!(
+            lasting(&State::default(), &Event::Straggler(late)).as_deref(),
+            Some(
+                "AR: rank 3 on node-7 computed for 1 m 35 s up to step 1,200, where 41 s is usual; the others wait for it"
+            )
+        );
     }
 
     #[test]
