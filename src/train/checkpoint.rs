@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::tensor::bf16;
+use burn::tensor::{bf16, f16};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::corpus::Tokenizer;
 use crate::error::{Error, Result, grouped};
+use crate::model::config::is_true;
 use crate::model::weights::HostTensor;
 use crate::model::{Experts, ModelConfig, Routing, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
@@ -23,6 +24,9 @@ pub const FORMAT_VERSION: u64 = 1;
 const FIRST: &str = "optimizer.exp_avg.";
 const SECOND: &str = "optimizer.exp_avg_sq.";
 const TRAINED: &str = "optimizer.weights.";
+
+/// A mixture that no class of `transformers` computes.
+pub(super) const OUR_MIXTURE: &str = "CrossoverMoeForCausalLM";
 
 /// Where the metadata has the checksum.
 const CHECKSUM: &str = "sha256";
@@ -111,14 +115,16 @@ pub enum Precision {
 }
 
 impl Precision {
-    fn dtype(self) -> Dtype {
+    /// Its name in a file's header.
+    pub(super) fn dtype(self) -> Dtype {
         match self {
             Self::F32 => Dtype::F32,
             Self::Bf16 => Dtype::BF16,
         }
     }
 
-    fn encode(self, values: &[f32]) -> Vec<u8> {
+    /// Values as a file has them.
+    pub(super) fn encode(self, values: &[f32]) -> Vec<u8> {
         match self {
             Self::F32 => bytemuck::cast_slice(values).to_vec(),
             Self::Bf16 => values
@@ -131,7 +137,7 @@ impl Precision {
 
 /// `config` in the metadata: Hugging Face's keys beside ours.
 #[derive(Debug, Serialize, Deserialize)]
-struct Header {
+pub(super) struct Header {
     format_version: u64,
     objective: Objective,
     architectures: Vec<String>,
@@ -146,6 +152,8 @@ struct Header {
     rms_norm_eps: f64,
     rope_theta: f64,
     tie_word_embeddings: bool,
+    #[serde(default = "always", skip_serializing_if = "is_true")]
+    qk_norm: bool,
     max_position_embeddings: usize,
     hidden_act: String,
     attention_bias: bool,
@@ -156,6 +164,11 @@ struct Header {
     block_size: Option<usize>,
     #[serde(flatten)]
     experts: Option<ExpertsHeader>,
+}
+
+/// Files of earlier versions don't say that queries and keys are normalised.
+fn always() -> bool {
+    true
 }
 
 /// What the header of a mixture has beside: Qwen3-MoE's keys, Qwen2-MoE's for the shared expert, and ours.
@@ -194,15 +207,16 @@ impl ExpertsHeader {
 
 /// The class of `transformers` that computes what a shape does, and its name there. Names of our own where there is none, so that
 /// nothing else is computed in silence.
-fn architecture(shape: &Shape) -> (&'static str, &'static str) {
+pub(super) fn architecture(shape: &Shape) -> (&'static str, &'static str) {
     match &shape.experts {
-        None => ("Qwen3ForCausalLM", "qwen3"),
+        None if shape.qk_norm => ("Qwen3ForCausalLM", "qwen3"),
+        None => ("LlamaForCausalLM", "llama"),
         Some(Experts {
             routing: Routing::TokenChoice,
             shared_intermediate_size: None,
             ..
-        }) => ("Qwen3MoeForCausalLM", "qwen3_moe"),
-        Some(_) => ("CrossoverMoeForCausalLM", "crossover_moe"),
+        }) if shape.qk_norm => ("Qwen3MoeForCausalLM", "qwen3_moe"),
+        Some(_) => (OUR_MIXTURE, "crossover_moe"),
     }
 }
 
@@ -249,36 +263,7 @@ impl Checkpoint {
     /// # Errors
     /// Never for a checkpoint that came from a run.
     pub fn to_bytes_as(&self, precision: Precision) -> Result<Vec<u8>> {
-        let shape = self.shape()?;
-        let (architecture, model_type) = architecture(&shape);
-        let header = Header {
-            format_version: FORMAT_VERSION,
-            objective: self.objective,
-            architectures: vec![architecture.to_owned()],
-            model_type: model_type.to_owned(),
-            hidden_size: shape.hidden_size,
-            intermediate_size: shape.intermediate_size,
-            num_hidden_layers: shape.num_hidden_layers,
-            num_attention_heads: shape.num_attention_heads,
-            num_key_value_heads: shape.num_key_value_heads,
-            head_dim: shape.head_dim,
-            vocab_size: shape.vocab_size,
-            rms_norm_eps: self.model.rms_norm_eps,
-            rope_theta: self.model.rope_theta,
-            tie_word_embeddings: shape.tie_word_embeddings,
-            max_position_embeddings: self.length,
-            hidden_act: "silu".to_owned(),
-            attention_bias: false,
-            initializer_range: self.model.initializer_range,
-            dropout: self.model.dropout,
-            mask_token_id: shape.vocab_size - 1,
-            block_size: self.block_size,
-            experts: shape.experts.as_ref().map(ExpertsHeader::new),
-        };
-        let unwritable = |error: &dyn std::fmt::Display| {
-            Error::work(format!("can't write the checkpoint: {error}"))
-        };
-        let config = serde_json::to_string(&header).map_err(|error| unwritable(&error))?;
+        let config = serde_json::to_string(&self.header()?).map_err(|error| unwritable(&error))?;
         let tokenizer = self.tokenizer.to_json()?;
         let state = serde_json::to_string(&self.state).map_err(|error| unwritable(&error))?;
         let mut views = BTreeMap::new();
@@ -320,6 +305,37 @@ impl Checkpoint {
         safetensors::serialize(views, Some(metadata)).map_err(|error| unwritable(&error))
     }
 
+    /// `config` as a file has it.
+    pub(super) fn header(&self) -> Result<Header> {
+        let shape = self.shape()?;
+        let (architecture, model_type) = architecture(&shape);
+        Ok(Header {
+            format_version: FORMAT_VERSION,
+            objective: self.objective,
+            architectures: vec![architecture.to_owned()],
+            model_type: model_type.to_owned(),
+            hidden_size: shape.hidden_size,
+            intermediate_size: shape.intermediate_size,
+            num_hidden_layers: shape.num_hidden_layers,
+            num_attention_heads: shape.num_attention_heads,
+            num_key_value_heads: shape.num_key_value_heads,
+            head_dim: shape.head_dim,
+            vocab_size: shape.vocab_size,
+            rms_norm_eps: self.model.rms_norm_eps,
+            rope_theta: self.model.rope_theta,
+            tie_word_embeddings: shape.tie_word_embeddings,
+            qk_norm: shape.qk_norm,
+            max_position_embeddings: self.length,
+            hidden_act: "silu".to_owned(),
+            attention_bias: false,
+            initializer_range: self.model.initializer_range,
+            dropout: self.model.dropout,
+            mask_token_id: shape.vocab_size - 1,
+            block_size: self.block_size,
+            experts: shape.experts.as_ref().map(ExpertsHeader::new),
+        })
+    }
+
     /// The counters in a file's bytes, without a look at its tensors; `None` where it has none.
     pub fn state_of(bytes: &[u8]) -> Option<State> {
         let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
@@ -344,7 +360,7 @@ impl Checkpoint {
                 Error::input(format!(
                     "`{origin}` is a safetensors file without crossover's `{key}`"
                 ))
-                .with_hint("foreign models come in with `crossover import`, in a later version")
+                .with_hint("if it is a model from elsewhere, give the folder that has its `config.json` too")
             })
         };
         let config = text("config")?;
@@ -394,6 +410,7 @@ impl Checkpoint {
                 rms_norm_eps: header.rms_norm_eps,
                 rope_theta: header.rope_theta,
                 tie_word_embeddings: header.tie_word_embeddings,
+                qk_norm: header.qk_norm,
                 initializer_range: header.initializer_range,
                 dropout: header.dropout,
                 vocab_size: Some(header.vocab_size),
@@ -435,7 +452,7 @@ impl Checkpoint {
     }
 
     /// Every parameter is there, shaped as the configuration says.
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         if self.length == 0 {
             return Err(Error::input("`max_position_embeddings` is 0"));
         }
@@ -465,6 +482,11 @@ impl Checkpoint {
     }
 }
 
+/// The error of what can't be put into a file.
+pub(super) fn unwritable(error: &dyn std::fmt::Display) -> Error {
+    Error::work(format!("can't write the checkpoint: {error}"))
+}
+
 /// SHA-256 of what a file holds, whatever its order there: the three JSON strings, then each tensor's name and bytes, sorted by
 /// name.
 fn checksum<'a>(strings: [&str; 3], tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
@@ -480,7 +502,7 @@ fn checksum<'a>(strings: [&str; 3], tensors: impl Iterator<Item = (&'a str, &'a 
 }
 
 /// A safetensors file says how long it is: eight bytes of header length, the header, and the tensors' last offset.
-fn check_length(bytes: &[u8]) -> Result<(), String> {
+pub(super) fn check_length(bytes: &[u8]) -> Result<(), String> {
     let size = bytes.len() as u64;
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return Err(format!("it has {size} bytes, too few for a header"));
@@ -511,7 +533,8 @@ fn data_length(header: &[u8]) -> u64 {
     ends.max().unwrap_or(0)
 }
 
-fn host_tensor(view: &TensorView<'_>) -> Result<HostTensor, String> {
+/// A tensor's values, widened to f32.
+pub(super) fn host_tensor(view: &TensorView<'_>) -> Result<HostTensor, String> {
     let data = view.data();
     let values = match view.dtype() {
         Dtype::F32 => data
@@ -522,7 +545,15 @@ fn host_tensor(view: &TensorView<'_>) -> Result<HostTensor, String> {
             .chunks_exact(2)
             .map(|bytes| bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32())
             .collect(),
-        other => return Err(format!("has type {other:?}, and F32 or BF16 is expected")),
+        Dtype::F16 => data
+            .chunks_exact(2)
+            .map(|bytes| f16::from_le_bytes([bytes[0], bytes[1]]).to_f32())
+            .collect(),
+        other => {
+            return Err(format!(
+                "has type {other:?}, and F32, BF16 or F16 is expected"
+            ));
+        }
     };
     Ok(HostTensor {
         shape: view.shape().to_vec(),
