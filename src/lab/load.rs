@@ -3,8 +3,8 @@
 use crate::device::Selected;
 use crate::error::Result;
 use crate::model::Decoder;
-use crate::platform;
 use crate::train::Checkpoint;
+use crate::train::hugging_face::read_model;
 
 /// A checkpoint and its model on a device.
 #[derive(Debug)]
@@ -15,12 +15,12 @@ pub struct Loaded {
     pub model: Decoder,
 }
 
-/// Loads a checkpoint file onto a device.
+/// Loads a checkpoint file, or a folder in Hugging Face's layout, onto a device.
 ///
 /// # Errors
-/// When the file can't be read or is no sound checkpoint.
+/// When it can't be read or is no sound checkpoint.
 pub fn load_checkpoint(path: &str, device: &Selected) -> Result<Loaded> {
-    let checkpoint = Checkpoint::from_bytes(&platform::read_file(path)?, path)?;
+    let checkpoint = read_model(path)?;
     Ok(Loaded {
         model: Decoder::new(
             &checkpoint.model,

@@ -12,8 +12,8 @@ pub use crossover_ops::{in_parallel, shares, workers};
 pub use system::bring_file;
 pub use system::{
     FileBytes, FileWriter, Folder, Listing, SourceFile, TOKENS_AT_ONCE, TURN_FLOPS, folder_files,
-    folders, list_files, make_folder, memory_bytes, peak_memory_bytes, processor, read_file,
-    remove_folder, rename_folder, spawn, threads, write_file,
+    folders, is_folder, list_files, make_folder, memory_bytes, peak_memory_bytes, processor,
+    read_file, remove_folder, rename_folder, spawn, threads, write_file,
 };
 #[cfg(target_family = "wasm")]
 pub use system::{restore_file, schedule_by, take_changes};
