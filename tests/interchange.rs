@@ -400,8 +400,10 @@ fn refused(name: &str, change: impl FnOnce(&Path), told: &[&str]) {
         first.starts_with("error: ") && first.contains("model/"),
         "{first}"
     );
+    let hint = ran.err.lines().nth(1).unwrap_or_default();
+    assert!(hint.starts_with("hint: "), "{}", ran.err);
     assert!(
-        ran.err.lines().count() <= 2 && ran.out.is_empty(),
+        ran.err.lines().count() == 2 && ran.out.is_empty(),
         "{}",
         ran.err
     );

@@ -86,7 +86,7 @@ impl Keys {
     /// When it is missing, or no JSON object.
     pub fn read(path: &str) -> Result<Self> {
         let content = platform::read_file(path).map_err(|error| {
-            error.with_hint("give a folder in Hugging Face's layout: `config.json`, `tokenizer.json` and safetensors files")
+            error.with_hint("give a checkpoint, or a folder in Hugging Face's layout: `config.json`, `tokenizer.json` and safetensors files")
         })?;
         let content = String::from_utf8_lossy(&content).into_owned();
         let values = serde_json::from_str(&content).map_err(|error| {
@@ -114,19 +114,19 @@ impl Keys {
     /// The error of a key that doesn't say what it should.
     pub fn refused(&self, key: &str, expected: &str) -> Error {
         let origin = self.origin();
-        match self.values.get(key) {
-            None => Error::input(format!("{origin} has no `{key}`; expected {expected}")),
+        let message = match self.values.get(key) {
+            None => format!("{origin} has no `{key}`; expected {expected}"),
             Some(value) => {
                 let mut said = value.to_string();
                 if said.chars().count() > 80 {
                     said = said.chars().take(77).collect::<String>() + "…";
                 }
                 let line = line_of(&self.content, key);
-                Error::input(format!(
-                    "{origin}, line {line}: `{key}` is `{said}`; expected {expected}"
-                ))
+                format!("{origin}, line {line}: `{key}` is `{said}`; expected {expected}")
             }
-        }
+        };
+        Error::input(message)
+            .with_hint("it may have been changed, or be of another model than the files beside it")
     }
 
     /// Refuses a key that says anything else than one of these; absent and null say nothing.

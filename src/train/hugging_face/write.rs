@@ -72,7 +72,9 @@ pub fn write(checkpoint: &Checkpoint, folder: &str, precision: Precision) -> Res
 }
 
 fn pretty(value: &Value) -> Result<Vec<u8>> {
-    serde_json::to_vec_pretty(value).map_err(|error| unwritable(&error))
+    let mut text = serde_json::to_vec_pretty(value).map_err(|error| unwritable(&error))?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 /// The class that computes a model's logits, its `model_type`, and what its tensors are called.
