@@ -305,6 +305,51 @@ fn models_of_ours_go_out_under_the_name_of_what_computes_them() {
     }
 }
 
+#[test]
+fn models_without_normalised_queries_and_keys_train_and_go_out_as_llama_and_llada() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let config = "[model]\nqk_norm = false\nhidden_size = 16\nnum_hidden_layers = 1\nnum_attention_heads = 2\n\
+                  [train]\nbatch = 8\nsteps = 60\nlearning_rate = 1e-2\n";
+    fs::write(path.join("plain.toml"), config).unwrap();
+    fs::write(
+        path.join("squares.txt"),
+        "1234523451345124512351234\n".repeat(9),
+    )
+    .unwrap();
+    let source = [
+        "--corpus",
+        "grids:latin-5",
+        "--unique",
+        "2500",
+        "--held-out",
+        "250",
+    ];
+    let race = [
+        &["race", "--config", "plain.toml", "--device", "cpu"],
+        &source[..],
+    ]
+    .concat();
+    let race = [&race[..], &["--out", "run", "--json"]].concat();
+    let raced = ran(path, &race).ended(0).result();
+    // Nothing learnt is ln 5 = 1.609.
+    assert!(raced["ar_best_nats"].as_f64().unwrap() < 1.55, "{raced}");
+    for (model, class) in [("ar", "LlamaForCausalLM"), ("masked", "LLaDAModelLM")] {
+        let checkpoint = format!("run/checkpoints/last-{model}.safetensors");
+        ran(path, &["export", "--checkpoint", &checkpoint, "-o", model]).ended(0);
+        let config = fs::read(path.join(model).join("config.json")).unwrap();
+        let config: Value = serde_json::from_slice(&config).unwrap();
+        assert_eq!(config["architectures"], json!([class]));
+        let nats = |model: &str| {
+            let flags = ["--text", "squares.txt", "--device", "cpu", "--json"];
+            let flags = [&["evaluate", "--checkpoint", model], &flags[..]].concat();
+            ran(path, &flags).ended(0).result()["nats"].clone()
+        };
+        // The symbols of a grid have no line breaks, there as here.
+        assert_eq!(nats(model), nats(&checkpoint));
+    }
+}
+
 /// An imported checkpoint keeps its tokenizer's numbers, in a file of ours too.
 #[test]
 fn an_imported_model_is_a_checkpoint_like_any_other() {
@@ -585,6 +630,18 @@ fn a_configuration_that_can_t_be_computed_is_refused_with_its_line() {
         "qwen3-moe",
         set("num_local_experts", Value::Null),
         &["`num_local_experts`"],
+    );
+    // 200 TB.
+    refused(
+        "qwen3",
+        |folder| {
+            set("num_hidden_layers", json!(1 << 20))(folder);
+            set("intermediate_size", json!(1 << 20))(folder);
+        },
+        &[
+            "the model of `model/config.json` has",
+            "in f32, and this machine has",
+        ],
     );
     refused(
         "qwen3",

@@ -13,9 +13,9 @@ mod shards;
 mod write;
 
 use crate::corpus::{Numbering, Tokenizer};
-use crate::error::{Error, Result};
-use crate::model::Weights;
+use crate::error::{Error, Result, grouped};
 use crate::model::weights::layout;
+use crate::model::{Shape, Weights};
 use crate::platform;
 use crate::train::checkpoint::{Checkpoint, State};
 
@@ -53,12 +53,14 @@ pub fn read(source: &str, length: Option<usize>) -> Result<Checkpoint> {
     let keys = Keys::read(&format!("{folder}/config.json"))?;
     let description = Description::of(&keys)?;
     let length = window(&keys, &description, length)?;
+    let shape = shape(&keys, &description)?;
     let tokenizer = tokenizer(folder, &description)?;
     let weights = match weights {
         Some(file) => Shards::open_file(file)?,
         None => Shards::open_folder(folder)?,
     };
-    let weights = with_last_row(taken(&keys, &description, weights)?, &description);
+    let weights = taken(&keys, &description, &shape, weights)?;
+    let weights = with_last_row(weights, &description);
     let mut model = description.model;
     let shape = model.resolve(tokenizer.vocab_size())?;
     model.vocab_size = Some(shape.vocab_size);
@@ -112,14 +114,33 @@ fn tokenizer(folder: &str, description: &Description) -> Result<Tokenizer> {
         .map_err(|error| error.about(&format!("`{path}`")))
 }
 
+/// The shape as the files have it. Refuses one whose values alone are larger than this machine's memory.
+fn shape(keys: &Keys, description: &Description) -> Result<Shape> {
+    let resolved = description.model.resolve(description.rows as usize);
+    let shape = resolved.map_err(|error| error.about(&keys.origin()))?;
+    let needed = shape.parameters().saturating_mul(size_of::<f32>() as u64);
+    match platform::memory_bytes() {
+        Some(memory) if needed > memory => Err(Error::input(format!(
+            "the model of {} has {} parameters: {:.1} GB in f32, and this machine has {:.1} GB",
+            keys.origin(),
+            grouped(shape.parameters()),
+            needed as f64 / 1e9,
+            memory as f64 / 1e9
+        ))
+        .with_hint("use a smaller model, or a machine with more memory")),
+        _ => Ok(shape),
+    }
+}
+
 /// The model's parameters under our names, each taken out of its file by itself.
-fn taken(keys: &Keys, description: &Description, mut shards: Shards) -> Result<Weights> {
-    let shape = description
-        .model
-        .resolve(description.rows as usize)
-        .map_err(|error| error.about(&keys.origin()))?;
+fn taken(
+    keys: &Keys,
+    description: &Description,
+    shape: &Shape,
+    mut shards: Shards,
+) -> Result<Weights> {
     let names = description.names;
-    let layout = layout(&shape);
+    let layout = layout(shape);
     let tied = shape.tie_word_embeddings;
     let head = names.theirs("lm_head.weight");
     if !tied && !shards.has(&head) {
