@@ -50,7 +50,7 @@ pub use shards::{ShardIndex, TOKENS_PER_SHARD, write_shards};
 pub use store::Tokens;
 pub use tales::Tales;
 pub use tasks::{Gap, MultipleChoice, Task};
-pub use tokenizer::{Alphabet, Bpe, Tokenizer, piece_length};
+pub use tokenizer::{Alphabet, Bpe, Exported, Numbering, Tokenizer, piece_length};
 
 /// Tokens in a window of text or of a Markov chain, unless the configuration says otherwise.
 pub const DEFAULT_LENGTH: usize = 64;

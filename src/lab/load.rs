@@ -4,6 +4,7 @@ use crate::device::Selected;
 use crate::error::Result;
 use crate::model::Decoder;
 use crate::train::Checkpoint;
+use crate::train::hugging_face::read_model;
 
 /// A checkpoint and its model on a device.
 #[derive(Debug)]
@@ -14,12 +15,12 @@ pub struct Loaded {
     pub model: Decoder,
 }
 
-/// Loads a checkpoint, one file or an index with its shards, onto a device.
+/// Loads a checkpoint (one file, an index with its shards, or a folder in Hugging Face's layout) onto a device.
 ///
 /// # Errors
-/// When a file can't be read or is no sound checkpoint.
+/// When it can't be read or is no sound checkpoint.
 pub fn load_checkpoint(path: &str, device: &Selected) -> Result<Loaded> {
-    let checkpoint = Checkpoint::open(path)?;
+    let checkpoint = read_model(path)?;
     Ok(Loaded {
         model: Decoder::new(
             &checkpoint.model,

@@ -25,7 +25,8 @@ pub fn training_state_bytes(shape: &Shape) -> u64 {
 /// gradient. The way back adds most where a block's gradients of gate, up and their product are alive before anything of
 /// its activations is let go. Logits and attention weights are never kept, so neither vocabulary nor length squared
 /// appears. A mixture keeps gate and up of the experts that a token asks and of the shared one, and a few numbers for each expert
-/// there is; their product it computes again. With recomputation only one block at a time has activations, and of the others the stream before them is kept.
+/// there is; their product it computes again. Without `qk_norm` attention is composed of operations that keep its weights, which are
+/// not counted here. With recomputation only one block at a time has activations, and of the others the stream before them is kept.
 pub fn activation_bytes(shape: &Shape, batch: usize, length: usize, recompute: bool) -> u64 {
     let queries = shape.num_attention_heads * shape.head_dim;
     let keys = shape.num_key_value_heads * shape.head_dim;

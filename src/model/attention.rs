@@ -1,4 +1,4 @@
-//! Grouped-query attention with normalised queries and keys.
+//! Grouped-query attention; queries and keys are normalised by head where the configuration says so.
 
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ const HIDDEN: f32 = -1e9;
 pub struct Attention {
     /// All heads' queries, then keys, then values: `[(heads + 2 * key_value_heads) * head_dim, hidden_size]`
     pub projection: Tensor<2>,
-    /// `[1, head_dim]`
-    pub query_norm: Tensor<2>,
-    /// `[1, head_dim]`
-    pub key_norm: Tensor<2>,
+    /// The scales of normalised queries and keys, `[1, head_dim]` each; none: they are taken as they are.
+    pub norms: Option<[Tensor<2>; 2]>,
     /// `[hidden_size, heads * head_dim]`
     pub output: Tensor<2>,
     /// Number of query heads.
     pub heads: usize,
     /// Number of key and value heads.
     pub key_value_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
     /// Added to the mean square of queries and keys.
     pub eps: f64,
 }
@@ -51,6 +51,7 @@ pub struct Surroundings<'a> {
     /// How to compute.
     pub ops: Ops,
     /// What fused attention has to know, where it can be used: over whole sequences, with masks of dropout that are drawn here.
+    /// Fused forms normalise queries and keys.
     pub fused: Option<Arc<Heads>>,
     /// What fused attention with a memory has to know, where it can be used.
     pub reading: Option<Arc<Reading>>,
@@ -67,10 +68,9 @@ impl Attention {
         around: &Surroundings<'_>,
         memory: Option<Memory<'_>>,
     ) -> Tensor<2> {
-        let [_, head_dim] = self.query_norm.dims();
-        if let (Some(heads), None) = (&around.fused, &memory) {
+        if let (Some(heads), Some([query, key]), None) = (&around.fused, &self.norms, &memory) {
             let projected = around.ops.linear(input, &self.projection);
-            let (query, key) = (self.query_norm.clone(), self.key_norm.clone());
+            let (query, key) = (query.clone(), key.clone());
             // Masks are drawn in the order in which the composition draws them.
             let pairs = self.heads * around.length * around.length;
             let heads = match around.dropout.drawn(pairs) {
@@ -83,14 +83,13 @@ impl Attention {
             let mixed = crossover_ops::attention(projected, query, key, heads);
             return around.dropout.apply(around.ops.linear(mixed, &self.output));
         }
-        let memory = match (&around.reading, memory) {
-            (Some(reading), Some(memory)) => {
+        let memory = match (&around.reading, &self.norms, memory) {
+            (Some(reading), Some(scales), Some(memory)) => {
                 let projected = around.ops.linear(input, &self.projection);
-                let scales = [self.query_norm.clone(), self.key_norm.clone()];
-                let mixed = memory.attend(projected, scales, reading.clone());
+                let mixed = memory.attend(projected, scales.clone(), reading.clone());
                 return around.ops.linear(mixed, &self.output);
             }
-            (_, memory) => memory,
+            (_, _, memory) => memory,
         };
         let (queries, keys) = self.asked(&input, around);
         let first = self.heads + self.key_value_heads;
@@ -104,7 +103,7 @@ impl Attention {
         let mixed = weights
             .matmul(self.shared(values))
             .swap_dims(1, 2)
-            .reshape([around.batch * around.length, self.heads * head_dim]);
+            .reshape([around.batch * around.length, self.heads * self.head_dim]);
         around.dropout.apply(around.ops.linear(mixed, &self.output))
     }
 
@@ -117,17 +116,19 @@ impl Attention {
 
     /// Queries and keys: `[batch, heads, length, head_dim]` and `[batch, key_value_heads, length, head_dim]`.
     fn asked(&self, input: &Tensor<2>, around: &Surroundings<'_>) -> (Tensor<4>, Tensor<4>) {
-        let [_, head_dim] = self.query_norm.dims();
-        // The scores' 1/sqrt(head_dim) hides in the queries' scale, the smallest tensor it can be multiplied into.
-        let query_scale = self
-            .query_norm
-            .clone()
-            .mul_scalar(1.0 / (head_dim as f64).sqrt());
+        let root = 1.0 / (self.head_dim as f64).sqrt();
         let queries = self.by_head(input, 0, self.heads, around);
         let keys = self.by_head(input, self.heads, self.key_value_heads, around);
-        let queries = self.turned(queries, query_scale, around);
-        let keys = self.turned(keys, self.key_norm.clone(), around);
-        (queries.swap_dims(1, 2), keys.swap_dims(1, 2))
+        let (queries, keys) = match &self.norms {
+            // The scores' 1/sqrt(head_dim) hides in the queries' scale, the smallest tensor it can be multiplied into.
+            Some([query, key]) => (
+                self.normalised(queries, query.clone().mul_scalar(root)),
+                self.normalised(keys, key.clone()),
+            ),
+            None => (queries.mul_scalar(root), keys),
+        };
+        let turned = |heads| around.rotary.apply(heads).swap_dims(1, 2);
+        (turned(queries), turned(keys))
     }
 
     /// Some of the heads: `[batch * length, hidden_size]` -> `[batch, length, heads, head_dim]`. The matrix is cut, not what
@@ -139,7 +140,7 @@ impl Attention {
         heads: usize,
         around: &Surroundings<'_>,
     ) -> Tensor<4> {
-        let [_, head_dim] = self.query_norm.dims();
+        let head_dim = self.head_dim;
         let rows = (self.projection.clone()).narrow(0, first * head_dim, heads * head_dim);
         let projected = around.ops.linear(input.clone(), &rows);
         projected.reshape([around.batch, around.length, heads, head_dim])
@@ -153,10 +154,9 @@ impl Attention {
         softmax(scores, 3)
     }
 
-    /// Normalises each head, scales it, and turns it to its position: `[batch, length, heads, head_dim]` -> the same.
-    fn turned(&self, heads: Tensor<4>, scale: Tensor<2>, around: &Surroundings<'_>) -> Tensor<4> {
-        let scale = scale.unsqueeze::<4>();
-        around.rotary.apply(rms_normalize(heads, self.eps) * scale)
+    /// Normalises each head and scales it: `[batch, length, heads, head_dim]` -> the same.
+    fn normalised(&self, heads: Tensor<4>, scale: Tensor<2>) -> Tensor<4> {
+        rms_normalize(heads, self.eps) * scale.unsqueeze::<4>()
     }
 
     /// Repeats each key or value head for the query heads it serves: `[batch, key_value_heads, ..]` -> `[batch, heads, ..]`.

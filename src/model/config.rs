@@ -32,6 +32,9 @@ pub struct ModelConfig {
     pub rope_theta: f64,
     /// Whether the output matrix is the embedding matrix.
     pub tie_word_embeddings: bool,
+    /// Whether queries and keys are normalised by head, as in Qwen3; Llama and LLaDA take them as they are.
+    #[serde(skip_serializing_if = "is_true")]
+    pub qk_norm: bool,
     /// Standard deviation of the initial weights.
     pub initializer_range: f64,
     /// Probability of dropping a residual branch's output or an attention weight, in training only.
@@ -77,6 +80,7 @@ impl Default for ModelConfig {
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
             tie_word_embeddings: false,
+            qk_norm: true,
             initializer_range: 0.02,
             dropout: 0.0,
             vocab_size: None,
@@ -90,6 +94,11 @@ impl Default for ModelConfig {
             router_z_loss_coef: None,
         }
     }
+}
+
+/// Serde asks by reference. What is as in every model of ours goes without saying: files of earlier versions don't say it.
+pub(crate) fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// The largest size of anything: far above any model, and far below what would overflow a count of parameters.
@@ -117,6 +126,8 @@ pub struct Shape {
     pub vocab_size: usize,
     /// Whether the output matrix is the embedding matrix.
     pub tie_word_embeddings: bool,
+    /// Whether queries and keys are normalised by head.
+    pub qk_norm: bool,
     /// The experts in the feed-forward layer's place; none in a dense model.
     pub experts: Option<Experts>,
 }
@@ -167,8 +178,8 @@ impl Experts {
 impl Shape {
     /// Number of parameters, the embeddings, norms and all experts included.
     pub fn parameters(&self) -> u64 {
-        let norms =
-            2 * (self.hidden_size + self.head_dim) * self.num_hidden_layers + self.hidden_size;
+        let of_a_head = if self.qk_norm { self.head_dim } else { 0 };
+        let norms = 2 * (self.hidden_size + of_a_head) * self.num_hidden_layers + self.hidden_size;
         let embedding = if self.tie_word_embeddings {
             0
         } else {
@@ -313,6 +324,7 @@ impl ModelConfig {
             head_dim,
             vocab_size,
             tie_word_embeddings: self.tie_word_embeddings,
+            qk_norm: self.qk_norm,
             experts,
         })
     }

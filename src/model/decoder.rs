@@ -72,11 +72,14 @@ impl Decoder {
                     attention_norm: next()?,
                     attention: Attention {
                         projection: next()?,
-                        query_norm: next()?,
-                        key_norm: next()?,
+                        norms: match shape.qk_norm {
+                            true => Some([next()?, next()?]),
+                            false => None,
+                        },
                         output: next()?,
                         heads: shape.num_attention_heads,
                         key_value_heads: shape.num_key_value_heads,
+                        head_dim: shape.head_dim,
                         eps: config.rms_norm_eps,
                     },
                     feed_forward_norm: next()?,
@@ -160,14 +163,10 @@ impl Decoder {
     pub fn parameters(&self) -> Vec<&Tensor<2>> {
         let mut list = vec![&self.embedding];
         for block in &self.blocks {
-            list.extend([
-                &block.attention_norm,
-                &block.attention.projection,
-                &block.attention.query_norm,
-                &block.attention.key_norm,
-                &block.attention.output,
-                &block.feed_forward_norm,
-            ]);
+            let attention = &block.attention;
+            list.extend([&block.attention_norm, &attention.projection]);
+            list.extend(attention.norms.iter().flatten());
+            list.extend([&attention.output, &block.feed_forward_norm]);
             list.extend(block.mlp.parameters());
         }
         list.push(&self.norm);
@@ -179,14 +178,10 @@ impl Decoder {
     pub fn parameters_mut(&mut self) -> Vec<&mut Tensor<2>> {
         let mut list = vec![&mut self.embedding];
         for block in &mut self.blocks {
-            list.extend([
-                &mut block.attention_norm,
-                &mut block.attention.projection,
-                &mut block.attention.query_norm,
-                &mut block.attention.key_norm,
-                &mut block.attention.output,
-                &mut block.feed_forward_norm,
-            ]);
+            let attention = &mut block.attention;
+            list.extend([&mut block.attention_norm, &mut attention.projection]);
+            list.extend(attention.norms.iter_mut().flatten());
+            list.extend([&mut attention.output, &mut block.feed_forward_norm]);
             list.extend(block.mlp.parameters_mut());
         }
         list.push(&mut self.norm);
@@ -289,7 +284,9 @@ impl Decoder {
         let sequence = copies * length;
         let angles = self.angles((0..copies).flat_map(|_| 0..length));
         let rotary = Rotary::new(&angles, self.shape.head_dim, &self.device);
-        let is_fused = self.ops == Ops::Fused && !matches!(dropout, Dropout::Device { .. });
+        let is_fused = self.ops == Ops::Fused
+            && self.shape.qk_norm
+            && !matches!(dropout, Dropout::Device { .. });
         let fused = is_fused.then(|| Heads {
             length: sequence,
             queries: self.shape.num_attention_heads,
@@ -329,7 +326,9 @@ impl Decoder {
         let positions = || read.positions.iter().copied();
         let angles = self.angles(positions());
         let rotary = Rotary::new(&angles, self.shape.head_dim, &self.device);
-        let is_fused = self.ops == Ops::Fused && crossover_ops::is_processor(&self.device);
+        let is_fused = self.ops == Ops::Fused
+            && self.shape.qk_norm
+            && crossover_ops::is_processor(&self.device);
         let reading = is_fused.then(|| Reading {
             windows: cache.rows(),
             length,

@@ -1,4 +1,5 @@
-//! One decoder for every objective: RMSNorm, rotary positions, normalised queries and keys, SwiGLU, no biases.
+//! One decoder for every objective: RMSNorm, rotary positions, normalised queries and keys (unless a model from elsewhere has
+//! none), SwiGLU, no biases.
 //!
 //! Token ids `[batch, length]` enter with a [`Visibility`]; logits leave. The model does not know which objective asks,
 //! nor that diffusion exists: only who may see whom differs. [`config`] gives the shape, [`weights`] the parameters on

@@ -35,20 +35,22 @@ pub fn layout(shape: &Shape) -> Vec<(String, Vec<usize>)> {
         vec![shape.vocab_size, hidden],
     )];
     for layer in 0..shape.num_hidden_layers {
-        let attention: [(&str, Vec<usize>); 8] = [
+        let mut attention: Vec<(&str, Vec<usize>)> = vec![
             ("input_layernorm", vec![hidden]),
             ("self_attn.q_proj", vec![queries, hidden]),
             ("self_attn.k_proj", vec![keys, hidden]),
             ("self_attn.v_proj", vec![keys, hidden]),
-            ("self_attn.q_norm", vec![shape.head_dim]),
-            ("self_attn.k_norm", vec![shape.head_dim]),
-            ("self_attn.o_proj", vec![hidden, queries]),
-            ("post_attention_layernorm", vec![hidden]),
         ];
-        let attention = attention.map(|(part, sizes)| (part.to_owned(), sizes));
+        if shape.qk_norm {
+            attention.push(("self_attn.q_norm", vec![shape.head_dim]));
+            attention.push(("self_attn.k_norm", vec![shape.head_dim]));
+        }
+        attention.push(("self_attn.o_proj", vec![hidden, queries]));
+        attention.push(("post_attention_layernorm", vec![hidden]));
+        let attention = attention.into_iter();
         layout.extend(
             attention
-                .into_iter()
+                .map(|(part, sizes)| (part.to_owned(), sizes))
                 .chain(feed_forward(shape))
                 .map(|(part, sizes)| (format!("model.layers.{layer}.{part}.weight"), sizes)),
         );
@@ -168,10 +170,11 @@ mod tests {
 
     #[test]
     fn the_layout_holds_every_parameter_that_the_shape_counts() {
-        for tied in [false, true] {
+        for (tied, qk_norm) in [(false, true), (true, true), (false, false)] {
             let config = ModelConfig {
                 num_key_value_heads: Some(2),
                 tie_word_embeddings: tied,
+                qk_norm,
                 ..ModelConfig::default()
             };
             let shape = config.resolve(7).expect("the default shape is sound");

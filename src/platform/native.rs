@@ -681,6 +681,11 @@ impl Folder {
     }
 }
 
+/// Whether a path is a folder.
+pub fn is_folder(path: &str) -> bool {
+    Path::new(path).is_dir()
+}
+
 /// The folders in a folder, newest first by when they were changed; none where there is no such folder.
 ///
 /// # Errors

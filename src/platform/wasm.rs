@@ -298,6 +298,11 @@ pub fn make_folder(path: &str, leftover: impl Fn(&str) -> bool) -> Result<()> {
     })
 }
 
+/// Whether a path is a folder.
+pub fn is_folder(path: &str) -> bool {
+    FILES.with_borrow(|files| !files.inside(path).is_empty())
+}
+
 /// The folders in a folder, last in order first.
 ///
 /// # Errors

@@ -2,13 +2,15 @@
 //!
 //! A window of tokens enters [`Trainer::step`]; changed parameters stay on the device, and the step's loss comes back
 //! through [`Trainer::read`], asynchronously and possibly some steps later. [`checkpoint`] is the file a model is kept in,
-//! [`index`] several that several processes write, [`straggler`] finds a process that the others wait for,
-//! [`shard`] is how several processes share gradients and moments, [`config`] everything that decides a run, [`metrics`] what is
+//! [`index`] several that several processes write, [`straggler`] finds a process that the others wait for, [`hugging_face`] is how
+//! it is exchanged with other programs, [`shard`] is how several processes share gradients and moments, [`config`] everything that
+//! decides a run, [`metrics`] what is
 //! recorded of it, [`spike`] when that is alarming. What a step does not know: files,
 //! evaluation, and the other model of a race.
 
 pub mod checkpoint;
 pub mod config;
+pub mod hugging_face;
 pub mod index;
 pub mod metrics;
 pub mod optimizer;

@@ -69,12 +69,18 @@ pub enum Command {
         after_help = "Example: crossover bench --hidden-size 128 --layers 4 --batch 8 --length 64"
     )]
     Bench(BenchArguments),
-    /// Write a checkpoint again, in another form
+    /// Write a checkpoint again, in another form; Hugging Face's layout among them
     #[command(
         after_help = "Example: crossover export --checkpoint runs/x/checkpoints/best-masked.safetensors --weights-only \
-                      --dtype bf16 --out small.safetensors"
+                      --dtype bf16 --out small.safetensors\n\
+                      Example: crossover export --checkpoint runs/x/checkpoints/best-ar.safetensors --out model/"
     )]
     Export(ExportArguments),
+    /// Write a model from elsewhere as a checkpoint: Qwen3, Qwen3-MoE, Llama, LLaDA, MegaDLMs
+    #[command(
+        after_help = "Example: crossover import Qwen3-0.6B/ --out qwen3.safetensors --length 256"
+    )]
+    Import(ImportArguments),
     /// Write the HTML report of run directories
     #[command(after_help = "Example: crossover report runs/*")]
     Report(ReportArguments),
@@ -1045,13 +1051,33 @@ pub struct ExportArguments {
     /// The checkpoint
     #[arg(long, value_name = "FILE")]
     pub checkpoint: PathBuf,
-    /// Where to write it
-    #[arg(long, value_name = "FILE")]
+    /// Where to write it: FILE.safetensors, or a folder in Hugging Face's layout
+    #[arg(short, long, value_name = "FILE|DIR")]
     pub out: PathBuf,
-    /// Leave out what only training needs: a third of the size
+    /// Leave out what only training needs: a third of the size; a folder never has it
     #[arg(long)]
     pub weights_only: bool,
     /// How numbers are stored: f32 or bf16, which halves the size and is for use only
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    pub dtype: String,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArguments {
+    /// The model: a folder with `config.json`, `tokenizer.json` and safetensors files; or one such file, or their index, in it
+    #[arg(value_name = "FOLDER|FILE")]
+    pub source: PathBuf,
+    /// Where to write it
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Tokens in a window [default: as many as the model was made for, at most 1024]
+    #[arg(long, value_name = "N")]
+    pub length: Option<usize>,
+    /// How numbers are stored: f32 or bf16, which halves the size
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     pub dtype: String,
     /// Common flags.

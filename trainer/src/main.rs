@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Some(Command::Flops(flops)) => commands::flops::run(&flops),
         Some(Command::Bench(bench)) => commands::bench::run(&bench),
         Some(Command::Export(export)) => commands::export::run(&export),
+        Some(Command::Import(import)) => commands::import::run(&import),
         Some(Command::Report(report)) => commands::report::run(&report),
         Some(Command::Serve(serve)) => commands::serve::run(&serve),
         Some(Command::Doctor(doctor)) => commands::doctor::run(&doctor),

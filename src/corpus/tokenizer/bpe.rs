@@ -50,7 +50,11 @@ impl Bpe {
         Self::from_value(file::parse(file)?)
     }
 
-    fn from_value(mut file: Value) -> Result<Self> {
+    /// Reads a `tokenizer.json` that is parsed already.
+    ///
+    /// # Errors
+    /// Those of [`Bpe::from_file`].
+    pub(super) fn from_value(mut file: Value) -> Result<Self> {
         let contents = file::read(&mut file)?;
         Ok(Self(Arc::new(Loaded { file, contents })))
     }
@@ -62,6 +66,11 @@ impl Bpe {
     pub fn to_file(&self) -> Result<String> {
         serde_json::to_string_pretty(&self.0.file)
             .map_err(|error| Error::work("the tokenizer can't be written").with_source(error))
+    }
+
+    /// The same, unwritten.
+    pub(super) fn file(&self) -> &Value {
+        &self.0.file
     }
 
     /// How many ids there are.

@@ -101,7 +101,7 @@ pub(super) fn read(file: &mut Value) -> Result<Contents> {
     })
 }
 
-fn refused(reason: &str) -> Error {
+pub(super) fn refused(reason: &str) -> Error {
     Error::input(format!("this tokenizer can't be used: {reason}")).with_hint(USE_ANOTHER)
 }
 
@@ -248,6 +248,26 @@ fn added(library: &tokenizers::Tokenizer, bytes: &mut Vec<Box<[u8]>>) -> Result<
         put(bytes, id, token.content.into_bytes())?;
     }
     Ok(())
+}
+
+/// A file that has the bytes in their order, and merges none.
+pub(super) fn of_bytes() -> Value {
+    let ids = SYMBOLS.iter().zip(0_u32..);
+    let vocabulary: serde_json::Map<String, Value> = ids
+        .map(|(symbol, id)| (symbol.to_string(), id.into()))
+        .collect();
+    let in_bytes = serde_json::json!({
+        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false
+    });
+    serde_json::json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "normalizer": null,
+        "pre_tokenizer": in_bytes,
+        "post_processor": null,
+        "decoder": in_bytes,
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": []}
+    })
 }
 
 /// The character that stands for each byte in a file: printable ones for themselves, the others for those from U+0100

@@ -1,10 +1,12 @@
 //! Between text and ids: bytes, characters, pairs of bytes that were merged, or the symbols of a generated source.
 //!
-//! MASK is always the last id; end-of-text, where documents have it, is the one before. Both stand for no text.
+//! MASK is always the last id; end-of-text, where documents have it, is the one before, unless a model from elsewhere
+//! numbers it otherwise ([`Numbering`]). Both stand for no text.
 //! [`Tokenizer::decode`] shows them as `▯` and `<|endoftext|>`, vocabulary lists as `[MASK]` and `<|endoftext|>`.
 
 mod alphabet;
 mod bpe;
+mod exchange;
 mod file;
 mod pieces;
 mod train;
@@ -16,6 +18,7 @@ use crate::platform;
 
 pub use alphabet::Alphabet;
 pub use bpe::Bpe;
+pub use exchange::{Exported, Numbering};
 pub use pieces::piece_length;
 
 use alphabet::characters_of;
@@ -39,6 +42,7 @@ const CHOICES: &str = "there are `byte`, `char`, `bpe:N` and `FILE.json`";
 pub struct Tokenizer {
     vocabulary: Vocabulary,
     end_of_text: bool,
+    numbering: Option<Numbering>,
 }
 
 /// The ids that stand for text.
@@ -66,16 +70,22 @@ enum Form {
         symbols: Alphabet,
         #[serde(default, skip_serializing_if = "is_false")]
         end_of_text: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        numbering: Option<Numbering>,
     },
     Symbols {
         symbols: Alphabet,
         #[serde(default, skip_serializing_if = "is_false")]
         end_of_text: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        numbering: Option<Numbering>,
     },
     Bpe {
         tokenizer: Bpe,
         #[serde(default, skip_serializing_if = "is_false")]
         end_of_text: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        numbering: Option<Numbering>,
     },
 }
 
@@ -85,24 +95,28 @@ fn is_false(value: &bool) -> bool {
 
 impl From<Form> for Tokenizer {
     fn from(form: Form) -> Self {
-        let (vocabulary, end_of_text) = match form {
-            Form::Byte { end_of_text } => (Vocabulary::Byte, end_of_text),
+        let (vocabulary, end_of_text, numbering) = match form {
+            Form::Byte { end_of_text } => (Vocabulary::Byte, end_of_text, None),
             Form::Char {
                 symbols,
                 end_of_text,
-            } => (Vocabulary::Char(symbols), end_of_text),
+                numbering,
+            } => (Vocabulary::Char(symbols), end_of_text, numbering),
             Form::Symbols {
                 symbols,
                 end_of_text,
-            } => (Vocabulary::Symbols(symbols), end_of_text),
+                numbering,
+            } => (Vocabulary::Symbols(symbols), end_of_text, numbering),
             Form::Bpe {
                 tokenizer,
                 end_of_text,
-            } => (Vocabulary::Bpe(tokenizer), end_of_text),
+                numbering,
+            } => (Vocabulary::Bpe(tokenizer), end_of_text, numbering),
         };
         Self {
             vocabulary,
             end_of_text,
+            numbering,
         }
     }
 }
@@ -110,19 +124,23 @@ impl From<Form> for Tokenizer {
 impl From<Tokenizer> for Form {
     fn from(tokenizer: Tokenizer) -> Self {
         let end_of_text = tokenizer.end_of_text;
+        let numbering = tokenizer.numbering;
         match tokenizer.vocabulary {
             Vocabulary::Byte => Self::Byte { end_of_text },
             Vocabulary::Char(symbols) => Self::Char {
                 symbols,
                 end_of_text,
+                numbering,
             },
             Vocabulary::Symbols(symbols) => Self::Symbols {
                 symbols,
                 end_of_text,
+                numbering,
             },
             Vocabulary::Bpe(tokenizer) => Self::Bpe {
                 tokenizer,
                 end_of_text,
+                numbering,
             },
         }
     }
@@ -133,6 +151,7 @@ impl From<Vocabulary> for Tokenizer {
         Self {
             vocabulary,
             end_of_text: false,
+            numbering: None,
         }
     }
 }
@@ -256,15 +275,21 @@ impl Tokenizer {
 
     /// The id of MASK: the last one.
     pub fn mask_id(&self) -> u32 {
-        self.text_ids() + u32::from(self.end_of_text)
+        match self.numbering {
+            Some(numbering) => numbering.ids,
+            None => self.text_ids() + u32::from(self.end_of_text),
+        }
     }
 
-    /// The id behind each document, where documents have one: the one before MASK.
+    /// The id behind each document, where documents have one: the one before MASK, unless it has a number of its own.
     pub fn end_of_text(&self) -> Option<u32> {
-        self.end_of_text.then(|| self.text_ids())
+        match self.numbering {
+            Some(numbering) => numbering.end_of_text,
+            None => self.end_of_text.then(|| self.text_ids()),
+        }
     }
 
-    /// How many ids stand for text: all before end-of-text and MASK.
+    /// How many ids the vocabulary names. With numbers of our own all of them stand for text.
     pub fn text_ids(&self) -> u32 {
         match &self.vocabulary {
             Vocabulary::Byte => 256,
@@ -337,6 +362,9 @@ impl Tokenizer {
 
     /// The bytes of text that one id stands for: none for MASK, end-of-text and ids outside the vocabulary.
     fn put_bytes(&self, id: u32, bytes: &mut Vec<u8>) {
+        if id >= self.mask_id() || Some(id) == self.end_of_text() {
+            return;
+        }
         match &self.vocabulary {
             Vocabulary::Byte => bytes.extend(u8::try_from(id)),
             Vocabulary::Char(symbols) | Vocabulary::Symbols(symbols) => {

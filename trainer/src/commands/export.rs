@@ -1,9 +1,9 @@
-//! `export`: writes a checkpoint again, in another form.
+//! `export`: writes a checkpoint again, in another form; a folder in Hugging Face's layout among them.
 
 use anyhow::Result;
 use crossover::error::Error;
 use crossover::platform;
-use crossover::train::{Checkpoint, Precision};
+use crossover::train::{Precision, hugging_face};
 use serde::Serialize;
 
 use crate::arguments::ExportArguments;
@@ -16,20 +16,31 @@ struct Exported {
     bytes: usize,
 }
 
-/// Reads the checkpoint and writes it.
+/// The precision that `--dtype` names.
+pub fn precision(dtype: &str) -> Result<Precision, Error> {
+    match dtype {
+        "f32" => Ok(Precision::F32),
+        "bf16" => Ok(Precision::Bf16),
+        other => Err(Error::input(format!("`--dtype` is `{other}`")).with_hint("`f32` or `bf16`")),
+    }
+}
+
+/// Reads the checkpoint and writes it: a file where the name is one of a safetensors file, otherwise a folder.
 pub fn run(arguments: &ExportArguments) -> Result<()> {
-    let precision = match arguments.dtype.as_str() {
-        "f32" => Precision::F32,
-        "bf16" => Precision::Bf16,
-        other => {
-            return Err(Error::input(format!("`--dtype` is `{other}`"))
-                .with_hint("`f32` or `bf16`")
-                .into());
-        }
-    };
-    check_place(&arguments.out)?;
-    let origin = arguments.checkpoint.display().to_string();
-    let mut checkpoint = Checkpoint::open(&origin)?;
+    let precision = precision(&arguments.dtype)?;
+    let is_file = arguments
+        .out
+        .extension()
+        .is_some_and(|end| end == "safetensors");
+    if is_file {
+        check_place(&arguments.out)?;
+    }
+    let mut checkpoint = hugging_face::read_model(&arguments.checkpoint.display().to_string())?;
+    let file = arguments.out.display().to_string();
+    if !is_file {
+        let bytes = hugging_face::write(&checkpoint, &file, precision)?;
+        return tell(arguments.common.json, file, bytes);
+    }
     if arguments.weights_only {
         checkpoint = checkpoint.weights_only();
     } else if precision != Precision::F32 && checkpoint.moments.is_some() {
@@ -40,13 +51,17 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         );
     }
     let bytes = checkpoint.to_bytes_as(precision)?;
-    let file = arguments.out.display().to_string();
     platform::write_file(&file, &bytes)?;
-    if arguments.common.json {
+    tell(arguments.common.json, file, bytes.len())
+}
+
+/// Prints what was written.
+pub fn tell(json: bool, file: String, bytes: usize) -> Result<()> {
+    if json {
         return print_json(&Exported {
             event: "result",
             file,
-            bytes: bytes.len(),
+            bytes,
         });
     }
     print_text(&format!("{file}\n"))

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod export;
 pub mod flops;
 pub mod generation;
+pub mod import;
 pub mod report;
 pub mod run;
 pub mod sample;
