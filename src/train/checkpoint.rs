@@ -306,6 +306,182 @@ impl Checkpoint {
     /// What the metadata says of the model: `config`, `tokenizer` and `state`.
     pub(super) fn strings(&self) -> Result<[String; 3]> {
         let config = serde_json::to_string(&self.header()?).map_err(|error| unwritable(&error))?;
+        let state = serde_json::to_string(&self.state).map_err(|error| unwritable(&error))?;
+        Ok([config, self.tokenizer.to_json()?, state])
+    }
+
+    /// Reads a file, or an index and the shards beside it.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::from_bytes`]; a shard that is missing or not what the index promises is named.
+    pub fn open(path: &str) -> Result<Self> {
+        let bytes = platform::read_file(path)?;
+        match index::is_index(path) {
+            true => Index::from_bytes(&bytes, path)?.checkpoint(path),
+            false => Self::from_bytes(&bytes, path),
+        }
+    }
+
+    /// `config` as a file has it.
+    pub(super) fn header(&self) -> Result<Header> {
+        let shape = self.shape()?;
+        let (architecture, model_type) = architecture(&shape);
+        Ok(Header {
+            format_version: FORMAT_VERSION,
+            objective: self.objective,
+            architectures: vec![architecture.to_owned()],
+            model_type: model_type.to_owned(),
+            hidden_size: shape.hidden_size,
+            intermediate_size: shape.intermediate_size,
+            num_hidden_layers: shape.num_hidden_layers,
+            num_attention_heads: shape.num_attention_heads,
+            num_key_value_heads: shape.num_key_value_heads,
+            head_dim: shape.head_dim,
+            vocab_size: shape.vocab_size,
+            rms_norm_eps: self.model.rms_norm_eps,
+            rope_theta: self.model.rope_theta,
+            tie_word_embeddings: shape.tie_word_embeddings,
+            qk_norm: shape.qk_norm,
+            max_position_embeddings: self.length,
+            hidden_act: "silu".to_owned(),
+            attention_bias: false,
+            initializer_range: self.model.initializer_range,
+            dropout: self.model.dropout,
+            mask_token_id: shape.vocab_size - 1,
+            block_size: self.block_size,
+            experts: shape.experts.as_ref().map(ExpertsHeader::new),
+        })
+    }
+
+    /// The counters in a file's bytes, without a look at its tensors; `None` where it has none.
+    pub fn state_of(bytes: &[u8]) -> Option<State> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
+        serde_json::from_str(metadata.metadata().as_ref()?.get("state")?).ok()
+    }
+
+    /// Reads a file's bytes; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// When it is truncated, no safetensors file, not one of ours, made by a newer version, or inconsistent.
+    pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Self> {
+        let damaged = |why: String| damaged(origin, &why);
+        check_length(bytes).map_err(damaged)?;
+        let (_, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
+        let strings = metadata.metadata().clone().unwrap_or_default();
+        let text = |key: &str| {
+            strings.get(key).ok_or_else(|| {
+                Error::input(format!(
+                    "`{origin}` is a safetensors file without crossover's `{key}`"
+                ))
+                .with_hint("if it is a model from elsewhere, give the folder that has its `config.json` too")
+            })
+        };
+        let described = [text("config")?, text("tokenizer")?, text("state")?];
+        let described = described.map(|text| &text[..]);
+        let mut checkpoint = Self::from_strings(described, origin)?;
+        let tensors =
+            SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
+        for (name, view) in tensors.iter() {
+            let tensor =
+                host_tensor(&view).map_err(|why| damaged(format!("tensor `{name}` {why}")))?;
+            checkpoint.put(name, tensor);
+        }
+        checkpoint.check(origin)?;
+        // Files of earlier versions have none.
+        if let Some(promised) = strings.get(CHECKSUM) {
+            let sorted: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
+            let content = sorted.iter().map(|(name, view)| (&name[..], view.data()));
+            if *promised != checksum(described, content) {
+                return Err(damaged(CHANGED.to_owned()));
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    /// A checkpoint as its metadata describes it, still without a tensor.
+    pub(super) fn from_strings(
+        [config, tokenizer, state]: [&str; 3],
+        origin: &str,
+    ) -> Result<Self> {
+        let damaged = |why: String| damaged(origin, &why);
+        let Version { format_version } = serde_json::from_str(config)
+            .map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
+        if format_version > FORMAT_VERSION {
+            return Err(Error::input(format!(
+                "`{origin}` was made by a newer Crossover ({format_version}; this reads {FORMAT_VERSION})"
+            ))
+            .with_hint("update crossover"));
+        }
+        let header: Header = serde_json::from_str(config)
+            .map_err(|error| damaged(format!("`config` is damaged: {error}")))?;
+        let tokenizer = Tokenizer::from_json(tokenizer)?;
+        let state = serde_json::from_str(state)
+            .map_err(|error| damaged(format!("`state` is damaged: {error}")))?;
+        let experts = header.experts.as_ref();
+        Ok(Self {
+            objective: header.objective,
+            model: ModelConfig {
+                hidden_size: header.hidden_size,
+                intermediate_size: Some(header.intermediate_size),
+                num_hidden_layers: header.num_hidden_layers,
+                num_attention_heads: header.num_attention_heads,
+                num_key_value_heads: Some(header.num_key_value_heads),
+                head_dim: Some(header.head_dim),
+                rms_norm_eps: header.rms_norm_eps,
+                rope_theta: header.rope_theta,
+                tie_word_embeddings: header.tie_word_embeddings,
+                qk_norm: header.qk_norm,
+                initializer_range: header.initializer_range,
+                dropout: header.dropout,
+                vocab_size: Some(header.vocab_size),
+                num_experts: experts.map(|experts| experts.num_experts),
+                num_experts_per_tok: experts.map(|experts| experts.num_experts_per_tok),
+                moe_intermediate_size: experts.map(|experts| experts.moe_intermediate_size),
+                shared_expert_intermediate_size: experts
+                    .and_then(|experts| experts.shared_expert_intermediate_size),
+                norm_topk_prob: experts.map(|experts| experts.norm_topk_prob),
+                expert_routing: experts.map(|experts| experts.expert_routing),
+                router_aux_loss_coef: experts.map(|experts| experts.router_aux_loss_coef),
+                router_z_loss_coef: experts.map(|experts| experts.router_z_loss_coef),
+            },
+            length: header.max_position_embeddings,
+            block_size: header.block_size,
+            tokenizer,
+            weights: Weights::default(),
+            trained_weights: None,
+            moments: None,
+            state,
+        })
+    }
+
+    /// Takes a tensor by its name in a file.
+    pub(super) fn put(&mut self, name: &str, tensor: HostTensor) {
+        let (prefix, name) = group(name);
+        let moments = || Moments {
+            first: Weights::default(),
+            second: Weights::default(),
+        };
+        let weights = match prefix {
+            FIRST => &mut self.moments.get_or_insert_with(moments).first,
+            SECOND => &mut self.moments.get_or_insert_with(moments).second,
+            TRAINED => self.trained_weights.get_or_insert_default(),
+            _ => &mut self.weights,
+        };
+        weights.0.insert(name.to_owned(), tensor);
+    }
+
+    /// Refuses a checkpoint that lacks a parameter, or has one in another shape than the configuration says.
+    pub(super) fn check(&self, origin: &str) -> Result<()> {
+        self.fits_together().map_err(|error| {
+            Error::input(format!("`{origin}` does not fit together"))
+                .with_source(error)
+                .with_hint("the file is damaged; use another checkpoint")
+        })
+    }
+
+    /// Every parameter is there, shaped as the configuration says.
+    pub(super) fn fits_together(&self) -> Result<()> {
         if self.length == 0 {
             return Err(Error::input("`max_position_embeddings` is 0"));
         }
@@ -335,12 +511,6 @@ impl Checkpoint {
     }
 }
 
-    /// Every parameter is there, shaped as the configuration says.
-    pub(super) fn fits_together(&self) -> Result<()> {
-pub(super) fn unwritable(error: &dyn std::fmt::Display) -> Error {
-    Error::work(format!("can't write the checkpoint: {error}"))
-}
-
 /// What the damaged file's bytes tell.
 pub(super) const CHANGED: &str = "its checksum doesn't fit, so some of its bytes have changed";
 
@@ -351,6 +521,18 @@ pub(super) fn damaged(origin: &str, why: &str) -> Error {
 }
 
 /// The error of what can't be put into a file.
+pub(super) fn unwritable(error: &dyn std::fmt::Display) -> Error {
+    Error::work(format!("can't write the checkpoint: {error}"))
+}
+
+/// What a tensor belongs to (a prefix, none for the weights), and the parameter's name.
+pub(super) fn group(name: &str) -> (&'static str, &str) {
+    [FIRST, SECOND, TRAINED]
+        .into_iter()
+        .find_map(|prefix| Some((prefix, name.strip_prefix(prefix)?)))
+        .unwrap_or(("", name))
+}
+
 /// SHA-256 of what a file holds, whatever its order there: the three JSON strings, then each tensor's name and bytes, sorted by
 /// name.
 pub(super) fn checksum<'a>(
@@ -400,6 +582,7 @@ fn data_length(header: &[u8]) -> u64 {
     ends.max().unwrap_or(0)
 }
 
+/// A tensor's values, widened to f32.
 pub(super) fn host_tensor(view: &TensorView<'_>) -> Result<HostTensor, String> {
     let data = view.data();
     let values = match view.dtype() {
