@@ -11,6 +11,7 @@
 //! of masks in training, of models or of devices.
 
 mod config;
+mod disturb;
 mod documents;
 mod duplicates;
 mod files;
@@ -33,7 +34,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::platform;
 
-pub use config::CorpusConfig;
+pub use config::{CorpusConfig, Order};
 pub use documents::{DOCUMENT_END, encode_documents};
 pub use duplicates::{MOST_COMPARED, NEAR, NearDuplicates, NearPair};
 pub use files::{CODE_EXTENSIONS, Survey, Unreadable};
@@ -186,7 +187,7 @@ impl Corpus {
                 window_holds_something(config)?;
                 let texts = texts(config, paths)?;
                 let source = paths.iter().map(|path| absolute(path)).collect();
-                Self::of_parts(&found(source), text::parts(config, texts, seed)?)
+                Self::of_parts(&found(source), text::parts(config, texts, seed)?, seed)
             }
         }
     }
@@ -218,10 +219,13 @@ impl Corpus {
                 text::parts(config, survey.tokenize(config)?, seed)?
             }
         };
-        Self::of_parts(config, parts)
+        Self::of_parts(config, parts, seed)
     }
 
-    fn of_parts(config: &CorpusConfig, parts: Parts) -> Result<Self> {
+    fn of_parts(config: &CorpusConfig, parts: Parts, seed: u64) -> Result<Self> {
+        let parts = parts
+            .with_noise(config.noise, seed)?
+            .in_order(config.order, seed)?;
         Ok(Self {
             config: CorpusConfig {
                 tokenizer: parts.tokenizer_name.or_else(|| config.tokenizer.clone()),
@@ -234,7 +238,7 @@ impl Corpus {
             train: TrainingData {
                 tokens: parts.train,
                 length: parts.length,
-                aligned: parts.grid.is_some(),
+                aligned: parts.grid.is_some() || config.order != Order::Reading,
             },
             tokenizer: parts.tokenizer,
             validation: Windows::new(parts.validation, parts.length),

@@ -10,7 +10,7 @@ pub struct TrainingData {
     pub tokens: Tokens,
     /// Tokens in a window.
     pub length: usize,
-    /// Whether windows start at multiples of `length` only (grids), not anywhere (text).
+    /// Whether windows start at multiples of `length` only (grids, text in blocks), not anywhere (text).
     pub aligned: bool,
 }
 
