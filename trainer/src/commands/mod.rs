@@ -8,12 +8,14 @@ pub mod evaluate;
 pub mod export;
 pub mod flops;
 pub mod generation;
+pub mod plan;
 pub mod report;
 pub mod run;
 pub mod sample;
 mod scaling;
 pub mod seeds;
 pub mod serve;
+pub mod sweep;
 pub mod tokenizer;
 pub mod trace;
 
