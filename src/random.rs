@@ -28,6 +28,10 @@ pub enum Purpose {
     Sampling = 7,
     /// Text drawn from a generated source (Markov chains, grids).
     Source = 8,
+    /// Which runs a law is fitted to once more, to know how far it can be trusted.
+    Bootstrap = 12,
+    /// Which training tokens of a corpus are replaced by others, and by which.
+    Corruption = 13,
 }
 
 /// One independent stream of random numbers.

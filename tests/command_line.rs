@@ -132,7 +132,7 @@ fn squares(count: usize) -> String {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["race"],
         &["train"],
@@ -145,6 +145,8 @@ fn every_command_has_help_with_an_example() {
         &["flops"],
         &["bench"],
         &["report"],
+        &["sweep"],
+        &["plan"],
         &["serve"],
         &["doctor"],
     ];

@@ -87,6 +87,8 @@ pub struct Crossing {
 
 /// What the drawings of one run share.
 pub struct Plot<'a> {
+    /// Tells its parts from those of other plots on the same page; empty where it is the only one.
+    pub id: String,
     /// The curves.
     pub history: &'a History,
     /// The losses shown.
@@ -222,6 +224,11 @@ impl Plot<'_> {
             .collect()
     }
 
+    /// The narrow drawing alone, for pages with many plots.
+    pub fn small(&self, axis: Axis) -> String {
+        self.drawing(axis, Size::Narrow)
+    }
+
     /// What the range cuts off, as a sentence; `None` when everything is on the chart.
     pub fn cut(&self) -> Option<String> {
         let curves = self.history.curves();
@@ -287,7 +294,7 @@ impl Plot<'_> {
                 bottom: height - 44.0,
             },
         };
-        let id = format!("{}-{label}", axis.name().to_lowercase());
+        let id = format!("{}{}-{label}", self.id, axis.name().to_lowercase());
         let mut svg = format!(
             "<svg class=\"chart {label}\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
              aria-labelledby=\"{id}-title {id}-desc\">\
@@ -664,6 +671,7 @@ mod tests {
             history.push(line(Objective::Masked, step, val));
         }
         let plot = Plot {
+            id: String::new(),
             history: &history,
             range: scale::losses(&history, None),
             floor: None,

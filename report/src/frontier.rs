@@ -387,9 +387,9 @@ fn drawing(rows: &[Row], figure: &Figure, cost: Cost, size: Size) -> Option<Stri
         .iter()
         .find(|row| row.writer == Writer::Reference)
         .and_then(|row| figure.value(row));
-    let x = spanned(points.iter().map(|(x, _)| *x), 0.04)?;
+    let x = scale::spanned(points.iter().map(|(x, _)| *x), 0.04)?;
     let shown = points.iter().map(|(_, value)| *value).chain(reference);
-    let y = spanned(shown.flat_map(|value| figure.reach(value)), 0.05)?;
+    let y = scale::spanned(shown.flat_map(|value| figure.reach(value)), 0.05)?;
     let (width, height, label, about) = match size {
         Size::Wide => (1040.0, 320.0, "wide", 10),
         Size::Narrow => (358.0, 280.0, "narrow", 4),
@@ -475,22 +475,6 @@ fn description(lines: &[Line<'_>], figure: &Figure, cost: Cost) -> String {
         }
     }
     text
-}
-
-/// The range of these values with a margin at both ends; `None` of no value.
-fn spanned(values: impl Iterator<Item = f64>, margin: f64) -> Option<Range> {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-        (low.min(value), high.max(value))
-    });
-    if low > high {
-        return None;
-    }
-    // Equal values still need a range to lie in.
-    let spread = (high - low).max(1e-3);
-    Some(Range {
-        low: low - margin * spread,
-        high: high + margin * spread,
-    })
 }
 
 fn table(rows: &[Row]) -> String {

@@ -4,7 +4,7 @@
 //! makes the same report as the command line.
 //!
 //! - [`Run`] is what a run's files say; [`render`] turns it into HTML. [`seeds`] does so for several seeds of one run,
-//!   [`frontier`] for ways of writing.
+//!   [`sweep`] for a grid of runs, [`frontier`] for ways of writing.
 //! - [`history`] is a run's curves, [`together`] the statistics over seeds, [`verdict`] what they say in a sentence.
 //! - [`numbers`] is how figures read, [`theme`] how lines look, [`scale`] how long axes are.
 
@@ -15,9 +15,12 @@ pub mod frontier;
 pub mod history;
 pub mod numbers;
 mod page;
+mod points;
 mod samples;
 pub mod scale;
 pub mod seeds;
+mod strip;
+pub mod sweep;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -258,6 +258,7 @@ fn charts(run: &Run) -> String {
         });
     }
     let plot = Plot {
+        id: String::new(),
         history: &run.history,
         range: scale::losses(&run.history, run.floor()),
         floor: run.floor(),
@@ -464,7 +465,7 @@ pub fn three(curve: &str, envelope: &str) -> String {
 }
 
 /// Text for HTML with its backticked words as code.
-fn with_code(text: &str) -> String {
+pub fn with_code(text: &str) -> String {
     let pieces: Vec<String> = text
         .split('`')
         .enumerate()

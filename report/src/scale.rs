@@ -79,6 +79,22 @@ pub fn magnitudes(range: Range, about: usize) -> Vec<f64> {
     within(&[1.0, 2.0, 5.0])
 }
 
+/// The range of these values with a margin at both ends; `None` of no value.
+pub fn spanned(values: impl Iterator<Item = f64>, margin: f64) -> Option<Range> {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    if low > high {
+        return None;
+    }
+    // Equal values still need a range to lie in.
+    let spread = (high - low).max(1e-3);
+    Some(Range {
+        low: low - margin * spread,
+        high: high + margin * spread,
+    })
+}
+
 fn multiples(range: Range, step: f64) -> Vec<f64> {
     // A hair of tolerance keeps ends that are multiples but for rounding.
     let first = (range.low / step - 1e-6).ceil() as i64;

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use crossover::error::Result;
-use crossover::lab::Outcome;
 use crossover::train::RunConfig;
 
 use crate::chart::{Crossing, Plot};
 use crate::history::History;
 use crate::numbers;
-use crate::scale::{self, Range};
+use crate::scale;
+use crate::strip::{self, Row};
 use crate::theme::{Racer, racer};
 use crate::together::{Races, Together};
 use crate::{Run, escape, page, tables, verdict};
@@ -169,6 +169,7 @@ fn charts(seeds: &Seeds, together: Option<&Together>) -> String {
         }
     }
     let plot = Plot {
+        id: String::new(),
         range: scale::losses(&shown, floor),
         history: &shown,
         floor,
@@ -189,112 +190,35 @@ fn differences(races: &Races) -> String {
     let Racer {
         subject, spoken, ..
     } = racer(races.second());
-    let drawings: String = [(1040.0, "wide"), (358.0, "narrow")]
-        .into_iter()
-        .map(|(width, class)| strip(races, width, class))
+    let difference = races.difference;
+    let mut rows: Vec<Row> = races
+        .runs
+        .iter()
+        .map(|run| Row {
+            name: format!("Seed {}", run.seed),
+            value: run.result.difference,
+            se: Some(run.result.difference_se),
+            is_mean: false,
+        })
         .collect();
+    if rows.len() > 1 {
+        rows.push(Row {
+            name: "Mean".to_owned(),
+            value: difference.mean,
+            se: difference.se,
+            is_mean: true,
+        });
+    }
+    let label = format!(
+        "Difference of each seed, and on average {}",
+        numbers::measured(difference.mean, difference.se)
+    );
+    let drawings = strip::drawings(&rows, racer(races.second()), &label, 64.0);
     format!(
         "<figure><h3>{subject} against AR, seed by seed</h3>{drawings}\
          <figcaption>{subject}'s bound minus AR's NLL on the test part, nats/token: left of zero, {spoken} is better. \
          Bars: ±2 paired standard errors of a seed; the mean's: ±2 standard errors over seeds.</figcaption></figure>"
     )
-}
-
-fn strip(races: &Races, width: f64, class: &str) -> String {
-    const ROW: f64 = 26.0;
-    let look = racer(races.second());
-    let difference = races.difference;
-    let mut rows: Vec<(String, f64, Option<f64>, bool)> = races
-        .runs
-        .iter()
-        .map(|run| {
-            let result = &run.result;
-            (
-                format!("Seed {}", run.seed),
-                result.difference,
-                Some(result.difference_se),
-                false,
-            )
-        })
-        .collect();
-    if rows.len() > 1 {
-        rows.push(("Mean".to_owned(), difference.mean, difference.se, true));
-    }
-    let ends = rows.iter().flat_map(|(_, value, se, _)| {
-        let reach = 2.0 * se.unwrap_or(0.0);
-        [value - reach, value + reach]
-    });
-    let (low, high) = ends.fold((0.0_f64, 0.0_f64), |(low, high), end| {
-        (low.min(end), high.max(end))
-    });
-    let margin = (0.06 * (high - low)).max(1e-4);
-    let range = Range {
-        low: low - margin,
-        high: high + margin,
-    };
-    let narrow = class == "narrow";
-    let (left, right) = (64.0, width - if narrow { 118.0 } else { 148.0 });
-    let x = |value: f64| left + range.share(value) * (right - left);
-    let bottom = 8.0 + ROW * rows.len() as f64;
-    let mut svg = format!(
-        "<svg class=\"chart {class}\" viewBox=\"0 0 {width} {:.0}\" role=\"img\" aria-label=\"{}\">",
-        bottom + 26.0,
-        escape(&format!(
-            "Difference of each seed, and on average {}",
-            numbers::measured(difference.mean, difference.se)
-        ))
-    );
-    let ticks = scale::ticks(range, if narrow { 3 } else { 8 });
-    let decimals = scale::decimals(&ticks);
-    for tick in ticks {
-        let at = x(tick);
-        let mut label = format!("{:.decimals$}", tick.abs());
-        if tick < -1e-12 {
-            label.insert(0, '−');
-        }
-        let _ = write!(
-            svg,
-            "<path class=\"rule\" d=\"M{at:.1} 4V{bottom:.1}\"/>\
-             <text class=\"tick\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
-            bottom + 18.0
-        );
-    }
-    let _ = write!(
-        svg,
-        "<path class=\"edge\" d=\"M{0:.1} 4V{bottom:.1}\"/>",
-        x(0.0)
-    );
-    for (index, (name, value, se, is_mean)) in rows.iter().enumerate() {
-        let y = 8.0 + ROW * (index as f64 + 0.5);
-        let reach = 2.0 * se.unwrap_or(0.0);
-        let at = x(*value);
-        let (bar, text, mark) = if *is_mean {
-            let mark = format!(
-                "<path class=\"crossing filled\" d=\"M{at:.1} {:.1}l7 7l-7 7l-7-7Z\"/>",
-                y - 7.0
-            );
-            ("difference mean".to_owned(), " class=\"mean\"", mark)
-        } else {
-            let mark = format!(
-                "<path class=\"mark {}\" d=\"{}\"/>",
-                look.class,
-                look.outline(at, y, 5.0)
-            );
-            (format!("difference {}", look.class), "", mark)
-        };
-        let _ = write!(
-            svg,
-            "<text{text} x=\"4\" y=\"{0:.1}\">{name}</text>\
-             <path class=\"{bar}\" d=\"M{1:.1} {y:.1}H{2:.1}\"/>{mark}\
-             <text{text} x=\"{3:.1}\" y=\"{0:.1}\">{4}</text>",
-            y + 4.5,
-            x(value - reach),
-            x(value + reach),
-            right + 12.0,
-            numbers::measured(*value, *se)
-        );
-    }
-    svg + "</svg>\n"
 }
 
 /// What produced the runs, where and when.
@@ -313,10 +237,7 @@ fn provenance(seeds: &Seeds) -> String {
     let seconds: f64 = seeds
         .begun()
         .filter_map(|run| run.outcome.as_ref())
-        .map(|outcome| match outcome {
-            Outcome::Race(result) => result.wall_seconds,
-            Outcome::Train(result) => result.wall_seconds,
-        })
+        .map(verdict::wall_seconds)
         .sum();
     list.push((
         "wall time",

@@ -79,6 +79,11 @@ impl Row {
         note.clone_into(&mut self.note);
         self
     }
+
+    pub(super) fn linked(mut self, to: Option<String>) -> Self {
+        self.link = to;
+        self
+    }
 }
 
 /// A table of names and values.

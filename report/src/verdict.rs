@@ -1,6 +1,6 @@
 //! What a race has shown, in honest sentences: which of the crossovers, how sure, and from how many seeds.
 
-use crossover::lab::{DualAr, RaceResult};
+use crossover::lab::{DualAr, Outcome, RaceResult};
 use crossover::objective::Objective;
 
 use crate::history::History;
@@ -316,6 +316,19 @@ pub fn seeds_dual(duals: &Duals) -> String {
          {} of {of} seeds.",
         duals.envelope.count
     )
+}
+
+/// Whether a difference is below zero by more than two of its standard errors.
+pub fn is_clear(difference: f64, se: Option<f64>) -> bool {
+    se.is_some_and(|se| difference < -SIGNIFICANT * se)
+}
+
+/// How long a run took, in seconds.
+pub fn wall_seconds(outcome: &Outcome) -> f64 {
+    match outcome {
+        Outcome::Race(result) => result.wall_seconds,
+        Outcome::Train(result) => result.wall_seconds,
+    }
 }
 
 fn significant(result: &RaceResult) -> bool {

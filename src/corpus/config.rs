@@ -38,9 +38,46 @@ pub struct CorpusConfig {
     /// Tokens kept for validation, and as many again for the test; automatic: by source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out: Option<u64>,
+    /// Probability of replacing a training token by another one, drawn evenly; what is held out stays as it is.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub noise: f64,
+    /// Where windows begin, and in which order their tokens stand.
+    #[serde(skip_serializing_if = "Order::is_usual")]
+    pub order: Order,
     /// SHA-256 of the source's content: checked when a run is resumed, filled in when it is loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+}
+
+/// Where windows begin, and in which order their tokens stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// As it is read, from another offset each epoch.
+    Reading,
+    /// As it is read; windows begin at multiples of their length, so an epoch always shows the same ones.
+    Blocks,
+    /// The same windows, their tokens in an order that the seed draws once for all windows of all parts: what is likely
+    /// stays as likely, and left to right means nothing any more.
+    Shuffled,
+}
+
+impl Order {
+    /// Every name in files and flags.
+    pub const NAMES: [&str; 3] = ["reading", "blocks", "shuffled"];
+
+    /// The name in files and flags.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    fn is_usual(&self) -> bool {
+        *self == Self::Reading
+    }
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// What text is cut into where nothing else is asked for.
@@ -70,6 +107,8 @@ impl Default for CorpusConfig {
             length: None,
             unique: None,
             held_out: None,
+            noise: 0.0,
+            order: Order::Reading,
             hash: None,
         }
     }

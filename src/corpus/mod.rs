@@ -11,6 +11,7 @@
 //! of masks in training, of models or of devices.
 
 mod config;
+mod disturb;
 mod documents;
 mod duplicates;
 mod files;
@@ -37,7 +38,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::platform;
 
-pub use config::CorpusConfig;
+pub use config::{CorpusConfig, Order};
 pub use documents::{DOCUMENT_END, encode_documents};
 pub use duplicates::{MOST_COMPARED, NEAR, NearDuplicates, NearPair};
 pub use files::{CODE_EXTENSIONS, Survey, Unreadable};
@@ -206,7 +207,7 @@ impl Corpus {
                     false => mixture::parts(config, seed)?,
                 };
                 let source = paths.iter().map(|path| absolute(path)).collect();
-                Self::of_parts(&found(source), parts)
+                Self::of_parts(&found(source), parts, seed)
             }
         }
     }
@@ -238,10 +239,13 @@ impl Corpus {
                 text::parts(config, survey.tokenize(config)?, seed)?
             }
         };
-        Self::of_parts(config, parts)
+        Self::of_parts(config, parts, seed)
     }
 
-    fn of_parts(config: &CorpusConfig, parts: Parts) -> Result<Self> {
+    fn of_parts(config: &CorpusConfig, parts: Parts, seed: u64) -> Result<Self> {
+        let parts = parts
+            .with_noise(config.noise, seed)?
+            .in_order(config.order, seed)?;
         // What a mixture was asked for is shared out again when it is resumed; what came of it can't be.
         let (unique, held_out) = match parts.shares.is_empty() {
             true => (
@@ -262,7 +266,7 @@ impl Corpus {
             train: TrainingData {
                 tokens: parts.train,
                 length: parts.length,
-                aligned: parts.grid.is_some(),
+                aligned: parts.grid.is_some() || config.order != Order::Reading,
                 shares: parts.shares,
             },
             tokenizer: parts.tokenizer,

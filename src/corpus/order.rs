@@ -12,7 +12,7 @@ pub struct TrainingData {
     pub tokens: Tokens,
     /// Tokens in a window.
     pub length: usize,
-    /// Whether windows start at multiples of `length` only (grids), not anywhere (text).
+    /// Whether windows start at multiples of `length` only (grids, text in blocks), not anywhere (text).
     pub aligned: bool,
     /// The sources that these tokens come from and their shares, where they are a mixture.
     pub shares: Vec<Share>,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::corpus::CorpusConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use crate::model::{ModelConfig, Ops};
 use crate::objective::{Objective, ObjectiveConfig};
 
@@ -209,20 +209,60 @@ impl RunConfig {
     /// Shows the line when the file is no TOML or has a wrong value, and names the nearest known key for an unknown one.
     pub fn from_toml(text: &str, origin: &str) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
-            let message = error.message().to_owned();
-            let shown = error.to_string();
             let failure = Error::input(format!(
                 "`{origin}` is no valid configuration\n{}",
-                shown.trim_end()
+                error.to_string().trim_end()
             ));
-            match unknown_key(&message) {
-                Some((typed, known)) => match crate::error::nearest(typed, known) {
+            match unknown_key(error.message()) {
+                Some((typed, known)) => match nearest(typed, known) {
                     Some(near) => failure.with_hint(format!("did you mean `{near}`?")),
                     None => failure.with_hint("see `docs/formats.md` for every key"),
                 },
                 None => failure.with_hint("see `docs/formats.md` for every key and what it may be"),
             }
         })
+    }
+
+    /// Reads a configuration that is a table already, such as one that was put together of several files.
+    ///
+    /// # Errors
+    /// When a key is unknown (the hint is the nearest of all keys) or a value is none that the key may have.
+    pub fn from_table(table: toml::Table) -> Result<Self> {
+        Self::deserialize(table).map_err(|error| {
+            let failure = Error::input(error.message());
+            match unknown_key(error.message()) {
+                Some((typed, _)) => match nearest_key(typed) {
+                    Some(near) => failure.with_hint(format!("did you mean `{near}`?")),
+                    None => failure.with_hint("see `docs/formats.md` for every key"),
+                },
+                None => failure.with_hint("see `docs/formats.md` for what each key may be"),
+            }
+        })
+    }
+
+    /// Every key there is, sections before a dot: `seed`, `corpus.unique`.
+    pub fn keys() -> Vec<String> {
+        // serde lists the keys of a section when it is given one that isn't among them; what takes any key is no setting.
+        let known = |section: Option<&str>| -> Option<Vec<String>> {
+            let stranger = toml::Table::from_iter([("?".to_owned(), toml::Value::from(0))]);
+            let table = match section {
+                None => stranger,
+                Some(name) => toml::Table::from_iter([(name.to_owned(), stranger.into())]),
+            };
+            let error = Self::deserialize(table).err()?;
+            let listed = unknown_key(error.message()).map(|(_, known)| known);
+            let listed = listed.unwrap_or_default().into_iter();
+            Some(listed.map(str::to_owned).collect())
+        };
+        let mut keys = Vec::new();
+        for key in known(None).unwrap_or_default() {
+            match known(Some(&key)) {
+                None => {}
+                Some(inside) if inside.is_empty() => keys.push(key),
+                Some(inside) => keys.extend(inside.iter().map(|inner| format!("{key}.{inner}"))),
+            }
+        }
+        keys
     }
 
     /// Refuses values that no run can have.
@@ -306,6 +346,7 @@ impl RunConfig {
         within("train.weight_decay", train.weight_decay, 0.0, 100.0)?;
         within("train.adam_beta1", train.adam_beta1, 0.0, 0.999_999)?;
         within("train.adam_beta2", train.adam_beta2, 0.0, 0.999_999)?;
+        within("corpus.noise", self.corpus.noise, 0.0, 1.0)?;
         within("objective.input_mask", objective.input_mask, 0.0, 1.0)?;
         within("objective.random_length", objective.random_length, 0.0, 1.0)?;
         within("objective.dual_fraction", objective.dual_fraction, 0.0, 1.0)?;
@@ -325,6 +366,17 @@ impl RunConfig {
     }
 }
 
+/// The key that was probably meant: the one of this name in any section, or the nearest of all.
+pub fn nearest_key(typed: &str) -> Option<String> {
+    let keys = RunConfig::keys();
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = keys.iter().map(|key| last(key)).collect();
+    let meant = nearest(&last(typed), names.iter().map(String::as_str));
+    let by_name = meant.and_then(|meant| keys.iter().find(|key| last(key) == meant));
+    let by_whole = || nearest(typed, keys.iter().map(String::as_str));
+    by_name.cloned().or_else(|| by_whole().map(str::to_owned))
+}
+
 /// Picks the names out of serde's "unknown field `x`, expected one of `a`, `b`".
 fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
     let mut quoted = message
@@ -333,4 +385,51 @@ fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
         .skip(1)
         .step_by(2);
     Some((quoted.next()?, quoted.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_what_the_file_has() {
+        let keys = RunConfig::keys();
+        for key in [
+            "seed",
+            "objectives",
+            "corpus.unique",
+            "model.dropout",
+            "train.steps",
+        ] {
+            assert!(keys.iter().any(|known| known == key), "{key}: {keys:?}");
+        }
+        assert!(keys.iter().all(|key| !key.contains('?')));
+        let written: toml::Table = RunConfig::default()
+            .to_toml()
+            .and_then(|text| text.parse().map_err(|_| Error::work("is TOML")))
+            .expect("a file");
+        for (section, value) in written {
+            for key in value.as_table().into_iter().flat_map(|table| table.keys()) {
+                assert!(
+                    keys.contains(&format!("{section}.{key}")),
+                    "{section}.{key}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_misspelled_key_is_corrected_with_its_section() {
+        for (typed, meant) in [
+            ("corpus.uniqe", "corpus.unique"),
+            ("unique", "corpus.unique"),
+            ("modle.dropout", "model.dropout"),
+            ("train.dropout", "model.dropout"),
+        ] {
+            assert_eq!(nearest_key(typed).as_deref(), Some(meant), "{typed}");
+        }
+        let table = "[train]\nbatsh = 4".parse().expect("TOML");
+        let error = RunConfig::from_table(table).expect_err("no such key");
+        assert_eq!(error.hint(), Some("did you mean `train.batch`?"));
+    }
 }

@@ -21,6 +21,6 @@ pub mod straggler;
 pub mod trainer;
 
 pub use checkpoint::{Checkpoint, Precision, State};
-pub use config::{EvaluateConfig, Provenance, RunConfig, Schedule, TrainConfig};
+pub use config::{EvaluateConfig, Provenance, RunConfig, Schedule, TrainConfig, nearest_key};
 pub use metrics::Metrics;
 pub use trainer::{Spent, StepResult, Trainer};

@@ -8,6 +8,7 @@ use crossover::sample::{Precision, Remasking, Schedule, Score};
 
 use crate::peer::Mode;
 use crate::presets;
+use crate::sweep::ready;
 
 /// Trains autoregressive and diffusion language models side by side and measures where one overtakes the other.
 #[derive(Debug, Parser)]
@@ -84,6 +85,14 @@ pub enum Command {
     /// Write the HTML report of run directories
     #[command(after_help = "Example: crossover report runs/*")]
     Report(ReportArguments),
+    /// Run a grid of races from a file, and report them together
+    #[command(after_help = with_sweeps("Example: crossover sweep unique-data --seeds 3\n\
+                      Example: crossover sweep mine.toml -o runs/mine --jobs 2"))]
+    Sweep(SweepArguments),
+    /// Say what to train with some unique tokens and a budget
+    #[command(after_help = "Example: crossover plan --unique 100000 --budget 30m\n\
+                      Example: crossover plan --unique 1e6 --budget 2e15 --json")]
+    Plan(PlanArguments),
     /// Serve the built playground to this machine's browsers
     #[command(after_help = "Example: crossover serve --port 8080")]
     Serve(ServeArguments),
@@ -95,6 +104,14 @@ pub enum Command {
 /// The end of a help text that accepts `--preset`.
 fn with_presets(example: &str) -> String {
     format!("Presets:\n{}\n\n{example}", presets::list())
+}
+
+/// The end of a help text that names the sweeps.
+fn with_sweeps(example: &str) -> String {
+    format!(
+        "Sweeps that come with the program:\n{}\n\n{example}",
+        ready::list()
+    )
 }
 
 /// Flags of every command.
@@ -162,6 +179,18 @@ pub struct RunArguments {
     /// Tokens kept for validation, and as many for the test
     #[arg(long, value_name = "TOKENS", help_heading = "Data")]
     pub held_out: Option<u64>,
+    /// Probability of replacing a training token by another one
+    #[arg(
+        long,
+        value_name = "P",
+        help_heading = "Data",
+        allow_negative_numbers = true
+    )]
+    pub noise: Option<f64>,
+    /// Where windows begin and how their tokens stand: reading, blocks (at multiples of the window) or shuffled (blocks, all
+    /// in one other order) [default: reading]
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub order: Option<String>,
     /// byte, char, bpe:N (trained on the text, N ids) or FILE.json (Hugging Face's, byte-level BPE) [default: char, or
     /// what shards were made with]
     #[arg(long, value_name = "NAME", help_heading = "Data")]
@@ -1091,6 +1120,58 @@ pub struct ReportArguments {
     /// Run directories
     #[arg(value_name = "DIR", required = true)]
     pub folders: Vec<PathBuf>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `sweep`.
+#[derive(Debug, Clone, Args)]
+pub struct SweepArguments {
+    /// The sweep: a TOML file, or one of those listed below
+    #[arg(value_name = "FILE.toml|NAME")]
+    pub file: PathBuf,
+    /// Folder of the sweep; the same again goes on with it [default: runs/sweep-<name>-<scale>]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Which of the file's scales: cpu, gpu, paper or what else it has [default: cpu]
+    #[arg(long, value_name = "NAME")]
+    pub scale: Option<String>,
+    /// Runs at once [default: one for each thread on the processor, one on a GPU]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Seeds of each point: --seed and those after it [default: the file's, or 1]
+    #[arg(long, value_name = "N")]
+    pub seeds: Option<u64>,
+    /// Text in the place of the file's, as in `race --corpus`
+    #[arg(long, value_name = "SOURCE", num_args = 1..)]
+    pub corpus: Option<Vec<String>>,
+    /// Common flags.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// `plan`.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArguments {
+    /// Unique training tokens, such as 20000 or 1e6
+    #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
+    pub unique: f64,
+    /// What may be spent on each model: FLOPs such as 2e13, or time such as 20m or 3h
+    #[arg(long, value_name = "FLOPS|TIME")]
+    pub budget: String,
+    /// FLOPs a second that training reaches [default: measured here in some seconds, where the budget is a time]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub speed: Option<f64>,
+    /// Tokens in a window [default: 64]
+    #[arg(long, value_name = "TOKENS")]
+    pub length: Option<usize>,
+    /// Token ids, MASK included [default: 66, an English text by character]
+    #[arg(long, value_name = "N")]
+    pub vocab_size: Option<usize>,
+    /// Folder of a sweep of yours, whose fitted laws are taken where it has them
+    #[arg(long, value_name = "DIR")]
+    pub from: Option<PathBuf>,
     /// Common flags.
     #[command(flatten)]
     pub common: CommonArguments,

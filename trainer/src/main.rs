@@ -16,6 +16,7 @@ mod presets;
 mod report;
 mod seeds;
 mod settings;
+mod sweep;
 mod terminal;
 mod traces;
 mod writing;
@@ -48,6 +49,8 @@ fn main() -> ExitCode {
         Some(Command::Export(export)) => commands::export::run(&export),
         Some(Command::Import(import)) => commands::import::run(&import),
         Some(Command::Report(report)) => commands::report::run(&report),
+        Some(Command::Sweep(sweep)) => commands::sweep::run(&sweep),
+        Some(Command::Plan(plan)) => commands::plan::run(&plan),
         Some(Command::Serve(serve)) => commands::serve::run(&serve),
         Some(Command::Doctor(doctor)) => commands::doctor::run(&doctor),
     };

@@ -35,6 +35,26 @@ pub static PRESETS: [Preset; 4] = [
     },
 ];
 
+/// The paper's runs: configurations that no laptop trains.
+pub static PAPER: [Preset; 4] = [
+    Preset {
+        name: "paper-1b",
+        text: include_str!("../configs/paper-1b.toml"),
+    },
+    Preset {
+        name: "paper-1.7b",
+        text: include_str!("../configs/paper-1.7b.toml"),
+    },
+    Preset {
+        name: "paper-8b",
+        text: include_str!("../configs/paper-8b.toml"),
+    },
+    Preset {
+        name: "paper-8b1a",
+        text: include_str!("../configs/paper-8b1a.toml"),
+    },
+];
+
 impl Preset {
     /// What it trains, how long that takes and what it promises, in a line.
     pub fn summary(&self) -> &'static str {
@@ -74,6 +94,17 @@ pub fn names_text(table: &toml::Table) -> bool {
     table
         .get("corpus")
         .is_some_and(|corpus| corpus.get("source").is_some())
+}
+
+/// The preset of a name, the paper's too.
+///
+/// # Errors
+/// As for [`find`].
+pub fn find_any(name: &str) -> Result<&'static Preset> {
+    match PAPER.iter().find(|preset| preset.name == name) {
+        Some(preset) => Ok(preset),
+        None => find(name, &PAPER.each_ref().map(|preset| preset.name)),
+    }
 }
 
 /// The preset of a name; `others` are names that are known here too.

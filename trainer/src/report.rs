@@ -7,19 +7,26 @@ use anyhow::Context;
 use crossover::error::Error;
 use crossover_report::frontier::{self, Comparison};
 use crossover_report::seeds::{self, Seeds};
+use crossover_report::sweep::{self, Findings, Record, Sweep};
 use crossover_report::{Run, render};
 
 use crate::seeds::{Series, run_folder};
+use crate::sweep::place;
 
 /// The report's name in its folder.
 const PAGE: &str = "report.html";
+/// Where a sweep's figures are, beside its report.
+const FIGURES: &str = "figures";
 
-/// Writes `report.html` into a run directory, or into a folder of several seeds and into each of their runs, and says
-/// where.
+/// Writes `report.html` into a run directory, into a folder of several seeds and into each of their runs, or into that of a
+/// sweep, and says where.
 ///
 /// # Errors
 /// When the directory's files can't be read or the report can't be written.
 pub fn write(folder: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(record) = place::read(folder)? {
+        return write_sweep(folder, &record).map(|(page, _)| page);
+    }
     let Some(series) = Series::read(folder)? else {
         return put(&folder.join(PAGE), &render(&read(folder)?));
     };
@@ -39,6 +46,44 @@ pub fn write(folder: &Path) -> anyhow::Result<PathBuf> {
 pub fn write_together(folder: &Path, series: &Series) -> anyhow::Result<PathBuf> {
     let seeds = read_seeds(folder, series)?;
     put(&folder.join(PAGE), &seeds::render(&seeds))
+}
+
+/// Writes the report of a sweep with every figure beside it, not those of its runs, and says where; with what was found.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_sweep(folder: &Path, record: &Record) -> anyhow::Result<(PathBuf, Findings)> {
+    let sweep = read_sweep(folder, record)?;
+    let findings = Findings::of(&sweep);
+    let sweep::Page { html, figures } = sweep::render(&sweep, &findings);
+    let beside = folder.join(FIGURES);
+    fs::create_dir_all(&beside).with_context(|| format!("can't write `{}`", beside.display()))?;
+    for figure in figures {
+        for (ending, content) in [("svg", figure.svg), ("csv", figure.csv)] {
+            if !content.is_empty() {
+                put(&beside.join(format!("{}.{ending}", figure.name)), &content)?;
+            }
+        }
+    }
+    Ok((put(&folder.join(PAGE), &html)?, findings))
+}
+
+/// What a sweep's folder says, for its report and for what is fitted to its runs.
+///
+/// # Errors
+/// When a run's files can't be read.
+pub fn read_sweep(folder: &Path, record: &Record) -> anyhow::Result<Sweep> {
+    let mut sweep = Sweep::new(&folder.display().to_string(), record.clone());
+    for run in &record.runs {
+        let own = folder.join(&run.name);
+        if !place::has_begun(&own) {
+            sweep.push(None);
+            continue;
+        }
+        let evaluations = fs::read_to_string(own.join("evaluations.jsonl")).unwrap_or_default();
+        sweep.push(Some((read(&own)?, &evaluations)));
+    }
+    Ok(sweep)
 }
 
 /// Writes the page of a comparison into a file, and says where.
@@ -93,13 +138,13 @@ fn read_seeds(folder: &Path, series: &Series) -> anyhow::Result<Seeds> {
     Ok(seeds)
 }
 
-fn put(path: &Path, html: &str) -> anyhow::Result<PathBuf> {
+fn put(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
     // Renamed into place, so that a reader never meets half a page.
     let mut beside = std::ffi::OsString::from(".");
     beside.push(path.file_name().unwrap_or_default());
     beside.push(".new");
     let beside = path.with_file_name(beside);
-    fs::write(&beside, html)
+    fs::write(&beside, text)
         .and_then(|()| fs::rename(&beside, path))
         .with_context(|| format!("can't write `{}`", path.display()))?;
     Ok(path.to_owned())

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crossover::corpus::Order;
 use crossover::error::{Error, Result, nearest};
 use crossover::model::{ModelConfig, Routing};
 use crossover::objective::Objective;
@@ -79,6 +80,10 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     corpus.length = arguments.length.or(corpus.length);
     corpus.unique = arguments.unique.or(corpus.unique);
     corpus.held_out = arguments.held_out.or(corpus.held_out);
+    overlay(&mut corpus.noise, arguments.noise);
+    if let Some(name) = &arguments.order {
+        corpus.order = named("--order", name, &Order::NAMES)?;
+    }
     overlay_model(&mut config.model, &arguments.model)?;
     overlay(&mut config.model.dropout, arguments.dropout);
     let objective = &mut config.objective;
@@ -259,10 +264,20 @@ fn file_name(path: &Path) -> String {
 pub fn seeds(arguments: &RunArguments) -> Result<Option<u64>> {
     match arguments.seeds {
         None | Some(1) => Ok(None),
-        Some(0) => Err(Error::input("`--seeds` is 0").with_hint("give at least 1")),
-        Some(count) if count > MOST_SEEDS => Err(Error::input(format!("`--seeds` is {count}"))
+        Some(count) => checked_seeds(count).map(Some),
+    }
+}
+
+/// How many seeds, if there can be so many.
+///
+/// # Errors
+/// As for [`seeds`].
+pub fn checked_seeds(count: u64) -> Result<u64> {
+    match count {
+        0 => Err(Error::input("`--seeds` is 0").with_hint("give at least 1")),
+        count if count > MOST_SEEDS => Err(Error::input(format!("`--seeds` is {count}"))
             .with_hint(format!("give at most {MOST_SEEDS}"))),
-        some => Ok(some),
+        count => Ok(count),
     }
 }
 

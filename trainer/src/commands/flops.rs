@@ -13,16 +13,8 @@ use serde::Serialize;
 use crate::arguments::FlopsArguments;
 use crate::commands::scaling::{Run, Scaling};
 use crate::commands::{print_json, print_text};
-use crate::presets::{self, Preset};
+use crate::presets::{self, PAPER, Preset};
 use crate::settings;
-
-/// The paper's runs: configurations that no laptop trains.
-const PAPER: [(&str, &str); 4] = [
-    ("paper-1b", include_str!("../../configs/paper-1b.toml")),
-    ("paper-1.7b", include_str!("../../configs/paper-1.7b.toml")),
-    ("paper-8b", include_str!("../../configs/paper-8b.toml")),
-    ("paper-8b1a", include_str!("../../configs/paper-8b1a.toml")),
-];
 
 /// Token ids of an English text by character, MASK included: what Shakespeare's plays have.
 const ENGLISH_CHARACTERS: usize = 66;
@@ -155,12 +147,9 @@ fn shape(arguments: &FlopsArguments, known: &Known) -> Result<(Shape, usize), Er
 }
 
 fn preset(name: &str) -> Result<Known, Error> {
-    match PAPER.iter().find(|(known, _)| *known == name) {
-        Some((_, text)) => {
-            let config = RunConfig::from_toml(text, &format!("preset {name}"))?;
-            Ok(Known::of_file(config))
-        }
-        None => race_preset(presets::find(name, &PAPER.map(|(name, _)| name))?),
+    match PAPER.iter().find(|preset| preset.name == name) {
+        Some(preset) => preset.config().map(Known::of_file),
+        None => race_preset(presets::find_any(name)?),
     }
 }
 

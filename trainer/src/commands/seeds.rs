@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
+use crossover::corpus::Corpus;
 use crossover::device::Selected;
 use crossover::error::Error;
 use crossover::lab::{self, Event, Lab};
@@ -66,11 +67,16 @@ pub(super) fn resume(series: &Series, folder: &Path, arguments: &RunArguments) -
 }
 
 /// Refuses what the first run would refuse, while nothing is written yet, and makes the text's paths absolute.
-fn checked(mut config: RunConfig) -> Result<RunConfig, Error> {
+fn checked(config: RunConfig) -> Result<RunConfig, Error> {
     let (corpus, _) = lab::prepare(&config)?;
-    config.corpus.source = corpus.config.source;
-    config.corpus.hash = corpus.config.hash;
-    Ok(config)
+    Ok(with_text_of(config, &corpus))
+}
+
+/// A configuration that names its text as it was found: absolute paths, and the content's hash.
+pub(super) fn with_text_of(mut config: RunConfig, corpus: &Corpus) -> RunConfig {
+    config.corpus.source.clone_from(&corpus.config.source);
+    config.corpus.hash.clone_from(&corpus.config.hash);
+    config
 }
 
 /// Refuses a place for a run that holds something else, which no run may replace.
