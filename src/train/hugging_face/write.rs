@@ -145,19 +145,19 @@ fn llada(checkpoint: &Checkpoint, shape: &Shape) -> Map<String, Value> {
 }
 
 fn weights(checkpoint: &Checkpoint, names: Names, precision: Precision) -> Result<Vec<u8>> {
-    let tensors: Vec<(String, &[usize], Vec<u8>)> = checkpoint
+    let tensors: Vec<_> = checkpoint
         .weights
         .0
         .iter()
         .map(|(name, tensor)| {
             let bytes = precision.encode(&tensor.values);
-            (names.theirs(name), &tensor.shape[..], bytes)
+            (names.theirs(name), &tensor.shape, bytes)
         })
         .collect();
     let views = tensors
         .iter()
         .map(|(name, shape, bytes)| {
-            TensorView::new(precision.dtype(), shape.to_vec(), bytes)
+            TensorView::new(precision.dtype(), (*shape).clone(), bytes)
                 .map(|view| (name, view))
                 .map_err(|error| unwritable(&error))
         })
