@@ -214,7 +214,7 @@ fn so_does_one_that_keeps_its_states_in_shards() {
     let config = folder.path().join("shards.toml");
     fs::write(
         &config,
-        "[train]\nshard_checkpoints = true\nkeep_every = 7\n",
+        "[train]\nshard_checkpoints = true\nkeep_every = 50\n",
     )
     .unwrap();
     killed_again_and_again(&["--config", config.to_str().unwrap()]);
