@@ -97,17 +97,29 @@ fn assert_same_run(run: &Path, expected: &Path) {
     assert_eq!(result(run), result(expected));
     // Both keep the same checkpoints; `state` counts seconds, so only their steps are compared.
     for name in ["last-ar", "best-ar", "last-masked", "best-masked"] {
-        let file = format!("checkpoints/{name}.safetensors");
+        let kept = |run: &Path| {
+            let folder = run.join("checkpoints");
+            match fs::read(folder.join(format!("{name}.index.json"))) {
+                Ok(index) => {
+                    let index: Value = serde_json::from_slice(&index).unwrap();
+                    let shards = index["shards"].as_array().unwrap().clone();
+                    let shard =
+                        |shard: &Value| weights(&folder.join(shard["file"].as_str().unwrap()));
+                    shards.iter().map(shard).collect::<Vec<_>>()
+                }
+                Err(_) => vec![weights(&folder.join(format!("{name}.safetensors")))],
+            }
+        };
         assert!(
-            weights(&run.join(&file)) == weights(&expected.join(&file)),
+            kept(run) == kept(expected),
             "{name} has other weights or moments"
         );
     }
 }
 
 /// Every tensor's bytes.
-fn weights(checkpoint: &Path) -> BTreeMap<String, Vec<u8>> {
-    let bytes = fs::read(checkpoint).unwrap();
+fn weights(file: &Path) -> BTreeMap<String, Vec<u8>> {
+    let bytes = fs::read(file).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let owned = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| {
         (name.to_owned(), view.data().to_vec())
@@ -194,6 +206,18 @@ fn a_run_killed_at_any_moment_goes_on_as_if_nothing_had_happened() {
 #[test]
 fn so_does_one_with_dropout() {
     killed_again_and_again(&["--dropout", "0.1"]);
+}
+
+#[test]
+fn so_does_one_that_keeps_its_states_in_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("shards.toml");
+    fs::write(
+        &config,
+        "[train]\nshard_checkpoints = true\nkeep_every = 50\n",
+    )
+    .unwrap();
+    killed_again_and_again(&["--config", config.to_str().unwrap()]);
 }
 
 #[test]
