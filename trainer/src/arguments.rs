@@ -396,8 +396,8 @@ pub struct TrainArguments {
 /// `sample`.
 #[derive(Debug, Clone, Args)]
 pub struct SampleArguments {
-    /// Checkpoint file
-    #[arg(long, value_name = "FILE")]
+    /// Checkpoint file, or a folder in Hugging Face's layout
+    #[arg(long, value_name = "FILE|DIR")]
     pub checkpoint: PathBuf,
     /// Texts to write
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -591,8 +591,8 @@ pub struct BranchTraceArguments {
     /// Trace, as `sample --trace` writes it
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Checkpoint that writes on
-    #[arg(long, value_name = "FILE")]
+    /// Checkpoint that writes on, or a folder in Hugging Face's layout
+    #[arg(long, value_name = "FILE|DIR")]
     pub checkpoint: PathBuf,
     /// Step whose state is taken over; 0 is before the first
     #[arg(long, value_name = "N")]
@@ -625,8 +625,8 @@ fn named<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
 /// `evaluate`.
 #[derive(Debug, Clone, Args)]
 pub struct EvaluateArguments {
-    /// Checkpoint file
-    #[arg(long, value_name = "FILE")]
+    /// Checkpoint file, or a folder in Hugging Face's layout
+    #[arg(long, value_name = "FILE|DIR")]
     pub checkpoint: PathBuf,
     /// Text to measure, in windows of the model's length; with --generate, real text to compare with [default: the test
     /// part of the checkpoint's run]
@@ -1077,8 +1077,8 @@ pub struct BenchArguments {
 /// `export`.
 #[derive(Debug, Clone, Args)]
 pub struct ExportArguments {
-    /// The checkpoint
-    #[arg(long, value_name = "FILE")]
+    /// The checkpoint, or a folder in Hugging Face's layout
+    #[arg(long, value_name = "FILE|DIR")]
     pub checkpoint: PathBuf,
     /// Where to write it: FILE.safetensors, or a folder in Hugging Face's layout
     #[arg(short, long, value_name = "FILE|DIR")]
