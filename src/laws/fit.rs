@@ -572,25 +572,45 @@ mod tests {
         size * stream.normal()
     }
 
-    #[test]
-    fn the_critical_law_is_found_again_within_its_interval() {
-        let mut stream = Stream::new(1, Purpose::Source, 0, 0);
-        let runs: Vec<Crossed> = (0..12)
+    /// An interval of 90 % misses one truth in ten; three times in a thousand the truth lies beyond twice its reach.
+    fn is_near(fitted: Fitted, truth: f64) -> bool {
+        let (below, above) = (fitted.value - fitted.low, fitted.high - fitted.value);
+        (fitted.value - 2.0 * below..=fitted.value + 2.0 * above).contains(&truth)
+    }
+
+    fn crossed(draw: u64) -> Vec<Crossed> {
+        let mut stream = Stream::new(1, Purpose::Source, draw, 0);
+        (0..12)
             .map(|index| {
                 let unique = 5e3 * 1.7_f64.powi(index);
                 let flops =
                     super::super::critical::compute(unique) * libm::exp(noise(&mut stream, 0.15));
                 Crossed { unique, flops }
             })
-            .collect();
+            .collect()
+    }
+
+    #[test]
+    fn the_critical_law_is_found_again() {
+        let runs = crossed(0);
         let law = critical(&runs, 7).expect("twelve budgets");
-        assert!(law.exponents[0].holds(2.174), "{:?}", law.exponents[0]);
+        assert!(is_near(law.exponents[0], 2.174), "{:?}", law.exponents[0]);
         assert!(law.exponents[0].high - law.exponents[0].low < 0.3);
-        assert!(law.at(&[1e6]).holds(2.12e15), "{:?}", law.at(&[1e6]));
+        assert!(is_near(law.at(&[1e6]), 2.12e15), "{:?}", law.at(&[1e6]));
         assert!((law.residual - 0.15).abs() < 0.08, "{}", law.residual);
         // The same seed draws the same, another one not.
         assert_eq!(critical(&runs, 7), Some(law.clone()));
         assert_ne!(critical(&runs, 8), Some(law));
+    }
+
+    /// Of few runs a bootstrap's intervals are somewhat too narrow.
+    #[test]
+    fn an_interval_holds_the_truth_about_as_often_as_it_says() {
+        let held = (0..60)
+            .filter_map(|draw| critical(&crossed(draw), 1))
+            .filter(|law| law.exponents[0].holds(2.174))
+            .count();
+        assert!((42..60).contains(&held), "{held} of 60");
     }
 
     #[test]
@@ -609,8 +629,8 @@ mod tests {
             }
         }
         let law = onset(&runs, 1).expect("a grid of runs");
-        assert!(law.exponents[0].holds(0.39), "{:?}", law.exponents);
-        assert!(law.exponents[1].holds(-0.55), "{:?}", law.exponents);
+        assert!(is_near(law.exponents[0], 0.39), "{:?}", law.exponents);
+        assert!(is_near(law.exponents[1], -0.55), "{:?}", law.exponents);
         let of_one_size: Vec<Overfitted> = runs
             .into_iter()
             .filter(|run| run.parameters == 4e5)
@@ -643,21 +663,21 @@ mod tests {
     }
 
     #[test]
-    fn the_worth_of_repeats_is_found_again_within_its_interval() {
+    fn the_worth_of_repeats_is_found_again() {
         for (repetition, repeats) in [(Repetition::Muennighoff, 15.0), (Repetition::Quokka, 20.0)] {
             let law = data(repetition, &observations(repetition, repeats), 1).expect("enough");
             assert!(
-                law.irreducible.holds(0.6),
+                is_near(law.irreducible, 0.6),
                 "{repetition:?}: {:?}",
                 law.irreducible
             );
             assert!(
-                law.exponent.holds(0.35),
+                is_near(law.exponent, 0.35),
                 "{repetition:?}: {:?}",
                 law.exponent
             );
             assert!(
-                law.repeats.holds(repeats),
+                is_near(law.repeats, repeats),
                 "{repetition:?}: {:?}",
                 law.repeats
             );
@@ -690,21 +710,18 @@ mod tests {
 
     #[test]
     fn too_little_is_no_law() {
-        let crossed = |unique| Crossed {
+        let once = |unique| Crossed {
             unique,
             flops: 1e12,
         };
-        assert_eq!(
-            critical(&[crossed(1e4), crossed(2e4), crossed(2e4)], 1),
-            None
-        );
+        assert_eq!(critical(&[once(1e4), once(2e4), once(2e4)], 1), None);
         assert_eq!(onset(&[], 1), None);
         let one_budget: Vec<Observation> = observations(Repetition::Quokka, 20.0)
             .into_iter()
             .filter(|seen| seen.unique == 8e3)
             .collect();
         assert_eq!(data(Repetition::Quokka, &one_budget, 1), None);
-        let hopeless = [crossed(0.0), crossed(f64::NAN), crossed(-1.0)];
+        let hopeless = [once(0.0), once(f64::NAN), once(-1.0)];
         assert_eq!(critical(&hopeless, 1), None);
     }
 }
