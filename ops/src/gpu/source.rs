@@ -10,8 +10,10 @@ use burn_cubecl::cubecl::profile::TimingMethod;
 use burn_cubecl::cubecl::server::Handle;
 use burn_cubecl::cubecl::{self, Compiler, CubeKernel, define_kernel};
 use cubecl_common::device::{DeviceId, ServiceId};
+use cubecl_cpp::cuda::arch::CudaArchitecture;
+use cubecl_cpp::cuda::mma::CudaCmmaCompiler;
 use cubecl_cpp::register_supported_types;
-use cubecl_cpp::shared::{CompilationOptions, CppCompiler};
+use cubecl_cpp::shared::{CompilationOptions, CppCompiler, register_wmma_features};
 use cubecl_cpp::target::Cuda;
 use cubecl_environment::stream::StreamId;
 
@@ -61,6 +63,12 @@ pub fn properties() -> Arc<DeviceProperties> {
         identity,
     );
     register_supported_types(&mut properties);
+    let architecture = CudaArchitecture {
+        version: 90,
+        tensor_cores: true,
+    };
+    let tiles = CudaCmmaCompiler::Cpp.supported_cmma_combinations(&architecture);
+    register_wmma_features(tiles, &mut properties);
     Arc::new(properties)
 }
 
