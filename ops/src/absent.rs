@@ -43,11 +43,12 @@ pub fn cross_entropy_rows(_: Tensor<2>, _: Tensor<2>, _: usize, _: Vec<u32>) -> 
     unreachable!("{ABSENT}")
 }
 
-/// An optimizer's step.
+/// A root of a sum of squares.
 pub fn global_norm(_: &[Tensor<2>], _: &Device) -> Tensor<2> {
     unreachable!("{ABSENT}")
 }
 
+/// An optimizer's step.
 pub fn adamw(
     _: Tensor<2>,
     _: Tensor<2>,
