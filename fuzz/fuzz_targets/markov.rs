@@ -4,5 +4,7 @@ use crossover_fuzz::bounded;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|file: &[u8]| {
-    bounded(file.len(), || crossover::corpus::MarkovChain::parse("fuzz", file));
+    bounded(file.len(), || {
+        crossover::corpus::MarkovChain::parse("fuzz", file)
+    });
 });

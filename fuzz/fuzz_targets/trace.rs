@@ -4,5 +4,7 @@ use crossover_fuzz::bounded;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|file: &str| {
-    bounded(file.len(), || crossover::sample::Trace::from_json_lines(file, "fuzz"));
+    bounded(file.len(), || {
+        crossover::sample::Trace::from_json_lines(file, "fuzz")
+    });
 });

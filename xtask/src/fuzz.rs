@@ -40,6 +40,7 @@ pub fn run(minutes: u64, only: Option<&str>) -> Result<()> {
         fs::create_dir_all(&found)?;
         // Sanitizers need a nightly compiler; coverage, panics and the allocator's bound don't.
         let mut fuzz = command("cargo", &["fuzz", "run", "--sanitizer", "none", &name]);
+        fuzz.env("CARGO_TARGET_DIR", target()?.join("fuzz"));
         fuzz.arg(&found)
             .arg(root().join("fuzz/seeds").join(&name))
             .args([

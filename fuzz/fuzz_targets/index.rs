@@ -1,0 +1,10 @@
+#![no_main]
+
+use crossover_fuzz::bounded;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|file: &[u8]| {
+    bounded(file.len(), || {
+        crossover::train::index::Index::from_bytes(file, "fuzz")
+    });
+});
