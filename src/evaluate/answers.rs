@@ -15,9 +15,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::evaluate::likelihood::{
-    Blocks, Question, Scored, ask, finite, window_length, windows_at_once,
-};
+use crate::evaluate::likelihood::{Blocks, Question, Scored, ask, window_length, windows_at_once};
 use crate::model::{Predictor, Visibility};
 use crate::objective::Factorization;
 use crate::random::{Purpose, Stream};
@@ -116,11 +114,7 @@ pub async fn answer_nats<P: Predictor>(
             batch,
             visibility,
             |question, row| {
-                let weighted = question.scored.iter().map(|part| {
-                    let nats = part.positions.iter().map(|&position| row[position]);
-                    part.weight * nats.sum::<f64>()
-                });
-                parts[question.window].push(finite(weighted.sum(), question.window)?);
+                parts[question.window].push(question.nats(row)?);
                 Ok(())
             },
         )

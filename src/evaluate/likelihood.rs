@@ -202,6 +202,20 @@ pub(super) struct Question {
     pub scored: Vec<Scored>,
 }
 
+impl Question {
+    /// The weighted sum of what counts of a row of cross-entropies, `[length]`, nats.
+    ///
+    /// # Errors
+    /// When it is not finite.
+    pub fn nats(&self, row: &[f64]) -> Result<f64> {
+        let parts = self.scored.iter().map(|part| {
+            let nats = part.positions.iter().map(|&position| row[position]);
+            part.weight * nats.sum::<f64>()
+        });
+        finite(parts.sum(), self.window)
+    }
+}
+
 /// Positions whose cross-entropies are added up, and the factor on their sum.
 pub(super) struct Scored {
     pub positions: Vec<usize>,
@@ -307,11 +321,7 @@ async fn answers<P: Predictor>(
         batch,
         visibility,
         |question, row| {
-            let parts = question.scored.iter().map(|part| {
-                let nats = part.positions.iter().map(|&position| row[position]);
-                part.weight * nats.sum::<f64>()
-            });
-            answers.push(finite(parts.sum(), question.window)?);
+            answers.push(question.nats(row)?);
             Ok(())
         },
     )
