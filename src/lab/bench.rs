@@ -14,12 +14,19 @@ use crate::random::{Purpose, Stream};
 use crate::sample::{Caching, Cell, Decoding, Denoising, Sampler, decode, denoise};
 use crate::train::{RunConfig, Spent, Trainer};
 
-/// Rows and columns of the matrices whose product is timed.
-const PEAK_SIZE: usize = 1_024;
+/// Rows and columns of the matrices whose products are timed; the larger ones where a device is quick.
+const PEAK_SIZES: [usize; 3] = [256, 512, 1_024];
+/// Seconds that a quick product takes at most.
+const QUICK: f64 = 0.5;
 /// Elements of the tensors whose sum is timed.
 const BANDWIDTH_SIZE: usize = 1 << 24;
 /// Steps that are not timed: the first ones allocate, and compile kernels on a GPU.
 const WARM_UP: u64 = 3;
+/// Seconds that those take at least. A browser runs a program's loops slowly until it has found which of them are worth compiling
+/// well, and changes them only between two calls.
+const WARM_UP_SECONDS: f64 = 2.0;
+/// Steps of the learning rate's schedule, which comes nowhere near its end.
+const SCHEDULED: u64 = 1_000_000;
 
 /// Steps of denoising, where there are as many tokens.
 const DENOISING_STEPS: usize = 64;
@@ -42,33 +49,36 @@ pub struct Speed {
     pub spent: Option<Spent>,
 }
 
-/// The best of several products of two square f32 matrices, FLOP/s.
+/// The best of several products of two square f32 matrices, FLOP/s. A software GPU multiplies small ones only, or would be at it
+/// for minutes.
 ///
 /// # Errors
 /// When the device fails.
 pub async fn matmul_peak(device: &Device) -> Result<f64> {
-    let matrix = || {
-        Tensor::<2>::random(
-            [PEAK_SIZE, PEAK_SIZE],
-            Distribution::Uniform(-1.0, 1.0),
-            device,
-        )
-    };
-    let (left, right) = (matrix(), matrix());
-    let mut fastest = f64::INFINITY;
-    for _ in 0..8 {
-        let began = platform::now();
-        let product = left.clone().matmul(right.clone());
-        // One value is enough to wait for all of them.
-        product
-            .narrow(0, 0, 1)
-            .narrow(1, 0, 1)
-            .into_data_async()
-            .await
-            .map_err(device_failed)?;
-        fastest = fastest.min(began.elapsed().as_secs_f64());
+    let mut peak = 0.0_f64;
+    for size in PEAK_SIZES {
+        let matrix = || Tensor::<2>::random([size, size], Distribution::Uniform(-1.0, 1.0), device);
+        let (left, right) = (matrix(), matrix());
+        let mut fastest = f64::INFINITY;
+        for _ in 0..8 {
+            let began = platform::now();
+            let product = left.clone().matmul(right.clone());
+            // One value is enough to wait for all of them.
+            product
+                .narrow(0, 0, 1)
+                .narrow(1, 0, 1)
+                .into_data_async()
+                .await
+                .map_err(device_failed)?;
+            fastest = fastest.min(began.elapsed().as_secs_f64());
+        }
+        peak = peak.max(2.0 * (size as f64).powi(3) / fastest);
+        // Twice as many rows and columns are eight times the work.
+        if 8.0 * fastest > QUICK {
+            break;
+        }
     }
-    Ok(2.0 * (PEAK_SIZE as f64).powi(3) / fastest)
+    Ok(peak)
 }
 
 /// The best of several sums of two f32 tensors far larger than a processor's caches, bytes per second: two are read, one is
@@ -111,15 +121,14 @@ pub async fn training_speed(
     let tokens: Vec<u32> = (0..config.train.batch * length)
         .map(|_| stream.below(shape.vocab_size as u64 - 1) as u32)
         .collect();
+    let (began, mut warm_up) = (platform::now(), 0);
+    while warm_up < WARM_UP || began.elapsed().as_secs_f64() < WARM_UP_SECONDS {
+        timed_step(&mut trainer, &tokens, length).await?;
+        warm_up += 1;
+    }
     let mut timed = Vec::new();
-    for step in 0..WARM_UP + steps {
-        let began = platform::now();
-        let pending = trainer.step(&tokens, length, WARM_UP + steps).await?;
-        Trainer::read(&pending).await?;
-        if step >= WARM_UP {
-            timed.push((began.elapsed().as_secs_f64(), pending.spent));
-        }
-        platform::yield_now().await;
+    for _ in 0..steps {
+        timed.push(timed_step(&mut trainer, &tokens, length).await?);
     }
     timed.sort_by(|(left, _), (right, _)| left.total_cmp(right));
     let (step_seconds, spent) = timed[timed.len() / 2];
@@ -133,6 +142,15 @@ pub async fn training_speed(
         step_seconds,
         spent: device.is_processor().then_some(spent),
     })
+}
+
+async fn timed_step(trainer: &mut Trainer, tokens: &[u32], length: usize) -> Result<(f64, Spent)> {
+    let began = platform::now();
+    let pending = trainer.step(tokens, length, SCHEDULED).await?;
+    Trainer::read(&pending).await?;
+    let seconds = began.elapsed().as_secs_f64();
+    platform::yield_now().await;
+    Ok((seconds, pending.spent))
 }
 
 /// A way of writing that is timed.

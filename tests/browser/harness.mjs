@@ -208,9 +208,9 @@ export const saying = (page, text) => {
 };
 
 /// Waits until a text can be read somewhere in the canvas, and tells it.
-export async function reads(page, text) {
+export async function reads(page, text, timeout = PATIENCE) {
   const found = saying(page, text);
-  await found.waitFor({ state: 'attached' });
+  await found.waitFor({ state: 'attached', timeout });
   return (await found.getAttribute('aria-label')) ?? found.textContent();
 }
 

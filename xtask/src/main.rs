@@ -28,6 +28,7 @@ const USAGE: &str =
            decode  how much faster a cache writes, and what denoising costs in forward passes
            sampler a hundred million draws, whose rare tokens are counted
            peer    training and writing beside PyTorch, in turns: speed and memory
+           presets training at every size: speed, share of the matrix product, where a step's time goes, memory
            memory  what `crossover flops` predicts of training's peak memory beside what is measured, and PyTorch's
            length  time per token from 256 to 2048 tokens beside the FLOPs law
            ops-parity
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         ["long", "decode"] => speed::decode(),
         ["long", "sampler"] => long::sampler(),
         ["long", "peer"] => speed::peer(),
+        ["long", "presets"] => speed::presets(),
         ["long", "memory"] => speed::memory(),
         ["long", "length"] => speed::length(),
         ["long", "ops-parity"] => speed::ops_parity(),

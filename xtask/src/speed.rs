@@ -1,6 +1,10 @@
 //! Speed and memory: what `crossover bench` measures, beside PyTorch, the laws, and the reference operations. Prints the tables
 //! of `docs/performance.md`.
 
+mod bars;
+mod peer;
+mod presets;
+
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -10,6 +14,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::long::binary;
+use crate::root;
+
+pub use peer::peer;
+pub use presets::presets;
 
 /// How many times as fast a cache must write 256 tokens left to right.
 const CACHE_SPEEDS_UP: f64 = 5.0;
@@ -52,6 +60,17 @@ fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>> {
 
 fn mebibytes(value: &Value, key: &str) -> Result<f64> {
     Ok(number(value, key)? / 1_048_576.0)
+}
+
+/// Keeps what was measured, and the chart of it, in `docs/performance`.
+fn keep(name: &str, measured: &[Value], chart: &str) -> Result<()> {
+    let folder = root().join("docs/performance");
+    fs::create_dir_all(&folder)?;
+    let mut text = serde_json::to_string_pretty(measured)?;
+    text.push('\n');
+    fs::write(folder.join(format!("{name}.json")), text)?;
+    fs::write(folder.join(format!("{name}.svg")), chart)?;
+    Ok(())
 }
 
 /// Times writing 256 tokens, and says whether the cache and the denoising loop are as fast as they should be.
@@ -100,76 +119,6 @@ pub fn decode() -> Result<()> {
          {STEP_COSTS} forward passes",
         missed.join(", ")
     );
-    Ok(())
-}
-
-/// Trains and writes the same here and in PyTorch, in turns, and prints the median ratios with their range.
-/// `CROSSOVER_PEER_PYTHON` names a Python with torch.
-pub fn peer() -> Result<()> {
-    let binary = binary()?;
-    println!(
-        "| work | PyTorch | crossover, tokens/s | PyTorch, tokens/s | ratio | least, most | memory here | memory there |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
-    for preset in ["0.5m", "1m", "6m", "10m"] {
-        // Compiled at one size only: that takes minutes.
-        let peers = if preset == "6m" {
-            "eager,compile"
-        } else {
-            "eager"
-        };
-        let training = [
-            "bench",
-            "--preset",
-            preset,
-            "--threads",
-            "2",
-            "--peer",
-            peers,
-        ];
-        rows(&binary, "training", &training)?;
-    }
-    let writing = ["bench", "--preset", "6m", "--threads", "2", "--writing"];
-    rows(&binary, "writing", &[&writing[..], &["ar-cached"]].concat())?;
-    rows(
-        &binary,
-        "writing",
-        &[
-            &writing[..],
-            &["denoising", "--batch", "8", "--length", "128"],
-        ]
-        .concat(),
-    )
-}
-
-/// Prints a line for each thing that both sides did.
-fn rows(binary: &Path, what: &str, arguments: &[&str]) -> Result<()> {
-    let measured = crossover(binary, arguments)?;
-    for row in list(&measured, what)? {
-        let name = row["objective"]
-            .as_str()
-            .map(|name| format!("{name} training"));
-        let name = name.or_else(|| row["method"].as_str().map(str::to_owned));
-        for peer in list(row, "peers")? {
-            let range = list(peer, "ratio_range")?.iter().filter_map(Value::as_f64);
-            let range: Vec<String> = range.map(|ratio| format!("{ratio:.2}")).collect();
-            println!(
-                "| {}, {:.1}M, {} x {} | {} {} | {:.0} | {:.0} | {:.2} | {} | {:.0} MiB | {:.0} MiB |",
-                name.as_deref().unwrap_or("?"),
-                number(&measured, "parameters")? / 1e6,
-                measured["batch"],
-                measured["length"],
-                peer["torch"].as_str().unwrap_or("?"),
-                peer["mode"].as_str().unwrap_or("?"),
-                number(row, "tokens_per_second")?,
-                number(peer, "tokens_per_second")?,
-                number(peer, "ratio")?,
-                range.join(", "),
-                mebibytes(&measured, "peak_memory_bytes")?,
-                mebibytes(peer, "peak_memory_bytes")?,
-            );
-        }
-    }
     Ok(())
 }
 

@@ -326,10 +326,12 @@ pub struct Attention {
 pub struct Benchmark {
     /// FLOP/s of a large matrix product.
     pub matmul_flops: f64,
-    /// FLOP/s of training the default model, by the law that counts runs.
+    /// FLOP/s of training the default race's model, or a smaller one on a slow device, by the law that counts runs.
     pub training_flops: f64,
     /// Tokens trained per second.
     pub tokens_per_second: f64,
+    /// Parameters of that model.
+    pub parameters: u64,
 }
 
 /// A run that is kept.

@@ -1,6 +1,7 @@
 //! Answers to what is asked beside runs.
 
 mod attention;
+mod benchmark;
 mod kept;
 mod measure;
 mod plan;
@@ -9,11 +10,8 @@ mod write;
 
 use crate::device::Selected;
 use crate::error::Result;
-use crate::lab::bench;
 use crate::lab::control::Control;
-use crate::lab::protocol::{Answer, Benchmark, Event, Request};
-use crate::objective::Objective;
-use crate::train::RunConfig;
+use crate::lab::protocol::{Answer, Event, Request};
 
 /// Answers, or says why not.
 pub(super) async fn answer(request: u64, what: Request, device: &Selected, control: &Control) {
@@ -47,7 +45,7 @@ async fn carry_out(
             template,
             writing,
         } => write::write(&model, template, &writing, device).await,
-        Request::Benchmark => benchmark(device).await,
+        Request::Benchmark => benchmark::benchmark(device).await,
         Request::Runs => kept::runs(),
         Request::Read { path } => kept::read(&path),
         Request::Archive { run } => kept::archive(&run),
@@ -61,22 +59,4 @@ async fn carry_out(
             layer,
         } => attention::attention(&model, &tokens, layer, device).await,
     }
-}
-
-/// Steps of the default model that are timed.
-const STEPS: u64 = 5;
-
-async fn benchmark(device: &Selected) -> Result<Answer> {
-    let config = RunConfig::default();
-    // As many tokens as the default race's grids have, and a window of theirs.
-    let (vocab_size, length) = (6, 25);
-    let shape = config.model.resolve(vocab_size)?;
-    let peak = bench::matmul_peak(&device.device).await?;
-    let masked = Objective::Masked;
-    let speed = bench::training_speed(masked, &config, &shape, length, STEPS, peak, device).await?;
-    Ok(Answer::Benchmark(Benchmark {
-        matmul_flops: peak,
-        training_flops: speed.flops_per_second,
-        tokens_per_second: speed.tokens_per_second,
-    }))
 }

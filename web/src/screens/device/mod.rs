@@ -86,10 +86,11 @@ impl Device {
             }
             if let Some(measured) = &self.measured {
                 ui.label(format!(
-                    "{} · training {:.0} % of peak · {} tokens/s",
+                    "{} · training {:.0} % of peak · {} tokens/s · {} parameters",
                     numbers::flops_per_second(measured.matmul_flops),
                     100.0 * measured.training_flops / measured.matmul_flops.max(1.0),
-                    numbers::count(measured.tokens_per_second)
+                    numbers::count(measured.tokens_per_second),
+                    numbers::count(measured.parameters as f64)
                 ));
             }
             if let Some(why) = &self.refused {
