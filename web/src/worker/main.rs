@@ -15,4 +15,19 @@ mod storage;
 #[cfg(target_family = "wasm")]
 mod waker;
 
-fn main() {}
+/// Runs the constructors of static things, once. Where a program never does, the linker has it done at the beginning of every
+/// call from outside: each timer, message and buffer of the GPU ran hundreds of them.
+#[cfg(target_family = "wasm")]
+#[expect(unsafe_code, reason = "the linker makes this function")]
+fn construct() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    // SAFETY: it is there in every program for wasm32, and nothing has run before.
+    unsafe { __wasm_call_ctors() }
+}
+
+fn main() {
+    #[cfg(target_family = "wasm")]
+    construct();
+}
