@@ -2,8 +2,9 @@
 //! positions (Su et al. 2021, arXiv 2104.09864), and weighed by softmax.
 //!
 //! No matrix of all pairs of tokens is kept, as in FlashAttention (Dao 2023, arXiv 2307.08691): a tile of queries meets the keys
-//! that any of them sees, its weights fill one scratch matrix, and of each query only the logarithm of the sum of its
-//! exponentials stays. Backward computes the tile's weights again from that. With `P` the weights, `O = P V` the output, and
+//! that any of them sees, block by block. A block's weights fill one scratch matrix; what was summed before is shrunk where a
+//! larger score comes (Milakov & Gimelshein 2018, arXiv 1805.02867), and of each query only the logarithm of the sum of its
+//! exponentials stays. Backward computes the weights again from that. With `P` the weights, `O = P V` the output, and
 //! `D_i = dO_i · O_i`:
 //!
 //! ```text
@@ -25,8 +26,10 @@ use super::request::{Heads, Kept};
 use super::simd::{dot, exp, exp_shifted, largest};
 use crate::parallel::in_parallel;
 
-/// Queries that are weighed at once: their scores against some hundred keys stay in the second-level cache.
+/// Queries that are weighed at once.
 const TILE: usize = 64;
+/// Keys that a tile meets at once: its scores, and on the way back their gradients beside them, stay in the second-level cache.
+const KEYS: usize = 512;
 
 impl Heads {
     /// Each sequence's part of dropout's mask.
@@ -55,10 +58,29 @@ impl Heads {
         start.unwrap_or(0)..end.unwrap_or(0)
     }
 
+    /// Blocks of those keys, in order; without such as lie between and nobody sees.
+    fn blocks_of_keys(&self, queries: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let reach = self.reach(queries.clone());
+        let seen = &self.positions.seen[queries];
+        (reach.clone().step_by(KEYS))
+            .map(move |start| start..(start + KEYS).min(reach.end))
+            .filter(move |keys| {
+                let mut stretches = seen.iter().flatten();
+                stretches.any(|seen| seen.start < keys.end && keys.start < seen.end)
+            })
+    }
+
     /// The column at which a head begins: query heads, then key heads, then value heads.
     fn columns(&self, head: usize) -> Range<usize> {
         head * self.head_dim..(head + 1) * self.head_dim
     }
+}
+
+/// What of a stretch is among some keys, counted from the first of those.
+#[inline(always)]
+fn among(seen: &Range<usize>, keys: &Range<usize>) -> Range<usize> {
+    let place = |key: usize| key.clamp(keys.start, keys.end) - keys.start;
+    place(seen.start)..place(seen.end)
 }
 
 /// What dropout leaves of one sequence's weights.
@@ -269,7 +291,7 @@ fn sequence_forward<'a>(
     let (length, width, row) = (heads.length, heads.head_dim, heads.projected());
     let root = 1.0 / (width as f32).sqrt();
     let (mut queries, mut keys) = (vec![0.0; length * width], vec![0.0; length * width]);
-    let mut scores = vec![0.0; TILE.min(length) * length];
+    let mut scores = vec![0.0; TILE.min(length) * KEYS.min(length)];
     for key_head in 0..heads.keys {
         let columns = heads.columns(heads.queries + key_head);
         let of_keys = Turned {
@@ -291,47 +313,62 @@ fn sequence_forward<'a>(
             turn(&of_queries, heads, &mut queries);
             for start in (0..length).step_by(TILE) {
                 let tile = start..(start + TILE).min(length);
-                let reach = heads.reach(tile.clone());
-                let scores = &mut scores[..tile.len() * reach.len()];
-                multiply(
-                    MatrixMut::rows(scores, reach.len()),
-                    Matrix::rows(&queries[tile.start * width..tile.end * width], width),
-                    Matrix::rows(&keys[reach.start * width..reach.end * width], width).transposed(),
-                    Put::Over,
-                );
-                let mut sums = [0.0; TILE];
-                let rows = scores.chunks_exact_mut(reach.len()).zip(tile.clone());
-                for ((scores, query), sum) in rows.zip(&mut sums) {
-                    let seen = &heads.positions.seen[query];
-                    let stretch =
-                        |seen: &Range<usize>| seen.start - reach.start..seen.end - reach.start;
-                    let most = seen
-                        .iter()
-                        .map(|seen| largest(&scores[stretch(seen)]))
-                        .fold(f32::NEG_INFINITY, f32::max);
-                    let mut from = 0;
-                    for seen in seen {
-                        let stretch = stretch(seen);
-                        scores[from..stretch.start].fill(0.0);
-                        *sum += exp_shifted(&mut scores[stretch.clone()], most);
-                        if let Some(mask) = mask {
-                            let kept = mask.row(head, query, seen.clone());
-                            for (weight, kept) in scores[stretch.clone()].iter_mut().zip(kept) {
-                                *weight *= f32::from(*kept) * mask.scale;
+                let mixed = &mut output[tile.start * heads.mixed() + columns.start..];
+                let (mut largest_yet, mut sums) = ([f32::NEG_INFINITY; TILE], [0.0; TILE]);
+                let mut put = Put::Over;
+                for block in heads.blocks_of_keys(tile.clone()) {
+                    let scores = &mut scores[..tile.len() * block.len()];
+                    let of_block = &keys[block.start * width..block.end * width];
+                    multiply(
+                        MatrixMut::rows(scores, block.len()),
+                        Matrix::rows(&queries[tile.start * width..tile.end * width], width),
+                        Matrix::rows(of_block, width).transposed(),
+                        Put::Over,
+                    );
+                    let rows = (scores.chunks_exact_mut(block.len()))
+                        .zip(mixed.chunks_mut(heads.mixed()))
+                        .zip(tile.clone());
+                    let sums = largest_yet.iter_mut().zip(&mut sums);
+                    for (((scores, mixed), query), (most, sum)) in rows.zip(sums) {
+                        let seen = &heads.positions.seen[query];
+                        let before = *most;
+                        for seen in seen {
+                            *most = most.max(largest(&scores[among(seen, &block)]));
+                        }
+                        if *sum > 0.0 && *most > before {
+                            let shrunk = exp(before - *most);
+                            *sum *= shrunk;
+                            for value in &mut mixed[..width] {
+                                *value *= shrunk;
                             }
                         }
-                        from = stretch.end;
+                        let mut from = 0;
+                        for seen in seen {
+                            let stretch = among(seen, &block);
+                            scores[from..stretch.start].fill(0.0);
+                            *sum += exp_shifted(&mut scores[stretch.clone()], *most);
+                            if let Some(mask) = mask {
+                                let start = block.start + stretch.start;
+                                let kept = mask.row(head, query, start..start + stretch.len());
+                                for (weight, kept) in scores[stretch.clone()].iter_mut().zip(kept) {
+                                    *weight *= f32::from(*kept) * mask.scale;
+                                }
+                            }
+                            from = stretch.end;
+                        }
+                        scores[from..].fill(0.0);
                     }
-                    scores[from..].fill(0.0);
+                    multiply(
+                        MatrixMut::new(mixed, tile.len(), width, heads.mixed()),
+                        Matrix::rows(scores, block.len()),
+                        Matrix::new(&values[block.start * row..], block.len(), width, row),
+                        put,
+                    );
+                    put = Put::Onto;
+                }
+                for ((most, sum), query) in largest_yet.iter().zip(&sums).zip(tile.clone()) {
                     logarithms[head * length + query] = most + sum.ln();
                 }
-                let mixed = &mut output[tile.start * heads.mixed() + columns.start..];
-                multiply(
-                    MatrixMut::new(mixed, tile.len(), width, heads.mixed()),
-                    Matrix::rows(scores, reach.len()),
-                    Matrix::new(&values[reach.start * row..], reach.len(), width, row),
-                    Put::Over,
-                );
                 for (mixed, sum) in mixed.chunks_mut(heads.mixed()).zip(&sums[..tile.len()]) {
                     for value in &mut mixed[..width] {
                         *value /= sum;
@@ -357,7 +394,7 @@ fn sequence_backward<'a>(
     let head_of = || vec![0.0; length * width];
     let (mut queries, mut keys) = (head_of(), head_of());
     let (mut to_queries, mut to_keys, mut to_values) = (head_of(), head_of(), head_of());
-    let tile_of = || vec![0.0; TILE.min(length) * length];
+    let tile_of = || vec![0.0; TILE.min(length) * KEYS.min(length)];
     let (mut weights, mut slopes) = (tile_of(), tile_of());
     for key_head in 0..heads.keys {
         let key_columns = heads.columns(heads.queries + key_head);
@@ -383,72 +420,79 @@ fn sequence_backward<'a>(
             turn(&of_queries, heads, &mut queries);
             for start in (0..length).step_by(TILE) {
                 let tile = start..(start + TILE).min(length);
-                let reach = heads.reach(tile.clone());
-                let weights = &mut weights[..tile.len() * reach.len()];
-                let slopes = &mut slopes[..tile.len() * reach.len()];
                 let of_tile = tile.start * width..tile.end * width;
-                let of_reach = reach.start * width..reach.end * width;
                 let queries = Matrix::rows(&queries[of_tile.clone()], width);
-                let keys = Matrix::rows(&keys[of_reach.clone()], width);
-                let values = Matrix::new(&values[reach.start * row..], reach.len(), width, row);
                 let place = tile.start * mixed + columns.start;
                 let gradient = Matrix::new(&of.gradient[place..], tile.len(), width, mixed);
-                multiply(
-                    MatrixMut::rows(weights, reach.len()),
-                    queries,
-                    keys.transposed(),
-                    Put::Over,
-                );
-                multiply(
-                    MatrixMut::rows(slopes, reach.len()),
-                    gradient,
-                    values.transposed(),
-                    Put::Over,
-                );
-                let rows = (weights.chunks_exact_mut(reach.len()))
-                    .zip(slopes.chunks_exact_mut(reach.len()));
-                for ((weights, slopes), query) in rows.zip(tile.clone()) {
+                let mut deltas = [0.0; TILE];
+                for (delta, query) in deltas.iter_mut().zip(tile.clone()) {
                     let place = query * mixed + columns.start..query * mixed + columns.end;
-                    let delta = dot(&of.output[place.clone()], &of.gradient[place]);
-                    let logarithm = of.logarithms[head * length + query];
-                    let mut from = 0;
-                    for keys in &heads.positions.seen[query] {
-                        let seen = keys.start - reach.start..keys.end - reach.start;
-                        weights[from..seen.start].fill(0.0);
-                        slopes[from..seen.start].fill(0.0);
-                        let pairs = weights[seen.clone()]
-                            .iter_mut()
-                            .zip(&mut slopes[seen.clone()]);
-                        match mask {
-                            None => {
-                                for (weight, slope) in pairs {
-                                    *weight = exp(*weight - logarithm);
-                                    *slope = *weight * (*slope - delta);
-                                }
-                            }
-                            Some(mask) => {
-                                let kept = mask.row(head, query, keys.clone());
-                                for ((weight, slope), kept) in pairs.zip(kept) {
-                                    let share = f32::from(*kept) * mask.scale;
-                                    let whole = exp(*weight - logarithm);
-                                    *weight = whole * share;
-                                    *slope = whole * (*slope * share - delta);
-                                }
-                            }
-                        }
-                        from = seen.end;
-                    }
-                    weights[from..].fill(0.0);
-                    slopes[from..].fill(0.0);
+                    *delta = dot(&of.output[place.clone()], &of.gradient[place]);
                 }
-                let weights = Matrix::rows(weights, reach.len());
-                let slopes = Matrix::rows(slopes, reach.len());
-                let onto_values = MatrixMut::rows(&mut to_values[of_reach.clone()], width);
-                multiply(onto_values, weights.transposed(), gradient, Put::Onto);
-                let over_queries = MatrixMut::rows(&mut to_queries[of_tile], width);
-                multiply(over_queries, slopes, keys, Put::Over);
-                let onto_keys = MatrixMut::rows(&mut to_keys[of_reach], width);
-                multiply(onto_keys, slopes.transposed(), queries, Put::Onto);
+                let mut put = Put::Over;
+                for block in heads.blocks_of_keys(tile.clone()) {
+                    let weights = &mut weights[..tile.len() * block.len()];
+                    let slopes = &mut slopes[..tile.len() * block.len()];
+                    let of_block = block.start * width..block.end * width;
+                    let keys = Matrix::rows(&keys[of_block.clone()], width);
+                    let values = Matrix::new(&values[block.start * row..], block.len(), width, row);
+                    multiply(
+                        MatrixMut::rows(weights, block.len()),
+                        queries,
+                        keys.transposed(),
+                        Put::Over,
+                    );
+                    multiply(
+                        MatrixMut::rows(slopes, block.len()),
+                        gradient,
+                        values.transposed(),
+                        Put::Over,
+                    );
+                    let rows = (weights.chunks_exact_mut(block.len()))
+                        .zip(slopes.chunks_exact_mut(block.len()));
+                    for (((weights, slopes), query), delta) in rows.zip(tile.clone()).zip(deltas) {
+                        let logarithm = of.logarithms[head * length + query];
+                        let mut from = 0;
+                        for seen in &heads.positions.seen[query] {
+                            let stretch = among(seen, &block);
+                            weights[from..stretch.start].fill(0.0);
+                            slopes[from..stretch.start].fill(0.0);
+                            let pairs = weights[stretch.clone()]
+                                .iter_mut()
+                                .zip(&mut slopes[stretch.clone()]);
+                            match mask {
+                                None => {
+                                    for (weight, slope) in pairs {
+                                        *weight = exp(*weight - logarithm);
+                                        *slope = *weight * (*slope - delta);
+                                    }
+                                }
+                                Some(mask) => {
+                                    let start = block.start + stretch.start;
+                                    let kept = mask.row(head, query, start..start + stretch.len());
+                                    for ((weight, slope), kept) in pairs.zip(kept) {
+                                        let share = f32::from(*kept) * mask.scale;
+                                        let whole = exp(*weight - logarithm);
+                                        *weight = whole * share;
+                                        *slope = whole * (*slope * share - delta);
+                                    }
+                                }
+                            }
+                            from = stretch.end;
+                        }
+                        weights[from..].fill(0.0);
+                        slopes[from..].fill(0.0);
+                    }
+                    let weights = Matrix::rows(weights, block.len());
+                    let slopes = Matrix::rows(slopes, block.len());
+                    let onto_values = MatrixMut::rows(&mut to_values[of_block.clone()], width);
+                    multiply(onto_values, weights.transposed(), gradient, Put::Onto);
+                    let to_queries = MatrixMut::rows(&mut to_queries[of_tile.clone()], width);
+                    multiply(to_queries, slopes, keys, put);
+                    let onto_keys = MatrixMut::rows(&mut to_keys[of_block], width);
+                    multiply(onto_keys, slopes.transposed(), queries, Put::Onto);
+                    put = Put::Onto;
+                }
             }
             let place = &mut input_gradient[columns.start..];
             turn_back(&of_queries, heads, &mut to_queries, place, query_scale);
