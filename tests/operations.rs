@@ -57,9 +57,8 @@ fn tolerance(device: &Selected) -> f32 {
     }
 }
 
-/// Widths and counts that no vector and no tile divides.
-fn shapes() -> Vec<(ModelConfig, usize)> {
-    let config = |hidden_size, heads, key_value_heads, tied| ModelConfig {
+fn config(hidden_size: usize, heads: usize, key_value_heads: usize, tied: bool) -> ModelConfig {
+    ModelConfig {
         hidden_size,
         intermediate_size: Some(2 * hidden_size - 3),
         num_hidden_layers: 2,
@@ -68,7 +67,16 @@ fn shapes() -> Vec<(ModelConfig, usize)> {
         tie_word_embeddings: tied,
         initializer_range: 0.3,
         ..ModelConfig::default()
-    };
+    }
+}
+
+/// A window whose keys the processor's attention takes in several blocks.
+fn long() -> (ModelConfig, usize) {
+    (config(12, 2, 1, false), 700)
+}
+
+/// Widths and counts that no vector and no tile divides.
+fn shapes() -> Vec<(ModelConfig, usize)> {
     let mixture = ModelConfig {
         num_experts: Some(3),
         moe_intermediate_size: Some(9),
@@ -155,13 +163,17 @@ fn what_a_position_sees_is_the_same_in_stretches_and_one_by_one() {
 #[test]
 fn losses_and_gradients_are_those_of_the_reference() {
     for device in devices() {
-        losses_and_gradients_agree(&device);
+        let mut shapes = shapes();
+        if device.is_processor() {
+            shapes.push(long());
+        }
+        losses_and_gradients_agree(&device, shapes);
     }
 }
 
-fn losses_and_gradients_agree(device: &Selected) {
+fn losses_and_gradients_agree(device: &Selected, shapes: Vec<(ModelConfig, usize)>) {
     let tolerance = tolerance(device);
-    for (config, length) in shapes() {
+    for (config, length) in shapes {
         let vocab = 6;
         let batch = 3;
         for visibility in visibilities(length) {
@@ -218,7 +230,7 @@ fn losses_and_gradients_agree(device: &Selected) {
 #[test]
 fn what_is_dropped_is_the_same_as_in_the_reference() {
     let (batch, vocab) = (2, 6);
-    for (config, length) in shapes() {
+    for (config, length) in shapes().into_iter().chain([long()]) {
         for visibility in visibilities(length) {
             let tokens: Vec<u32> = (0..(batch * visibility.copies() * length) as u32)
                 .map(|n| n * n % 5)

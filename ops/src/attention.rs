@@ -27,7 +27,7 @@ use super::simd::{dot, exp, exp_shifted, largest};
 use crate::parallel::in_parallel;
 
 /// Queries that are weighed at once.
-const TILE: usize = 64;
+const TILE: usize = 128;
 /// Keys that a tile meets at once: its scores, and on the way back their gradients beside them, stay in the second-level cache.
 const KEYS: usize = 512;
 
