@@ -70,6 +70,12 @@ impl Heads {
             })
     }
 
+    /// Some tokens of what [`lay_across`] has made: `[head_dim, tokens]`.
+    fn block<'a>(&self, across: &'a [f32], tokens: &Range<usize>) -> Matrix<'a> {
+        let tail = &across[tokens.start..];
+        Matrix::new(tail, self.head_dim, tokens.len(), self.length)
+    }
+
     /// The column at which a head begins: query heads, then key heads, then value heads.
     fn columns(&self, head: usize) -> Range<usize> {
         head * self.head_dim..(head + 1) * self.head_dim
@@ -242,6 +248,23 @@ fn turn(of: &Turned<'_>, heads: &Heads, output: &mut [f32]) {
     }
 }
 
+/// Transposes one head of each token, `[length, row]` -> `[width, length]`: every tile of queries multiplies by it so, and would
+/// have it put in order again.
+#[inline(always)]
+fn lay_across(input: &[f32], row: usize, width: usize, output: &mut [f32]) {
+    /// Tokens whose heads stay in the first-level cache meanwhile.
+    const TOKENS: usize = 16;
+    let length = output.len() / width;
+    for start in (0..length).step_by(TOKENS) {
+        for (column, output) in output.chunks_exact_mut(length).enumerate() {
+            let tokens = start..(start + TOKENS).min(length);
+            for token in tokens {
+                output[token] = input[token * row + column];
+            }
+        }
+    }
+}
+
 /// The way back through [`turn`]: writes the gradient of the head's columns and adds to the scale's.
 #[inline(always)]
 fn turn_back(
@@ -290,7 +313,8 @@ fn sequence_forward<'a>(
 ) {
     let (length, width, row) = (heads.length, heads.head_dim, heads.projected());
     let root = 1.0 / (width as f32).sqrt();
-    let (mut queries, mut keys) = (vec![0.0; length * width], vec![0.0; length * width]);
+    let head_of = || vec![0.0; length * width];
+    let (mut queries, mut keys, mut keys_across) = (head_of(), head_of(), head_of());
     let mut scores = vec![0.0; TILE.min(length) * KEYS.min(length)];
     for key_head in 0..heads.keys {
         let columns = heads.columns(heads.queries + key_head);
@@ -301,6 +325,7 @@ fn sequence_forward<'a>(
             factor: 1.0,
         };
         turn(&of_keys, heads, &mut keys);
+        lay_across(&keys, width, width, &mut keys_across);
         let values = &input[heads.columns(heads.queries + heads.keys + key_head).start..];
         for head in key_head * heads.group()..(key_head + 1) * heads.group() {
             let columns = heads.columns(head);
@@ -318,11 +343,10 @@ fn sequence_forward<'a>(
                 let mut put = Put::Over;
                 for block in heads.blocks_of_keys(tile.clone()) {
                     let scores = &mut scores[..tile.len() * block.len()];
-                    let of_block = &keys[block.start * width..block.end * width];
                     multiply(
                         MatrixMut::rows(scores, block.len()),
                         Matrix::rows(&queries[tile.start * width..tile.end * width], width),
-                        Matrix::rows(of_block, width).transposed(),
+                        heads.block(&keys_across, &block),
                         Put::Over,
                     );
                     let rows = (scores.chunks_exact_mut(block.len()))
@@ -393,6 +417,7 @@ fn sequence_backward<'a>(
     let (query_scale, key_scale) = scale_gradients.split_at_mut(width);
     let head_of = || vec![0.0; length * width];
     let (mut queries, mut keys) = (head_of(), head_of());
+    let (mut keys_across, mut values_across) = (head_of(), head_of());
     let (mut to_queries, mut to_keys, mut to_values) = (head_of(), head_of(), head_of());
     let tile_of = || vec![0.0; TILE.min(length) * KEYS.min(length)];
     let (mut weights, mut slopes) = (tile_of(), tile_of());
@@ -406,7 +431,13 @@ fn sequence_backward<'a>(
         };
         turn(&of_keys, heads, &mut keys);
         let value_columns = heads.columns(heads.queries + heads.keys + key_head);
-        let values = &of.input[value_columns.start..];
+        lay_across(&keys, width, width, &mut keys_across);
+        lay_across(
+            &of.input[value_columns.start..],
+            row,
+            width,
+            &mut values_across,
+        );
         to_keys.fill(0.0);
         to_values.fill(0.0);
         for head in key_head * heads.group()..(key_head + 1) * heads.group() {
@@ -435,17 +466,16 @@ fn sequence_backward<'a>(
                     let slopes = &mut slopes[..tile.len() * block.len()];
                     let of_block = block.start * width..block.end * width;
                     let keys = Matrix::rows(&keys[of_block.clone()], width);
-                    let values = Matrix::new(&values[block.start * row..], block.len(), width, row);
                     multiply(
                         MatrixMut::rows(weights, block.len()),
                         queries,
-                        keys.transposed(),
+                        heads.block(&keys_across, &block),
                         Put::Over,
                     );
                     multiply(
                         MatrixMut::rows(slopes, block.len()),
                         gradient,
-                        values.transposed(),
+                        heads.block(&values_across, &block),
                         Put::Over,
                     );
                     let rows = (weights.chunks_exact_mut(block.len()))
