@@ -12,7 +12,7 @@ use crate::objective::Objective;
 use crate::platform;
 use crate::random::{Purpose, Stream};
 use crate::sample::{Caching, Cell, Decoding, Denoising, Sampler, decode, denoise};
-use crate::train::{RunConfig, Spent, Trainer};
+use crate::train::{MixedPrecision, RunConfig, Spent, Trainer};
 
 /// Rows and columns of the matrices whose product is timed.
 const PEAK_SIZE: usize = 1_024;
@@ -42,17 +42,19 @@ pub struct Speed {
     pub spent: Option<Spent>,
 }
 
-/// The best of several products of two square f32 matrices, FLOP/s.
+/// The best of several products of two square matrices, FLOP/s: of f32, and on GPUs of the halves that are trained in.
 ///
 /// # Errors
 /// When the device fails.
-pub async fn matmul_peak(device: &Device) -> Result<f64> {
+pub async fn matmul_peak(device: &Device, precision: MixedPrecision) -> Result<f64> {
+    let half = precision.operands().half();
     let matrix = || {
-        Tensor::<2>::random(
-            [PEAK_SIZE, PEAK_SIZE],
-            Distribution::Uniform(-1.0, 1.0),
-            device,
-        )
+        let uniform = Distribution::Uniform(-1.0, 1.0);
+        let matrix = Tensor::<2>::random([PEAK_SIZE, PEAK_SIZE], uniform, device);
+        match half {
+            Some(half) if !precision.is_emulated_on(device) => matrix.cast(half),
+            _ => matrix,
+        }
     };
     let (left, right) = (matrix(), matrix());
     let mut fastest = f64::INFINITY;

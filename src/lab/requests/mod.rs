@@ -71,7 +71,7 @@ async fn benchmark(device: &Selected) -> Result<Answer> {
     // As many tokens as the default race's grids have, and a window of theirs.
     let (vocab_size, length) = (6, 25);
     let shape = config.model.resolve(vocab_size)?;
-    let peak = bench::matmul_peak(&device.device).await?;
+    let peak = bench::matmul_peak(&device.device, config.train.precision).await?;
     let masked = Objective::Masked;
     let speed = bench::training_speed(masked, &config, &shape, length, STEPS, peak, device).await?;
     Ok(Answer::Benchmark(Benchmark {
