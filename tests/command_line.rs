@@ -484,7 +484,7 @@ fn bad_files(folder: &Path) {
 }
 
 /// What is typed, and what the error must mention.
-const BAD_RACES: [(&[&str], &str); 65] = [
+const BAD_RACES: [(&[&str], &str); 68] = [
     (&["--corpus", "missing.txt"], "`missing.txt`"),
     (&["--corpus", "no-run"], "`no-run`"),
     (&["--corpus", "empty.txt"], "empty.txt`"),
@@ -546,6 +546,12 @@ const BAD_RACES: [(&[&str], &str); 65] = [
     (&["--random-length", "-1"], "-1"),
     (&["--estimator", "exact"], "`exact`"),
     (&["--schedule", "cosin"], "`cosin`"),
+    (&["--precision", "bf8"], "`bf8`"),
+    (
+        &["--precision", "f16", "--ops", "reference"],
+        "`--ops reference`",
+    ),
+    (&["--precision", "bf16", "--experts", "4"], "mixture"),
     (&["--device", "gpu"], "`gpu`"),
     (&["--device", "cuda"], "`cuda`"),
     (&["--threads", "0"], "0"),
@@ -629,6 +635,7 @@ fn misspelled_names_are_corrected() {
         (&["--corpus", "text.txt", "--tokenizer", "chars"], "char"),
         (&["--second", "maskd"], "masked"),
         (&["--schedule", "cosin"], "cosine"),
+        (&["--precision", "bf61"], "bf16"),
         (&["--estimator", "exact"], "exact-l"),
         (&["--device", "cup"], "cpu"),
     ] {
@@ -660,13 +667,42 @@ fn typical_errors_read_like_this() {
       |
     2 | learning_rat = 0.001
       | ^^^^^^^^^^^^
-    unknown field `learning_rat`, expected one of `batch`, `micro_batch`, `epochs`, `steps`, `learning_rate`, `final_learning_rate_ratio`, `schedule`, `warmup_steps`, `decay_fraction`, `weight_decay`, `adam_beta1`, `adam_beta2`, `adam_epsilon`, `max_grad_norm`, `ema_decay`, `ops`, `recompute`, `zero_stage`, `keep_last`, `keep_every`, `shard_checkpoints`
+    unknown field `learning_rat`, expected one of `batch`, `micro_batch`, `epochs`, `steps`, `learning_rate`, `final_learning_rate_ratio`, `schedule`, `warmup_steps`, `decay_fraction`, `weight_decay`, `adam_beta1`, `adam_beta2`, `adam_epsilon`, `max_grad_norm`, `ema_decay`, `ops`, `precision`, `recompute`, `zero_stage`, `keep_last`, `keep_every`, `shard_checkpoints`
     hint: did you mean `learning_rate`?
     ");
     insta::assert_snapshot!(said(&["--corpus", "text.txt", "--unique", "5000"]), @"
     error: the text has 1050 tokens: too few for `--unique 5000` beside twice `--held-out 250`
     hint: `--unique` can be at most 550; or hold out less
     ");
+}
+
+#[test]
+fn halves_are_told_to_be_emulated_and_f16_s_scale_is_recorded() {
+    let folder = folder();
+    let lines = |precision: &str| {
+        let ran = race(
+            folder.path(),
+            &["--precision", precision, "--out", precision, "--json"],
+        );
+        ran.ended(0).lines()
+    };
+    let told = |lines: &[Value]| {
+        let notices = events(lines, "notice").into_iter();
+        let emulated =
+            notices.filter(|line| line["message"].as_str().unwrap().contains("emulated"));
+        emulated.count()
+    };
+    let (halves, scaled) = (lines("bf16"), lines("f16"));
+    assert_eq!((told(&halves), told(&scaled)), (1, 1));
+    for line in events(&halves, "metrics") {
+        assert!(line.get("loss_scale").is_none() && line.get("skipped_steps").is_none());
+    }
+    for line in events(&scaled, "metrics") {
+        assert!(line["loss_scale"].as_f64().unwrap() >= 1.0, "{line}");
+        assert!(line["skipped_steps"].is_u64(), "{line}");
+    }
+    let config = fs::read_to_string(folder.path().join("f16/config.toml")).unwrap();
+    assert!(config.contains("precision = \"f16\""), "{config}");
 }
 
 // Where a run may write
@@ -1599,6 +1635,9 @@ fn doctor_says_what_there_is_and_how_to_get_the_rest() {
         found.next().cloned().unwrap_or_else(|| panic!("no {what}"))
     };
     assert_eq!(find(&lines, "cpu")["present"], true);
+    let precision = find(&lines, "precision")["detail"].to_string();
+    let emulated = "cpu: f32, bf16 (emulated), f16 (emulated)";
+    assert!(precision.contains(emulated), "{precision}");
     for what in ["headers", "mpi", "mpi-build"] {
         assert_eq!(find(&lines, what)["present"], false);
     }
@@ -1692,6 +1731,12 @@ fn bench_measures_both_objectives() {
         assert!(parts.iter().sum::<f64>() <= 1.01 * step, "{speed}");
         assert_eq!(speed["peers"].as_array().unwrap().len(), 0);
     }
+    assert_eq!(lines[0]["precision"], "f32");
+    let halves = [&flags[..], &["--precision", "bf16"]].concat();
+    let lines = crossover(Path::new("."), halves).ended(0).lines();
+    assert_eq!(lines[0]["precision"], "bf16");
+    assert_eq!(lines[0]["training"].as_array().unwrap().len(), 2);
+    crossover(Path::new("."), ["bench", "--precision", "f8"]).ended(2);
     crossover(Path::new("."), ["bench", "--batch", "0"]).ended(2);
     let ran = crossover(Path::new("."), ["bench", "--preset", "7m"]).ended(2);
     assert!(ran.err.contains("hint: did you mean"), "{}", ran.err);

@@ -139,27 +139,27 @@ fn what_no_rank_can_do_is_said_once() {
 #[test]
 fn ranks_that_differ_are_refused_with_both_named() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = ranks(
-        1,
-        folder.path(),
-        &["--objective", "ar", "--steps", "5", "--out", "run"],
-    );
-    command.args([":", "-n", "1", CROSSOVER]).args(TRAIN).args([
-        "--objective",
-        "ar",
-        "--steps",
-        "5",
-        "--out",
-        "run",
-        "--lr",
-        "0.5",
-    ]);
-    let output = ran(command);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    let message =
-        "configuration: rank 0 has `learning_rate = 0.001`, rank 1 has `learning_rate = 0.5`";
-    assert!(said.contains(message), "{said}");
+    let all = ["--objective", "ar", "--steps", "5", "--out", "run"];
+    for (other, differ) in [
+        (
+            ["--lr", "0.5"],
+            "rank 0 has `learning_rate = 0.001`, rank 1 has `learning_rate = 0.5`",
+        ),
+        (
+            ["--precision", "bf16"],
+            "rank 0 has `precision = \"f32\"`, rank 1 has `precision = \"bf16\"`",
+        ),
+    ] {
+        let mut command = ranks(1, folder.path(), &all);
+        command.args([":", "-n", "1", CROSSOVER]).args(TRAIN);
+        command.args(all).args(other);
+        let output = ran(command);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(said.matches("error: ").count(), 1, "{said}");
+        assert!(said.contains(&format!("configuration: {differ}")), "{said}");
+        assert!(!folder.path().join("run").exists());
+    }
 }
 
 /// A rank that dies takes the others with it; one that is asked to stop stops all, with all saved. Either way the run goes on

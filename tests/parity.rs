@@ -70,6 +70,31 @@ fn a_gpu_trains_like_the_processor() {
     }
 }
 
+/// WGSL has no bf16 whatever the adapter.
+#[test]
+fn a_precision_that_a_gpu_lacks_is_refused_before_anything_is_written() {
+    if std::env::var_os("CROSSOVER_TEST_WGPU").is_none_or(|value| value != "1") {
+        eprintln!("skipped: set CROSSOVER_TEST_WGPU=1 where there is a Vulkan driver");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_crossover"))
+        .args(["race", "--device", "wgpu", "--precision", "bf16"])
+        .args(["--out", "run"])
+        .env("VK_ICD_FILENAMES", SOFTWARE_VULKAN)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(
+        err.contains("the device doesn't compute with that"),
+        "{err}"
+    );
+    assert!(err.contains("hint: it trains in f32"), "{err}");
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+}
+
 /// What the model of a run writes, with a cache where one is named.
 fn write(folder: &Path, objective: &str, cache: &str, device: &str) -> String {
     let checkpoint = format!("{objective}-cpu/checkpoints/last-{objective}.safetensors");

@@ -10,20 +10,26 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 
 use super::dispatch::{Operations, Untracked};
-use super::request::{Asked, Heads};
+use super::request::{Asked, Heads, Operands};
 
 impl<B: Untracked, C: CheckpointStrategy> Operations for Autodiff<B, C> {
-    fn project(input: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn project(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        operands: Operands,
+    ) -> FloatTensor<Self> {
         let prepared = Linear
             .prepare::<C>([input.node(), weight.node()])
             .compute_bound();
         let (input, weight) = (input.into_primitive(), weight.into_primitive());
         match prepared.stateful() {
             OpsKind::Tracked(prepared) => {
-                let output = B::project(input.clone(), weight.clone());
-                prepared.finish((input, weight), output)
+                // Kept as they are multiplied: the way back multiplies them again.
+                let [input, weight] = [input, weight].map(|matrix| B::operand(matrix, operands));
+                let output = B::linear_output(input.clone(), weight.clone());
+                prepared.finish((input, weight, operands), output)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::project(input, weight)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::project(input, weight, operands)),
         }
     }
 
@@ -102,11 +108,12 @@ impl<B: Untracked, C: CheckpointStrategy> Operations for Autodiff<B, C> {
 struct Linear;
 
 impl<B: Untracked> Backward<B, 2> for Linear {
-    type State = (FloatTensor<B>, FloatTensor<B>);
+    type State = (FloatTensor<B>, FloatTensor<B>, Operands);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<B>(&ops.node);
-        let (input, weight) = ops.state;
+        let (input, weight, operands) = ops.state;
+        let gradient = B::operand(gradient, operands);
         let [to_input, to_weight] = ops.parents;
         if let Some(node) = to_weight {
             let found = B::linear_weight(gradient.clone(), input);

@@ -7,7 +7,9 @@
 
 use multiversion::multiversion;
 
+use super::half;
 use super::matrix::{Matrix, MatrixMut, Put, multiply};
+use super::request::Operands;
 use super::simd::{exp_shifted, largest};
 
 /// Elements of a chunk's logits: a chunk stays in the second-level cache.
@@ -67,8 +69,9 @@ pub fn rows(asked: Asked<'_>) -> Vec<f32> {
 }
 
 /// The weighted sum and its gradients; `weights` are `[rows]`.
-pub fn sum(asked: Asked<'_>, weights: &[f32]) -> Sum {
+pub fn sum(asked: Asked<'_>, weights: &[f32], operands: Operands) -> Sum {
     let (classes, width) = (asked.classes(), asked.width);
+    let matrix = &half::rounded(asked.matrix, operands);
     let counted: Vec<usize> = (0..weights.len())
         .filter(|row| weights[*row] != 0.0)
         .collect();
@@ -90,19 +93,21 @@ pub fn sum(asked: Asked<'_>, weights: &[f32]) -> Sum {
         for (row, to) in chunk.iter().zip(gathered.chunks_exact_mut(width)) {
             to.copy_from_slice(&asked.hidden[row * width..(row + 1) * width]);
         }
+        half::round(gathered, operands);
         multiply(
             MatrixMut::rows(logits, classes),
             Matrix::rows(gathered, width),
-            Matrix::rows(asked.matrix, width).transposed(),
+            Matrix::rows(matrix, width).transposed(),
             Put::Over,
         );
         let rows = chunk.iter().map(|row| (asked.targets[*row], weights[*row]));
         let rows: Vec<(u32, f32)> = rows.collect();
         loss += into_gradient(logits, classes, &rows);
+        half::round(logits, operands);
         multiply(
             MatrixMut::rows(back, width),
             Matrix::rows(logits, classes),
-            Matrix::rows(asked.matrix, width),
+            Matrix::rows(matrix, width),
             Put::Over,
         );
         multiply(

@@ -6,13 +6,17 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension};
 use burn::tensor::{Device, Tensor};
 
-use super::request::{Asked, Heads, Update};
+use super::request::{Asked, Heads, Operands, Update};
 
 /// The operations, for tensors of one backend.
 #[backend_extension(Flex: cfg(feature = "cpu"), Cube: cfg(feature = "gpu"), Autodiff)]
 pub trait Operations: Backend {
     /// `input · weightᵀ`: `[rows, in]` and `[out, in]` -> `[rows, out]`.
-    fn project(input: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn project(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        operands: Operands,
+    ) -> FloatTensor<Self>;
 
     /// Rows over the root of their mean square, times a scale: `[rows, width]` and `[1, width]` -> `[rows, width]`.
     fn rms_norm(input: FloatTensor<Self>, scale: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
@@ -82,6 +86,12 @@ pub trait Untracked: Operations {
         heads: Arc<Heads>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
+    /// A matrix as products take it. The next three are given such.
+    fn operand(matrix: FloatTensor<Self>, operands: Operands) -> FloatTensor<Self>;
+
+    /// `input · weightᵀ`: `[rows, in]` and `[out, in]` -> `[rows, out]`.
+    fn linear_output(input: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// `gradient · weight`: `[rows, out]` and `[out, in]` -> `[rows, in]`.
     fn linear_input(gradient: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 
@@ -141,9 +151,9 @@ pub fn runs_on(device: &Device) -> bool {
 }
 
 /// [`Operations::project`].
-pub fn linear(input: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+pub fn linear(input: Tensor<2>, weight: Tensor<2>, operands: Operands) -> Tensor<2> {
     let (input, weight) = (input.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(Dispatch::project(input, weight))
+    Tensor::from_dispatch(Dispatch::project(input, weight, operands))
 }
 
 /// [`Operations::rms_norm`].

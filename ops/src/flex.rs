@@ -10,8 +10,8 @@ use super::attention::{self, Scales};
 use super::cross_entropy::{self, Asked as Layer};
 use super::dispatch::{Differentiated, Operations, Untracked, Updated};
 use super::matrix::{Matrix, product};
-use super::request::{Asked, Heads, Update};
-use super::{adamw, rms_norm, squares, swiglu};
+use super::request::{Asked, Heads, Operands, Update};
+use super::{adamw, half, rms_norm, squares, swiglu};
 
 /// The elements in order; a view that lies otherwise is copied. Taken whole, so that what nobody else holds can be written in
 /// place.
@@ -49,15 +49,9 @@ pub(super) fn columns(tensor: &FlexTensor) -> usize {
 }
 
 impl Operations for Flex {
-    fn project(input: FlexTensor, weight: FlexTensor) -> FlexTensor {
-        let (input, weight) = (ordered(input), ordered(weight));
-        let (input_width, outputs) = (columns(&input), weight.layout().shape()[0]);
-        let rows = input.layout().shape()[0];
-        let output = product(
-            Matrix::rows(slice(&input), input_width),
-            Matrix::rows(slice(&weight), input_width).transposed(),
-        );
-        tensor(output, [rows, outputs])
+    fn project(input: FlexTensor, weight: FlexTensor, operands: Operands) -> FlexTensor {
+        let [input, weight] = [input, weight].map(|matrix| Self::operand(matrix, operands));
+        Self::linear_output(input, weight)
     }
 
     fn rms_norm(input: FlexTensor, scale: FlexTensor, eps: f32) -> FlexTensor {
@@ -141,6 +135,26 @@ impl Untracked for Flex {
         )
     }
 
+    fn operand(matrix: FlexTensor, operands: Operands) -> FlexTensor {
+        if operands == Operands::F32 {
+            return matrix;
+        }
+        let matrix = ordered(matrix);
+        let rounded = half::rounded(slice(&matrix), operands).into_owned();
+        tensor(rounded, matrix.layout().shape().clone())
+    }
+
+    fn linear_output(input: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        let (input, weight) = (ordered(input), ordered(weight));
+        let (input_width, outputs) = (columns(&input), weight.layout().shape()[0]);
+        let rows = input.layout().shape()[0];
+        let output = product(
+            Matrix::rows(slice(&input), input_width),
+            Matrix::rows(slice(&weight), input_width).transposed(),
+        );
+        tensor(output, [rows, outputs])
+    }
+
     fn linear_input(gradient: FlexTensor, weight: FlexTensor) -> FlexTensor {
         let (gradient, weight) = (ordered(gradient), ordered(weight));
         let (outputs, inputs) = (columns(&gradient), columns(&weight));
@@ -210,7 +224,7 @@ impl Untracked for Flex {
             targets: &asked.targets,
             width,
         };
-        let mut sum = cross_entropy::sum(layer, &asked.weights);
+        let mut sum = cross_entropy::sum(layer, &asked.weights, asked.operands);
         // What is no class had no part in it.
         sum.matrix.resize(slice(&matrix).len(), 0.0);
         Differentiated {

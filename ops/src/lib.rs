@@ -6,6 +6,9 @@
 //! reaches. The same formulas as compositions of burn's own operations are in the library (`src/model`), for dropout and to
 //! localise a fault with `--ops reference`; its tests hold one against the other.
 //!
+//! Products of linear layers, the output layer's among them, multiply what [`Operands`] says: f32, or halves (`half`, and `gpu`
+//! where there are tensor cores). Everything else is f32.
+//!
 //! [`cached`] is attention over what was read before (`read`), on the processor alone: nothing is trained with it. [`mixture`] is a
 //! mixture of experts (`experts`), on the processor alone too: other devices compose it.
 //!
@@ -30,6 +33,8 @@ mod experts;
 mod flex;
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(feature = "cpu")]
+mod half;
 #[cfg(feature = "cpu")]
 mod matrix;
 #[cfg_attr(not(feature = "cpu"), path = "mixture_absent.rs")]
@@ -56,4 +61,4 @@ pub use dispatch::{
 };
 pub use mixture::{largest, mix};
 pub use parallel::{among_workers, in_parallel, shares, workers};
-pub use request::{Asked, Heads, Kept, Positions, Reading, Update};
+pub use request::{Asked, Heads, Kept, Operands, Positions, Reading, Update};

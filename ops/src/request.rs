@@ -3,6 +3,31 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use burn::tensor::FloatDType;
+
+/// What the products of linear layers multiply; they add up in f32 in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Operands {
+    /// Numbers as they are.
+    #[default]
+    F32,
+    /// Numbers rounded to 8 significant bits, with f32's range.
+    Bf16,
+    /// Numbers rounded to 11 significant bits: none above 65,504 but infinity, none below 6e-8 but 0.
+    F16,
+}
+
+impl Operands {
+    /// The type that a GPU multiplies; none where numbers stay as they are.
+    pub fn half(self) -> Option<FloatDType> {
+        match self {
+            Self::F32 => None,
+            Self::Bf16 => Some(FloatDType::BF16),
+            Self::F16 => Some(FloatDType::F16),
+        }
+    }
+}
+
 /// What attention has to know besides its tensors.
 #[derive(Debug, Clone)]
 pub struct Heads {
@@ -84,6 +109,8 @@ pub struct Asked {
     pub targets: Vec<u32>,
     /// What each row counts.
     pub weights: Vec<f32>,
+    /// What its products multiply.
+    pub operands: Operands,
 }
 
 /// What a step is made with, the same for all elements of a parameter.

@@ -27,6 +27,8 @@ pub fn line(objective: Objective, step: u64, val: Option<f64>) -> Metrics {
         lr: 1e-3,
         grad_norm: Some(1.0),
         tokens_per_second: 50_000.0,
+        loss_scale: None,
+        skipped_steps: None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::objective::Objective;
 use crate::platform;
 use crate::random::{Purpose, Stream};
 use crate::sample::{Caching, Cell, Decoding, Denoising, Sampler, decode, denoise};
-use crate::train::{RunConfig, Spent, Trainer};
+use crate::train::{MixedPrecision, RunConfig, Spent, Trainer};
 
 /// Rows and columns of the matrices whose products are timed; the larger ones where a device is quick.
 const PEAK_SIZES: [usize; 3] = [256, 512, 1_024];
@@ -49,15 +49,23 @@ pub struct Speed {
     pub spent: Option<Spent>,
 }
 
-/// The best of several products of two square f32 matrices, FLOP/s. A software GPU multiplies small ones only, or would be at it
-/// for minutes.
+/// The best of several products of two square matrices, FLOP/s: of f32, and on GPUs of the halves that are trained in. A software
+/// GPU multiplies small ones only, or would be at it for minutes.
 ///
 /// # Errors
 /// When the device fails.
-pub async fn matmul_peak(device: &Device) -> Result<f64> {
+pub async fn matmul_peak(device: &Device, precision: MixedPrecision) -> Result<f64> {
+    let half = precision.operands().half();
     let mut peak = 0.0_f64;
     for size in PEAK_SIZES {
-        let matrix = || Tensor::<2>::random([size, size], Distribution::Uniform(-1.0, 1.0), device);
+        let matrix = || {
+            let uniform = Distribution::Uniform(-1.0, 1.0);
+            let matrix = Tensor::<2>::random([size, size], uniform, device);
+            match half {
+                Some(half) if !precision.is_emulated_on(device) => matrix.cast(half),
+                _ => matrix,
+            }
+        };
         let (left, right) = (matrix(), matrix());
         let mut fastest = f64::INFINITY;
         for _ in 0..8 {

@@ -33,7 +33,8 @@ pub use load::{Loaded, load_checkpoint};
 pub use protocol::{
     Answer, Attention, Benchmark, Bin, CheckpointKind, Command, DualAr, Estimate, Event,
     ExpertLoad, GridShare, LossSpike, Measured, ModelMeasured, Outcome, Plan, Preview, RaceResult,
-    Request, RunSummary, SampleText, Started, Straggler, Template, TrainResult, Writing,
+    Request, RunSummary, SampleText, SkippedStep, Started, Straggler, Template, TrainResult,
+    Writing,
 };
 pub use session::prepare;
 pub use template::templates;

@@ -12,7 +12,9 @@ use crate::lab::control::Control;
 use crate::lab::crossover::Evaluation;
 use crate::lab::finale;
 use crate::lab::generation::Page;
-use crate::lab::protocol::{Event, ExpertLoad, LossSpike, Outcome, SampleText, Started, Straggler};
+use crate::lab::protocol::{
+    Event, ExpertLoad, LossSpike, Outcome, SampleText, SkippedStep, Started, Straggler,
+};
 use crate::lab::records::Records;
 use crate::lab::states::{self, Kept, States};
 use crate::laws::flops::ReadCost;
@@ -26,7 +28,7 @@ use crate::train::checkpoint::Best;
 use crate::train::spike::SpikeWatch;
 use crate::train::straggler;
 use crate::train::trainer::Pending;
-use crate::train::{Metrics, Provenance, RunConfig, Trainer};
+use crate::train::{Metrics, MixedPrecision, Provenance, RunConfig, Trainer};
 
 /// Steps whose losses may be unread on a device that works ahead of us.
 const READ_BEHIND: usize = 8;
@@ -403,7 +405,17 @@ impl<'a> Session<'a> {
             vocab: self.corpus.tokenizer.vocab(),
             grid_side: self.corpus.grid.as_ref().map(|grid| grid.side),
             device: self.device.description.clone(),
-        })))
+        })))?;
+        let precision = self.config.train.precision;
+        if precision.is_emulated_on(&self.device.device) {
+            self.control.emit(Event::Notice {
+                message: format!(
+                    "{} is emulated: the processor rounds to it and multiplies in f32, which takes longer than f32 alone",
+                    precision.name()
+                ),
+            });
+        }
+        Ok(())
     }
 
     /// Trains and measures. The last event is recorded, and left to be told once the folder is free again.
@@ -589,13 +601,27 @@ impl<'a> Session<'a> {
             lr: pending.learning_rate,
             grad_norm: finite(result.grad_norm),
             tokens_per_second: pending.tokens as f64 / seconds.max(1e-9),
+            loss_scale: pending.state.loss_scale.map(|scale| scale.scale),
+            skipped_steps: pending.state.loss_scale.map(|scale| scale.skipped_steps),
         };
         let lines: Vec<Metrics> = objective.likelihoods().iter().map(line).collect();
         for (likelihood, nats) in &result.nats {
             self.watch(objective, *likelihood, pending.state.step, *nats)?;
         }
-        let broken = result.nats.iter().any(|(_, nats)| !nats.is_finite());
-        if broken || !result.grad_norm.is_finite() {
+        let mut is_broken = result.nats.iter().any(|(_, nats)| !nats.is_finite());
+        match pending.state.loss_scale.filter(|_| pending.is_skipped) {
+            None => is_broken |= !result.grad_norm.is_finite(),
+            Some(scale) => {
+                is_broken |= scale.is_exhausted();
+                self.emit(Event::Skipped(SkippedStep {
+                    objective,
+                    step: pending.state.step,
+                    loss_scale: scale.scale,
+                    skipped_steps: scale.skipped_steps,
+                }))?;
+            }
+        }
+        if is_broken {
             let step = pending.state.step;
             let every = self.config.evaluate.every.unwrap_or(self.steps);
             self.record(lines)?;
@@ -605,7 +631,12 @@ impl<'a> Session<'a> {
                 objective.name(),
                 (step - 1) / every * every
             ))
-            .with_hint("start again with a lower learning rate (`--lr`)"));
+            .with_hint(match self.config.train.precision {
+                MixedPrecision::F16 => {
+                    "start again with `--precision bf16`, whose numbers are as large as f32's, or a lower learning rate (`--lr`)"
+                }
+                _ => "start again with a lower learning rate (`--lr`)",
+            }));
         }
         Ok(lines)
     }

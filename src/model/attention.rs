@@ -8,7 +8,7 @@ use crossover_ops::{Heads, Reading};
 use super::cache::Memory;
 use super::dropout::Dropout;
 use super::mixture::Decisions;
-use super::operations::{Ops, rms_normalize};
+use super::operations::{Arithmetic, rms_normalize};
 use super::predictor::Visibility;
 use super::rotary::Rotary;
 
@@ -49,7 +49,7 @@ pub struct Surroundings<'a> {
     /// What is dropped of attention weights and branch outputs.
     pub dropout: &'a Dropout,
     /// How to compute.
-    pub ops: Ops,
+    pub ops: Arithmetic,
     /// What fused attention has to know, where it can be used: over whole sequences, with masks of dropout that are drawn here.
     /// Fused forms normalise queries and keys.
     pub fused: Option<Arc<Heads>>,

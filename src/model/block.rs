@@ -6,7 +6,7 @@ use super::attention::{Attention, Surroundings};
 use super::cache::Memory;
 use super::feed_forward::FeedForward;
 use super::mixture::Mixture;
-use super::operations::Ops;
+use super::operations::Arithmetic;
 
 /// One layer of the decoder.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ impl Block {
     }
 
     /// The stream as attention reads it.
-    fn read(&self, stream: Tensor<2>, ops: Ops) -> Tensor<2> {
+    fn read(&self, stream: Tensor<2>, ops: Arithmetic) -> Tensor<2> {
         ops.rms_norm(stream, &self.attention_norm, self.attention.eps)
     }
 }

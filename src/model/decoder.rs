@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, Transaction, activation::log_softmax};
-use crossover_ops::{Asked, Heads, Positions, Reading};
+use crossover_ops::{Asked, Heads, Operands, Positions, Reading};
 
 use crate::error::{Error, Result};
 use crate::model::attention::{Attention, Surroundings, visibility_bias};
@@ -13,7 +13,7 @@ use crate::model::cache::{Cache, Memory, Places, Read};
 use crate::model::dropout::Dropout;
 use crate::model::feed_forward::FeedForward;
 use crate::model::mixture::{Decisions, Mixture};
-use crate::model::operations::Ops;
+use crate::model::operations::{Arithmetic, Ops};
 use crate::model::rotary::{Angles, Rotary};
 use crate::model::weights::{HostTensor, Weights, joined};
 use crate::model::{Experts, ModelConfig, Predictor, Shape, Visibility};
@@ -29,6 +29,8 @@ pub struct Decoder {
     eps: f64,
     device: Device,
     ops: Ops,
+    /// What training multiplies.
+    operands: Operands,
     /// With whom windows are shared that are only measured.
     ranks: Ranks,
     embedding: Tensor<2>,
@@ -113,6 +115,7 @@ impl Decoder {
             eps: config.rms_norm_eps,
             device: device.clone(),
             ops: Ops::default().on(device),
+            operands: Operands::F32,
             ranks: Ranks::alone(),
             embedding,
             blocks,
@@ -132,6 +135,13 @@ impl Decoder {
         self
     }
 
+    /// The same, multiplying these. Only training asks for others than f32: what a model is measured by and writes with is
+    /// computed in f32.
+    pub fn with_operands(mut self, operands: Operands) -> Self {
+        self.operands = operands;
+        self
+    }
+
     /// The same, measuring windows together with other ranks, which must all ask for the same ones.
     pub fn shared_by(mut self, ranks: &Ranks) -> Self {
         self.ranks = ranks.clone();
@@ -141,6 +151,13 @@ impl Decoder {
     /// How it computes.
     pub fn ops(&self) -> Ops {
         self.ops
+    }
+
+    fn arithmetic(&self) -> Arithmetic {
+        Arithmetic {
+            form: self.ops,
+            operands: self.operands,
+        }
     }
 
     /// Where the parameters are.
@@ -312,7 +329,7 @@ impl Decoder {
             rotary,
             bias,
             dropout,
-            ops: self.ops,
+            ops: self.arithmetic(),
             fused: fused.map(Arc::new),
             reading: None,
             decisions: None,
@@ -357,7 +374,7 @@ impl Decoder {
                 rotary,
                 bias,
                 dropout: &Dropout::Off,
-                ops: self.ops,
+                ops: self.arithmetic(),
                 fused: None,
                 reading: reading.map(Arc::new),
                 decisions: None,
@@ -401,7 +418,7 @@ impl Decoder {
                     .narrow(1, answers.start, answers.len());
             picked.reshape([batch * answers.len(), width])
         };
-        self.ops.rms_norm(answered, &self.norm, self.eps)
+        self.arithmetic().rms_norm(answered, &self.norm, self.eps)
     }
 
     /// Computes windows in shares at the same time, in their order. The processor's elementwise operations use one thread
@@ -418,13 +435,13 @@ impl Decoder {
 
     /// Logits of every id, MASK included: `[rows, hidden_size]` -> `[rows, vocab_size]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.ops.linear(hidden, self.answers())
+        self.arithmetic().linear(hidden, self.answers())
     }
 
     /// Log-probabilities over what can be predicted, all ids but MASK: `[rows, hidden_size]` -> `[rows, vocab_size - 1]`.
     pub fn predictions(&self, hidden: Tensor<2>) -> Tensor<2> {
         let predicted = self.answers().clone().narrow(0, 0, self.classes());
-        log_softmax(self.ops.linear(hidden, &predicted), 1)
+        log_softmax(self.arithmetic().linear(hidden, &predicted), 1)
     }
 
     /// The output matrix.
@@ -522,6 +539,7 @@ impl Decoder {
                     classes: self.classes(),
                     targets: targets.to_vec(),
                     weights,
+                    operands: self.operands,
                 };
                 crossover_ops::cross_entropy_sum(hidden, self.answers().clone(), asked)
             }

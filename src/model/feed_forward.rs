@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 
 use super::dropout::Dropout;
-use super::operations::Ops;
+use super::operations::Arithmetic;
 
 /// `down(silu(gate(x)) * up(x))`.
 #[derive(Debug, Clone)]
@@ -27,12 +27,12 @@ impl FeedForward {
     }
 
     /// `[rows, hidden_size]` -> the same.
-    pub fn forward(&self, input: Tensor<2>, ops: Ops, dropout: &Dropout) -> Tensor<2> {
+    pub fn forward(&self, input: Tensor<2>, ops: Arithmetic, dropout: &Dropout) -> Tensor<2> {
         dropout.apply(self.computed(input, ops))
     }
 
     /// The same, and nothing is dropped.
-    pub fn computed(&self, input: Tensor<2>, ops: Ops) -> Tensor<2> {
+    pub fn computed(&self, input: Tensor<2>, ops: Arithmetic) -> Tensor<2> {
         ops.linear(ops.swiglu(input, &self.gate_up), &self.down)
     }
 }

@@ -142,7 +142,7 @@ impl Mixture {
                 chosen,
             });
         }
-        let mut output = self.mixed(input.clone(), gates, around.ops);
+        let mut output = self.mixed(input.clone(), gates, around.ops.form);
         if let Some(shared) = &self.shared {
             output = output + shared.computed(input, around.ops);
         }
@@ -155,7 +155,7 @@ impl Mixture {
             count, per_token, ..
         } = self.experts;
         match self.experts.routing {
-            Routing::TokenChoice => largest(probabilities, per_token, around.ops),
+            Routing::TokenChoice => largest(probabilities, per_token, around.ops.form),
             Routing::ExpertChoice => {
                 let (windows, length) = (around.batch, around.length);
                 let most = (length * per_token).div_ceil(count).min(length);
@@ -163,7 +163,7 @@ impl Mixture {
                     .reshape([windows, length, count])
                     .swap_dims(1, 2)
                     .reshape([windows * count, length]);
-                largest(by_expert, most, around.ops)
+                largest(by_expert, most, around.ops.form)
                     .reshape([windows, count, length])
                     .swap_dims(1, 2)
                     .reshape([windows * length, count])

@@ -2,6 +2,7 @@
 //! reference that the fused ones are held against.
 
 use burn::tensor::{Device, Tensor, activation::silu};
+use crossover_ops::Operands;
 use serde::{Deserialize, Serialize};
 
 /// Fused operations or compositions.
@@ -23,28 +24,39 @@ impl Ops {
             _ => Self::Reference,
         }
     }
+}
 
+/// How the operations of a pass are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arithmetic {
+    /// Fused or composed.
+    pub form: Ops,
+    /// What linear layers multiply; fused ones alone multiply halves.
+    pub operands: Operands,
+}
+
+impl Arithmetic {
     /// `input · weightᵀ`: `[rows, in]` and `[out, in]` -> `[rows, out]`.
     pub fn linear(self, input: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::Fused => crossover_ops::linear(input, weight.clone()),
-            Self::Reference => input.matmul(weight.clone().transpose()),
+        match self.form {
+            Ops::Fused => crossover_ops::linear(input, weight.clone(), self.operands),
+            Ops::Reference => input.matmul(weight.clone().transpose()),
         }
     }
 
     /// [`rms_normalize`], times a scale: `[rows, width]` and `[1, width]` -> `[rows, width]`.
     pub fn rms_norm(self, input: Tensor<2>, scale: &Tensor<2>, eps: f64) -> Tensor<2> {
-        match self {
-            Self::Fused => crossover_ops::rms_norm(input, scale.clone(), eps),
-            Self::Reference => rms_normalize(input, eps) * scale.clone(),
+        match self.form {
+            Ops::Fused => crossover_ops::rms_norm(input, scale.clone(), eps),
+            Ops::Reference => rms_normalize(input, eps) * scale.clone(),
         }
     }
 
     /// `silu(gate(x)) * up(x)`, both of one matrix: `[rows, in]` and `[2 * width, in]` -> `[rows, width]`.
     pub fn swiglu(self, input: Tensor<2>, gate_up: &Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::Fused => crossover_ops::swiglu(self.linear(input, gate_up)),
-            Self::Reference => {
+        match self.form {
+            Ops::Fused => crossover_ops::swiglu(self.linear(input, gate_up)),
+            Ops::Reference => {
                 let width = gate_up.dims()[0] / 2;
                 // The matrix is cut, not what comes of it: the gradient of a cut is as large as the whole.
                 let [gate, up] = [0, width].map(|row| gate_up.clone().narrow(0, row, width));

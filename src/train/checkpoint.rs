@@ -21,6 +21,7 @@ use crate::model::{Experts, ModelConfig, Routing, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform;
 use crate::train::index::{self, Index};
+use crate::train::precision::LossScale;
 
 /// The newest version of the format that this code reads and writes.
 pub const FORMAT_VERSION: u64 = 1;
@@ -82,6 +83,9 @@ pub struct State {
     pub seed: u64,
     /// The lowest validation loss so far.
     pub best: Option<Best>,
+    /// What the loss is multiplied by, where it is trained in f16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<LossScale>,
 }
 
 /// The lowest validation loss so far.
@@ -105,7 +109,13 @@ impl State {
             seconds: 0.0,
             seed,
             best: None,
+            loss_scale: None,
         }
+    }
+
+    /// Steps that moved nothing.
+    pub fn skipped_steps(&self) -> u64 {
+        self.loss_scale.map_or(0, |scale| scale.skipped_steps)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::corpus::CorpusConfig;
 use crate::error::{Error, Result, nearest};
 use crate::model::{ModelConfig, Ops};
 use crate::objective::{Objective, ObjectiveConfig};
+use crate::train::precision::MixedPrecision;
 
 /// A whole run. The file in a run directory has every automatic value filled in, and says where it came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +86,8 @@ pub struct TrainConfig {
     pub ema_decay: Option<f64>,
     /// How operations are computed.
     pub ops: Ops,
+    /// What linear layers multiply: f32 or halves.
+    pub precision: MixedPrecision,
     /// Keep the blocks' inputs only, and compute each block once more when its gradient is due: less memory, a third more work.
     pub recompute: bool,
     /// What several processes share of the training state: 0 nothing, 1 the optimizer's moments (ZeRO's first stage).
@@ -117,6 +120,7 @@ impl Default for TrainConfig {
             max_grad_norm: 1.0,
             ema_decay: None,
             ops: Ops::Fused,
+            precision: MixedPrecision::F32,
             recompute: false,
             zero_stage: 0,
             keep_last: 0,
@@ -283,6 +287,7 @@ impl RunConfig {
         for objective in &self.objectives {
             objective.check_routing(&self.model)?;
         }
+        MixedPrecision::check(self)?;
         let counts = [
             ("train.batch", Some(train.batch as u64)),
             (

@@ -35,4 +35,10 @@ pub struct Metrics {
     pub grad_norm: Option<f64>,
     /// Training speed of this step.
     pub tokens_per_second: f64,
+    /// What the next step's loss is multiplied by, where it is trained in f16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
+    /// Steps so far that moved nothing, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_steps: Option<u64>,
 }

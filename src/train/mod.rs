@@ -4,8 +4,8 @@
 //! through [`Trainer::read`], asynchronously and possibly some steps later. [`checkpoint`] is the file a model is kept in,
 //! [`index`] several that several processes write, [`straggler`] finds a process that the others wait for, [`hugging_face`] is how
 //! it is exchanged with other programs, [`shard`] is how several processes share gradients and moments, [`config`] everything that
-//! decides a run, [`metrics`] what is
-//! recorded of it, [`spike`] when that is alarming. What a step does not know: files,
+//! decides a run, [`precision`] what
+//! is multiplied in halves, [`metrics`] what is recorded of it, [`spike`] when that is alarming. What a step does not know: files,
 //! evaluation, and the other model of a race.
 
 pub mod checkpoint;
@@ -14,6 +14,7 @@ pub mod hugging_face;
 pub mod index;
 pub mod metrics;
 pub mod optimizer;
+pub mod precision;
 pub mod schedule;
 pub mod shard;
 pub mod spike;
@@ -23,4 +24,5 @@ pub mod trainer;
 pub use checkpoint::{Checkpoint, Precision, State};
 pub use config::{EvaluateConfig, Provenance, RunConfig, Schedule, TrainConfig, nearest_key};
 pub use metrics::Metrics;
+pub use precision::{LossScale, MixedPrecision};
 pub use trainer::{Spent, StepResult, Trainer};

@@ -48,6 +48,16 @@ impl GradientList {
         )
     }
 
+    /// The gradients of a loss, from those of so many times it.
+    pub fn divided(self, scale: f64) -> Self {
+        let gradients = self.0.into_iter();
+        Self(
+            gradients
+                .map(|gradient| gradient.div_scalar(scale))
+                .collect(),
+        )
+    }
+
     /// The gradients, in their order.
     pub fn into_tensors(self) -> Vec<Tensor<2>> {
         self.0

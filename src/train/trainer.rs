@@ -18,6 +18,7 @@ use crate::random::{Purpose, Stream};
 use crate::train::checkpoint::{Checkpoint, FIRST, Moments, SECOND, State, TRAINED};
 use crate::train::index::Shard;
 use crate::train::optimizer::{AdamW, GradientList};
+use crate::train::precision::LossScale;
 use crate::train::shard::{self, Layout, Piece, pieces_of};
 use crate::train::{RunConfig, schedule};
 
@@ -50,6 +51,8 @@ pub struct Pending {
     pub learning_rate: f64,
     /// Tokens of the step.
     pub tokens: u64,
+    /// Whether nothing was moved, as a gradient of the scaled loss was no finite number.
+    pub is_skipped: bool,
     /// When the step began.
     pub began: Instant,
     /// Where its time went.
@@ -100,7 +103,7 @@ impl Trainer {
     /// A model at its first step.
     ///
     /// # Errors
-    /// When the weights don't fit the shape.
+    /// When the weights don't fit the shape, or the device doesn't compute in the run's precision.
     pub fn new(
         objective: Objective,
         config: &RunConfig,
@@ -108,6 +111,8 @@ impl Trainer {
         weights: &Weights,
         device: &Selected,
     ) -> Result<Self> {
+        let precision = config.train.precision;
+        precision.check_device(&device.device, &device.description)?;
         let decoder =
             Decoder::new(&config.model, shape, weights, &device.device)?.with_ops(config.train.ops);
         let ranks = &device.ranks;
@@ -127,7 +132,10 @@ impl Trainer {
             average: config.train.ema_decay.map(|_| decoder.clone()),
             decoder,
             device: device.clone(),
-            state: State::new(config.seed),
+            state: State {
+                loss_scale: LossScale::of(precision, None),
+                ..State::new(config.seed)
+            },
         })
     }
 
@@ -165,7 +173,10 @@ impl Trainer {
             [first, second],
             pieces,
         )?;
-        trainer.state = checkpoint.state.clone();
+        trainer.state = State {
+            loss_scale: LossScale::of(config.train.precision, checkpoint.state.loss_scale),
+            ..checkpoint.state.clone()
+        };
         Ok(trainer)
     }
 
@@ -180,7 +191,8 @@ impl Trainer {
     }
 
     /// Takes one optimizer step on `[batch * length]` tokens, of `steps` in all: those of all ranks, each of which computes its
-    /// share. A rank by itself reads nothing from the device. Others may run in between, where the platform asks for that.
+    /// share. A rank by itself reads nothing from the device, except in f16 whether the gradients are finite. Others may run in
+    /// between, where the platform asks for that.
     ///
     /// # Errors
     /// When the device fails; a rank by itself learns that when the figures are read.
@@ -195,6 +207,8 @@ impl Trainer {
             data_seconds: began.elapsed().as_secs_f64(),
             ..Spent::default()
         };
+        let skipped = self.state.skipped_steps();
+        let scale = self.loss_scale();
         let mut gradients: Option<GradientList> = None;
         let mut losses = Vec::new();
         for part in &parts {
@@ -228,20 +242,29 @@ impl Trainer {
             }
             // A part may have fewer windows than there are ranks.
             let loss = part_loss.unwrap_or_else(|| Tensor::zeros([1], self.decoder.device()));
-            losses.push((part.likelihood, loss.div_scalar(part.share)));
+            losses.push((part.likelihood, loss.div_scalar(part.share * scale)));
         }
         let gradients = gradients.unwrap_or_else(|| GradientList::zeros(&self.decoder));
         let updating = platform::now();
+        let gradients = match self.state.loss_scale {
+            Some(_) => gradients.divided(scale),
+            None => gradients,
+        };
         let norm = if self.device.ranks.count() == 1 {
             let norm = self.global_norm(&gradients);
-            self.update(gradients, &norm, learning_rate);
+            if self.is_to_move(&norm).await? {
+                self.update(gradients, &norm, learning_rate);
+            }
             norm
         } else {
             self.add_losses(&mut losses).await?;
             self.update_together(gradients, learning_rate).await?
         };
+        let is_skipped = self.state.skipped_steps() > skipped;
         let train = &self.config.train;
-        if let (Some(average), Some(decay)) = (&mut self.average, train.ema_decay) {
+        if let (Some(average), Some(decay), false) =
+            (&mut self.average, train.ema_decay, is_skipped)
+        {
             let decay = average_decay(decay, index + 1);
             let pairs = average
                 .parameters_mut()
@@ -268,13 +291,35 @@ impl Trainer {
             state: self.state.clone(),
             learning_rate,
             tokens: tokens.len() as u64,
+            is_skipped,
             began,
             spent,
         })
     }
 
+    /// What the loss is multiplied by before it is differentiated.
+    fn loss_scale(&self) -> f64 {
+        self.state.loss_scale.map_or(1.0, |scale| scale.scale)
+    }
+
+    /// Whether parameters are to be moved by gradients of this norm; one that is no finite number only changes the scale of the
+    /// loss, where there is one. It is the same on all ranks.
+    async fn is_to_move(&mut self, norm: &Tensor<2>) -> Result<bool> {
+        let Some(scale) = &mut self.state.loss_scale else {
+            return Ok(true);
+        };
+        let norm = values(vec![norm.clone()]).await?;
+        Ok(scale.take(norm.iter().all(|norm| norm.is_finite())))
+    }
+
+    /// The number of the optimizer's next step, from 1.
+    fn next_update(&self) -> u64 {
+        self.state.step + 1 - self.state.skipped_steps()
+    }
+
     /// Moves every parameter.
     fn update(&mut self, gradients: GradientList, norm: &Tensor<2>, learning_rate: f64) {
+        let number = self.next_update();
         let layout = Layout::of(&self.decoder.parameters());
         let parameters = self.decoder.parameters_mut().into_iter().enumerate();
         self.optimizer.update(
@@ -283,7 +328,7 @@ impl Trainer {
             norm.clone(),
             &self.config.train,
             learning_rate,
-            self.state.step + 1,
+            number,
         );
     }
 
@@ -315,7 +360,9 @@ impl Trainer {
             shard::sum(&mut flat, &ranks);
             let gradients = GradientList::new(layout.tensors(&flat, &device));
             let norm = self.global_norm(&gradients);
-            self.update(gradients, &norm, learning_rate);
+            if self.is_to_move(&norm).await? {
+                self.update(gradients, &norm, learning_rate);
+            }
             return Ok(norm);
         };
         let part = layout.part(ranks.count());
@@ -324,6 +371,10 @@ impl Trainer {
         let square = own.iter().map(|value| f64::from(value * value)).sum();
         let norm = ranks.gather(vec![square]).iter().sum::<f64>().sqrt() as f32;
         let norm = Tensor::from_data([[norm]], &device);
+        if !self.is_to_move(&norm).await? {
+            return Ok(norm);
+        }
+        let number = self.next_update();
         let mut parameters = pieces_of(&pieces, &self.decoder.parameters());
         let decays = pieces.iter().map(|piece| layout.decays(piece.tensor));
         self.optimizer.update(
@@ -332,7 +383,7 @@ impl Trainer {
             norm.clone(),
             &self.config.train,
             learning_rate,
-            self.state.step + 1,
+            number,
         );
         let whole = ranks.join(shard::own(parameters, part).await?);
         let moved = layout.tensors(&whole, &device);
@@ -418,7 +469,7 @@ impl Trainer {
         }
     }
 
-    /// Gradients and loss of some of a part's sequences, and the seconds forward and back.
+    /// Gradients and loss of some of a part's sequences, both times the loss's scale, and the seconds forward and back.
     fn backward(
         &self,
         part: &Part,
@@ -433,14 +484,15 @@ impl Trainer {
             sequences.start * batch.sequence_length()..sequences.end * batch.sequence_length();
         let weights: Vec<f32> = batch.weights[rows.clone()]
             .iter()
-            .map(|weight| weight * part.share as f32)
+            .map(|weight| weight * (part.share * self.loss_scale()) as f32)
             .collect();
         let (inputs, targets) = (&batch.inputs[read], &batch.targets[rows]);
         let (length, visibility) = (batch.length, batch.visibility);
         // Routers cost the mean over the step's windows of what each of them costs.
         let router_weight = part.share / batch.sequences() as f64;
+        let training = (self.decoder.clone()).with_operands(self.config.train.precision.operands());
         if self.config.train.recompute {
-            let Differentiated { loss, gradients } = self.decoder.differentiated_by_block(
+            let Differentiated { loss, gradients } = training.differentiated_by_block(
                 inputs,
                 targets,
                 weights,
@@ -453,7 +505,7 @@ impl Trainer {
             let seconds = [0.0, began.elapsed().as_secs_f64()];
             return (GradientList::new(gradients), loss, seconds);
         }
-        let decoder = self.decoder.tracked();
+        let decoder = training.tracked();
         let (loss, routers) =
             decoder.training_losses(inputs, targets, weights, length, visibility, &dropout);
         let forward = began.elapsed().as_secs_f64();

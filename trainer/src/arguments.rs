@@ -270,6 +270,10 @@ pub struct RunArguments {
     /// How to compute: fused (hand-written operations, where the device has them) or reference
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub ops: Option<String>,
+    /// What linear layers multiply in training: f32, or bf16 or f16 where the device computes with them (emulated on cpu).
+    /// Weights, sums and everything that is measured stay f32 [default: f32]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub precision: Option<String>,
     /// Keep only the blocks' inputs and compute each block twice: a model of several blocks needs far less memory, for a third
     /// more time
     #[arg(long, help_heading = "Training")]
@@ -1052,6 +1056,9 @@ pub struct BenchArguments {
     /// Compute blocks twice, as `train --recompute`
     #[arg(long)]
     pub recompute: bool,
+    /// Train in f32, bf16 or f16, as `train --precision` [default: f32]
+    #[arg(long, value_name = "NAME", conflicts_with = "writing")]
+    pub precision: Option<String>,
     /// Times that everything is measured, PyTorch in turns with us
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub rounds: u64,

@@ -7,7 +7,7 @@ use crossover::error::{Error, Result, nearest};
 use crossover::model::{ModelConfig, Routing};
 use crossover::objective::Objective;
 use crossover::platform;
-use crossover::train::RunConfig;
+use crossover::train::{MixedPrecision, RunConfig};
 use crossover_report::numbers;
 use serde::de::DeserializeOwned;
 
@@ -44,6 +44,14 @@ pub fn named<T: DeserializeOwned>(flag: &str, value: &str, known: &[&str]) -> Re
 /// When there is none of that name.
 pub fn objective(flag: &str, value: &str) -> Result<Objective> {
     named(flag, value, &Objective::ALL.map(Objective::name))
+}
+
+/// What to train in, by its name.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn precision(value: &str) -> Result<MixedPrecision> {
+    named("--precision", value, &MixedPrecision::NAMES)
 }
 
 /// The configuration of a run.
@@ -116,6 +124,9 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     }
     if let Some(name) = &arguments.ops {
         train.ops = named("--ops", name, &["fused", "reference"])?;
+    }
+    if let Some(name) = &arguments.precision {
+        train.precision = precision(name)?;
     }
     train.recompute |= arguments.recompute;
     overlay(&mut train.zero_stage, arguments.zero_stage);

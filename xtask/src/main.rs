@@ -33,6 +33,8 @@ const USAGE: &str =
            length  time per token from 256 to 2048 tokens beside the FLOPs law
            ops-parity
                    500 steps of fused and of reference operations, loss by loss
+           precision [STEPS]
+                   1,000 steps, or as many as are named, in f32, bf16 and f16: losses apart beside what seeds do
            playground [MINUTES]
                    how the page that `cargo xtask web` made does while it trains, for 20 minutes or as many as are named
            pilots [TABLE]
@@ -63,6 +65,13 @@ fn main() -> ExitCode {
         ["long", "memory"] => speed::memory(),
         ["long", "length"] => speed::length(),
         ["long", "ops-parity"] => speed::ops_parity(),
+        ["long", "precision"] => speed::precision(1_000),
+        ["long", "precision", steps] => match steps.parse() {
+            Ok(steps) if steps >= 10 => speed::precision(steps),
+            _ => Err(anyhow::anyhow!(
+                "`{steps}` is no number of steps, at least 10"
+            )),
+        },
         ["long", "playground"] => browser::measure("20"),
         ["long", "playground", minutes] => browser::measure(minutes),
         ["long", "pilots"] => pilots::run(None),

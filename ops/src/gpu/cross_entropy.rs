@@ -99,6 +99,8 @@ pub fn sum(hidden: CubeTensor, matrix: CubeTensor, asked: &Asked) -> Differentia
             matrix: zeros(matrix.meta.shape().clone()),
         };
     }
+    let operand = |matrix: CubeTensor| linear::operand(matrix, asked.operands);
+    let multiplied = operand(matrix.clone());
     let rows = || kept.iter().map(|row| *row as usize);
     let targets = numbers(rows().map(|row| asked.targets[row]).collect(), &hidden);
     let weights: Vec<f32> = rows().map(|row| asked.weights[row]).collect();
@@ -109,8 +111,8 @@ pub fn sum(hidden: CubeTensor, matrix: CubeTensor, asked: &Asked) -> Differentia
     let mut to_matrix: Option<CubeTensor> = None;
     for (index, part) in kept.chunks(chunk(&matrix)).enumerate() {
         let places = numbers(part.to_vec(), &hidden);
-        let picked = pick(&hidden, &places);
-        let logits = ordered(linear::forward(picked.clone(), matrix.clone()));
+        let picked = operand(pick(&hidden, &places));
+        let logits = ordered(linear::forward(picked.clone(), multiplied.clone()));
         let (count, units) = walkers(part.len());
         slopes::launch(
             &client,
@@ -125,7 +127,8 @@ pub fn sum(hidden: CubeTensor, matrix: CubeTensor, asked: &Asked) -> Differentia
             asked.classes,
             answers,
         );
-        let back = linear::input_gradient(logits.clone(), matrix.clone());
+        let logits = operand(logits);
+        let back = linear::input_gradient(logits.clone(), multiplied.clone());
         let (count, units) = elementwise(&client, part.len() * width);
         put_rows::launch(
             &client,

@@ -2,7 +2,8 @@
 //! browser among them.
 //!
 //! Kernels keep to what WebGPU promises everywhere: 8 buffers, 16 KiB of workgroup memory, 256 units in a cube; no subgroups, no
-//! half precision, no timestamps; and nothing is read back. Tensors are of `f32`, and lie in order.
+//! half precision, no timestamps; and nothing is read back. Tensors are of `f32`, and lie in order; products alone, which are burn's,
+//! take halves where a device has them.
 
 mod adamw;
 mod attention;
@@ -28,7 +29,7 @@ use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, CubeDevice};
 
 use crate::dispatch::{Differentiated, Operations, Untracked, Updated};
-use crate::request::{Asked, Heads, Update};
+use crate::request::{Asked, Heads, Operands, Update};
 
 /// Whether a device is as large as the kernels need it. Opens the device.
 pub fn runs_on(device: &CubeDevice) -> bool {
@@ -63,7 +64,8 @@ fn elementwise(client: &Client, elements: usize) -> (CubeCount, CubeDim) {
 }
 
 impl Operations for CubeBackend {
-    fn project(input: CubeTensor, weight: CubeTensor) -> CubeTensor {
+    fn project(input: CubeTensor, weight: CubeTensor, operands: Operands) -> CubeTensor {
+        let [input, weight] = [input, weight].map(|matrix| linear::operand(matrix, operands));
         linear::forward(input, weight)
     }
 
@@ -114,6 +116,14 @@ impl Untracked for CubeBackend {
             [output, logarithms, gradient],
             &heads,
         )
+    }
+
+    fn operand(matrix: CubeTensor, operands: Operands) -> CubeTensor {
+        linear::operand(matrix, operands)
+    }
+
+    fn linear_output(input: CubeTensor, weight: CubeTensor) -> CubeTensor {
+        linear::forward(input, weight)
     }
 
     fn linear_input(gradient: CubeTensor, weight: CubeTensor) -> CubeTensor {

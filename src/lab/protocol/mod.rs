@@ -86,6 +86,8 @@ pub enum Event {
     },
     /// A training loss left the band of those before it, or is no finite number.
     Spike(LossSpike),
+    /// A step of a model in f16 moved nothing.
+    Skipped(SkippedStep),
     /// One of several processes computes for longer than the others, which wait for it.
     Straggler(Straggler),
     /// Something a person should know that changes nothing.
@@ -240,6 +242,19 @@ pub struct LossSpike {
     pub median: Option<f64>,
     /// What a loss could be at most without being a spike.
     pub limit: Option<f64>,
+}
+
+/// A step that moved nothing, since a gradient of the scaled loss did not fit f16.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkippedStep {
+    /// Whose.
+    pub objective: Objective,
+    /// Which, counted from 1.
+    pub step: u64,
+    /// What the next step's loss is multiplied by: half of what it was.
+    pub loss_scale: f64,
+    /// Such steps of this model so far, this one included.
+    pub skipped_steps: u64,
 }
 
 /// A process that computes for longer than the others over its share of the work.

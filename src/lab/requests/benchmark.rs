@@ -6,7 +6,7 @@ use crate::lab::bench::{matmul_peak, training_speed};
 use crate::lab::protocol::{Answer, Benchmark};
 use crate::laws::flops;
 use crate::objective::Objective;
-use crate::train::RunConfig;
+use crate::train::{MixedPrecision, RunConfig};
 
 /// Steps that are timed.
 const STEPS: u64 = 5;
@@ -21,7 +21,7 @@ const GRIDS: (usize, usize) = (6, 25);
 
 /// Trains the largest of the models whose steps are quick here.
 pub(super) async fn benchmark(device: &Selected) -> Result<Answer> {
-    let peak = matmul_peak(&device.device).await?;
+    let peak = matmul_peak(&device.device, MixedPrecision::F32).await?;
     let mut measured = train(SMALLEST, peak, device).await?;
     for size in LARGER {
         if training_flops(&config(size))? / measured.training_flops <= STEP_SECONDS {

@@ -6,7 +6,7 @@ use crossover::error::{Error, nearest};
 use crossover::lab::bench::{Method, Speed, Writer, matmul_peak, memory_bandwidth, training_speed};
 use crossover::objective::Objective;
 use crossover::platform;
-use crossover::train::RunConfig;
+use crossover::train::{MixedPrecision, RunConfig};
 use crossover_report::numbers;
 use serde::Serialize;
 
@@ -81,6 +81,7 @@ struct Bench {
     event: &'static str,
     device: String,
     threads: usize,
+    precision: MixedPrecision,
     parameters: u64,
     batch: usize,
     length: usize,
@@ -157,6 +158,12 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
     }
     config.train.batch = batch;
     config.train.recompute = arguments.recompute;
+    if let Some(name) = &arguments.precision {
+        config.train.precision = settings::precision(name)?;
+    }
+    let precision = config.train.precision;
+    MixedPrecision::check(&config)?;
+    precision.check_device(&device.device, &device.description)?;
     let shape = config.model.resolve(vocab_size)?;
     let setting = Setting {
         shape: &shape,
@@ -164,9 +171,9 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         length,
         threads: device.threads,
     };
-    let mut beside = Peers::find(arguments, setting, device.is_processor())?;
+    let mut beside = Peers::find(arguments, setting, device.is_processor(), precision)?;
     let measured = pollster::block_on(async {
-        let peak = matmul_peak(&device.device).await?;
+        let peak = matmul_peak(&device.device, precision).await?;
         let (mut training, mut writing) = (Vec::new(), Vec::new());
         if is_training {
             let objectives = [Objective::Autoregressive, Objective::Masked];
@@ -202,6 +209,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
             event: "result",
             device: device.description.clone(),
             threads: device.threads,
+            precision,
             parameters: shape.parameters(),
             batch,
             length,
@@ -231,6 +239,7 @@ impl<'a> Peers<'a> {
         arguments: &BenchArguments,
         setting: Setting<'a>,
         on_processor: bool,
+        precision: MixedPrecision,
     ) -> Result<Self, Error> {
         let mut modes = match arguments.peer.as_slice() {
             // Compiling takes longer than all the rest, so it is for those who ask.
@@ -246,6 +255,8 @@ impl<'a> Peers<'a> {
         if !modes.is_empty() {
             let why = if !on_processor {
                 Some("we compare on the processor alone")
+            } else if precision != MixedPrecision::F32 {
+                Some("the peer trains in f32")
             } else if !peer::knows(setting.shape) {
                 Some("the peer has no shared key heads and no tied embeddings")
             } else {
@@ -344,10 +355,11 @@ fn median<T>(items: &[T], of: impl Fn(&T) -> f64) -> &T {
 
 fn text(bench: &Bench) -> String {
     let mut text = format!(
-        "{}, {}\nroofline         {} FLOP/s in a matrix product, {:.1} GB/s from and to memory\n\
+        "{}, {}, {}\nroofline         {} FLOP/s in a matrix product, {:.1} GB/s from and to memory\n\
          {} parameters, {} x {} tokens at once\n",
         bench.device,
         numbers::counted(bench.threads, "thread"),
+        bench.precision.name(),
         numbers::flops(bench.matmul_flops_per_second),
         bench.memory_bytes_per_second / 1e9,
         numbers::count(bench.parameters as f64),

@@ -1,8 +1,9 @@
 //! `doctor`: what this machine offers and lacks, and how to get each.
 
 use anyhow::Result;
-use crossover::device::{DeviceChoice, select};
+use crossover::device::{Candidate, DeviceChoice, select};
 use crossover::platform;
+use crossover::train::MixedPrecision;
 use serde::Serialize;
 
 use crate::arguments::DoctorArguments;
@@ -147,8 +148,29 @@ fn devices() -> Vec<Finding> {
             "`--device vulkan`: GPUs by SPIR-V kernels",
             "build with `--features vulkan`; the same GPUs work through `--device wgpu`",
         ),
+        Finding::new(
+            "precision",
+            true,
+            precisions(&candidates),
+            "`--precision`: products of halves are quicker on GPUs that have them",
+            "",
+        ),
         Finding::new("auto", true, auto, "`--device auto`, the default", ""),
     ]
+}
+
+/// What each device can train in; software GPUs aren't opened for that.
+fn precisions(candidates: &[Candidate]) -> String {
+    let real = candidates.iter().filter(|candidate| !candidate.software);
+    let each = real.map(|Candidate { choice, device, .. }| {
+        let names = MixedPrecision::offered_by(device).into_iter();
+        let names = names.map(|precision| match precision.is_emulated_on(device) {
+            true => format!("{} (emulated)", precision.name()),
+            false => precision.name().to_owned(),
+        });
+        format!("{choice}: {}", names.collect::<Vec<_>>().join(", "))
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 fn in_build(is: bool) -> &'static str {

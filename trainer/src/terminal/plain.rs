@@ -1,6 +1,6 @@
 //! The run in plain lines: a start, the first losses at once, one line for each evaluation.
 
-use crossover::lab::{Event, ExpertLoad, LossSpike, Outcome, Straggler};
+use crossover::lab::{Event, ExpertLoad, LossSpike, Outcome, SkippedStep, Straggler};
 use crossover::objective::Objective;
 use crossover::train::RunConfig;
 use crossover_report::numbers;
@@ -57,6 +57,7 @@ pub fn lasting(state: &State, event: &Event) -> Option<String> {
     match event {
         Event::Notice { message } => Some(message.clone()),
         Event::Spike(spike) => Some(alarm(spike)),
+        Event::Skipped(step) => Some(skipped(step)),
         Event::Straggler(late) => Some(waited_for(late)),
         Event::Stopped { step, .. } => {
             Some(format!("Stopped after step {}", numbers::grouped(*step)))
@@ -81,6 +82,17 @@ fn alarm(spike: &LossSpike) -> String {
         ),
         _ => format!("{name}: the loss of step {step} is no finite number"),
     }
+}
+
+/// A step that moved nothing.
+fn skipped(step: &SkippedStep) -> String {
+    format!(
+        "{}: gradients of step {} did not fit f16, so it was skipped ({} so far); the loss is scaled by {} now",
+        racer(step.objective).name,
+        numbers::grouped(step.step),
+        numbers::grouped(step.skipped_steps),
+        step.loss_scale
+    )
 }
 
 /// A process that the others wait for.
@@ -242,6 +254,22 @@ mod tests {
             ..spike
         };
         assert!(line(broken).is_some_and(|line| line.ends_with("is no finite number")));
+    }
+
+    #[test]
+    fn a_step_that_moved_nothing_is_counted() {
+        let step = SkippedStep {
+            objective: Objective::Masked,
+            step: 1_234,
+            loss_scale: 32_768.0,
+            skipped_steps: 1,
+        };
+        assert_eq!(
+            lasting(&State::default(), &Event::Skipped(step)).as_deref(),
+            Some(
+                "Diffusion: gradients of step 1,234 did not fit f16, so it was skipped (1 so far); the loss is scaled by 32768 now"
+            )
+        );
     }
 
     #[test]

@@ -108,6 +108,8 @@ mod tests {
             lr: 0.0,
             grad_norm: None,
             tokens_per_second: 0.0,
+            loss_scale: None,
+            skipped_steps: None,
         }))
     }
 

@@ -52,7 +52,12 @@ impl Device {
             });
             row(ui, "Precision", |ui| {
                 ui.label("f32");
-                ui.label(RichText::new("f16 is not offered yet.").color(palette.muted));
+                ui.label(
+                    RichText::new(
+                        "Here training multiplies f32; `--precision` is for native runs.",
+                    )
+                    .color(palette.muted),
+                );
                 explain::mark(ui, "precision", explain::text::PRECISION);
             });
             self.benchmark(ui, context);
