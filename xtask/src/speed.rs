@@ -3,6 +3,7 @@
 
 mod bars;
 mod peer;
+mod precision;
 mod presets;
 
 use std::fs;
@@ -17,6 +18,7 @@ use crate::long::binary;
 use crate::root;
 
 pub use peer::peer;
+pub use precision::precision;
 pub use presets::presets;
 
 /// How many times as fast a cache must write 256 tokens left to right.
@@ -284,79 +286,6 @@ pub fn ops_parity() -> Result<()> {
     ensure!(
         missed.is_empty(),
         "losses are apart by more than {OPS_AGREE:.0e} nats and {ROUNDINGS} times what rounding does: {}",
-        missed.join("; ")
-    );
-    Ok(())
-}
-
-/// Trains the default race in f32 with three seeds, and in halves with the first, and compares losses a tenth of the run at a
-/// time: their means, as single steps part by rounding alone. Halves may be as far from f32 as another seed is.
-pub fn precision(steps: u64) -> Result<()> {
-    let binary = binary()?;
-    let folder = std::env::temp_dir().join(format!("crossover-precision-{}", std::process::id()));
-    let [every, count] = [steps.div_ceil(10), steps].map(|steps| steps.to_string());
-    let mut runs = Vec::new();
-    for (precision, seed) in [
-        ("f32", "1"),
-        ("f32", "2"),
-        ("f32", "3"),
-        ("bf16", "1"),
-        ("f16", "1"),
-    ] {
-        let out = folder.join(format!("{precision}-{seed}"));
-        let how = ["race", "--precision", precision, "--seed", seed, "--out"];
-        let length = ["--steps", &count, "--evaluate-every", &every];
-        let result = crossover(
-            &binary,
-            &[&how[..], &[&*out.to_string_lossy()], &length].concat(),
-        )?;
-        runs.push((losses(&out.join("metrics.jsonl"))?, result));
-    }
-    fs::remove_dir_all(&folder)?;
-    println!(
-        "| steps | objective | f32, nats | two seeds apart, of three at most | bf16 apart | f16 apart |"
-    );
-    println!("|---|---|---|---|---|---|");
-    let mut missed = Vec::new();
-    for objective in ["ar", "masked"] {
-        let row = |of: &dyn Fn(&(Vec<Loss>, Value)) -> Result<f64>, what: &str| {
-            let found = runs.iter().map(of).collect::<Result<Vec<_>>>()?;
-            let of_seeds =
-                (found[..3].iter()).flat_map(|a| found[..3].iter().map(move |b| (a - b).abs()));
-            let spread = of_seeds.fold(0.0, f64::max);
-            let [bf16, f16] = [3, 4].map(|run| (found[run] - found[0]).abs());
-            println!(
-                "| {what} | {objective} | {:.4} | {spread:.1e} | {bf16:.1e} | {f16:.1e} |",
-                found[0]
-            );
-            Ok::<_, anyhow::Error>((spread, bf16.max(f16)))
-        };
-        let mut spread = 0.0_f64;
-        let mut hold = |(seeds, halves): (f64, f64), what: &str| {
-            spread = spread.max(seeds);
-            if halves > spread {
-                missed.push(format!("{objective}, {what}"));
-            }
-        };
-        for start in (1..=steps).step_by(steps.div_ceil(10) as usize) {
-            let range = start..(start + steps.div_ceil(10)).min(steps + 1);
-            let what = format!("{start} to {}", range.end - 1);
-            let mean = |(losses, _): &(Vec<Loss>, Value)| {
-                let those = losses
-                    .iter()
-                    .filter(|loss| loss.objective == objective && range.contains(&loss.step));
-                let nats: Vec<f64> = those.map(|loss| loss.train_nats).collect();
-                Ok(nats.iter().sum::<f64>() / nats.len() as f64)
-            };
-            hold(row(&mean, &what)?, &what);
-        }
-        let best =
-            |(_, result): &(Vec<Loss>, Value)| number(result, &format!("{objective}_best_nats"));
-        hold(row(&best, "test, best")?, "test, best");
-    }
-    ensure!(
-        missed.is_empty(),
-        "losses of halves are farther from f32's than another seed's have been so far: {}",
         missed.join("; ")
     );
     Ok(())
