@@ -5,7 +5,7 @@
 mod threads;
 
 use burn::tensor::{Device, Tensor, TensorData, bf16, f16};
-use crossover::corpus::Tokenizer;
+use crossover::corpus::{Alphabet, Tokenizer};
 use crossover::device::{DeviceChoice, Selected};
 use crossover::error::Kind;
 use crossover::model::{Decoder, Dropout, ModelConfig, Ops, Predictor, Visibility, Weights};
@@ -239,6 +239,8 @@ fn small() -> RunConfig {
         ..config.model
     };
     config.train.batch = 6;
+    config.train.learning_rate = 5e-3;
+    config.corpus.length = Some(LENGTH);
     config
 }
 
@@ -285,10 +287,20 @@ fn a_model_s_gradients_are_f32_s_to_the_precision_of_halves() {
     }
 }
 
-/// The tokens of a step: the same few windows again and again, so that there is something to learn.
-fn tokens() -> Vec<u32> {
-    let mut stream = Stream::new(2, Purpose::Source, 0, 0);
-    (0..6 * LENGTH).map(|_| stream.below(7) as u32).collect()
+/// The tokens of a step: new windows of a chain in which most tokens follow from the one before.
+fn tokens(step: u64) -> Vec<u32> {
+    let mut stream = Stream::new(2, Purpose::Source, step, 0);
+    let mut token = 0;
+    let mut next = || {
+        let drawn = stream.below(35) as u32;
+        token = if drawn < 28 {
+            (3 * token + 1) % 7
+        } else {
+            drawn - 28
+        };
+        token
+    };
+    (0..6 * LENGTH).map(|_| next()).collect()
 }
 
 fn trainer(objective: Objective, config: &RunConfig, device: &Selected) -> Trainer {
@@ -297,16 +309,22 @@ fn trainer(objective: Objective, config: &RunConfig, device: &Selected) -> Train
     Trainer::new(objective, config, &shape, &weights, device).unwrap()
 }
 
-/// Loss and gradient norm of a step.
+/// Loss and gradient norm of the next step.
 fn step(trainer: &mut Trainer) -> (f64, f64) {
-    let pending = block_on(trainer.step(&tokens(), LENGTH, STEPS)).unwrap();
+    let tokens = tokens(trainer.state.step);
+    step_on(trainer, &tokens)
+}
+
+fn step_on(trainer: &mut Trainer, tokens: &[u32]) -> (f64, f64) {
+    let pending = block_on(trainer.step(tokens, LENGTH, STEPS)).unwrap();
     let read = block_on(Trainer::read(&pending)).unwrap();
     assert_eq!(pending.is_skipped, !read.grad_norm.is_finite());
     (read.nats[0].1, read.grad_norm)
 }
 
 fn kept(trainer: &Trainer) -> Checkpoint {
-    block_on(trainer.checkpoint(&Tokenizer::byte())).unwrap()
+    let tokenizer = Tokenizer::symbols(Alphabet::new("abcdefg".chars()).unwrap());
+    block_on(trainer.checkpoint(&tokenizer)).unwrap()
 }
 
 fn scale(trainer: &Trainer) -> LossScale {
@@ -319,35 +337,41 @@ fn in_precision(precision: MixedPrecision) -> RunConfig {
     config
 }
 
-#[test]
-fn halves_train_like_f32() {
-    for objective in [Objective::Autoregressive, Objective::Masked] {
-        let device = cpu(Ranks::alone());
-        let losses = |precision| -> Vec<f64> {
-            let mut trainer = trainer(objective, &in_precision(precision), &device);
-            (0..STEPS).map(|_| step(&mut trainer).0).collect()
-        };
-        let exact = losses(MixedPrecision::F32);
-        for precision in HALVES {
-            let halves = losses(precision);
-            let pairs = halves.iter().zip(&exact);
-            let apart: Vec<f64> = pairs.map(|(a, b)| (a - b).abs()).collect();
-            let most = apart.iter().copied().fold(0.0, f64::max);
-            eprintln!(
-                "{objective:?}, {precision:?}: at most {most:.2e} nats apart, loss {:.3} to {:.3}",
-                exact[0], exact[59]
-            );
-            assert!(
-                most > 0.0 && most < BAND,
-                "{objective:?}, {precision:?}: {apart:?}"
-            );
-        }
-        assert!(exact[59] < exact[0] - 0.5, "it learns: {exact:?}");
-    }
+/// Means of ten steps each, nats per token.
+fn losses(objective: Objective, precision: MixedPrecision, seed: u64) -> Vec<f64> {
+    let mut config = in_precision(precision);
+    config.seed = seed;
+    let mut trainer = trainer(objective, &config, &cpu(Ranks::alone()));
+    let losses: Vec<f64> = (0..STEPS).map(|_| step(&mut trainer).0).collect();
+    let tens = losses.chunks(10);
+    tens.map(|ten| ten.iter().sum::<f64>() / 10.0).collect()
 }
 
-/// Nats/token by which losses of halves may be off.
-const BAND: f64 = 0.02;
+/// How far two runs are apart at most.
+fn farthest(left: &[f64], right: &[f64]) -> f64 {
+    let pairs = left.iter().zip(right);
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+/// Half of what another seed does, which is 0.022 and 0.080 nats here.
+#[test]
+fn halves_train_like_f32() {
+    for (objective, band) in [(Objective::Autoregressive, 0.01), (Objective::Masked, 0.04)] {
+        let exact = losses(objective, MixedPrecision::F32, 1);
+        let seeds = farthest(&losses(objective, MixedPrecision::F32, 2), &exact);
+        for precision in HALVES {
+            let halves = farthest(&losses(objective, precision, 1), &exact);
+            eprintln!(
+                "{objective:?}, {precision:?}: {halves:.1e} nats apart, another seed {seeds:.1e}"
+            );
+            assert!(
+                halves > 0.0 && halves < band && band < seeds,
+                "{precision:?}: {halves}"
+            );
+        }
+        assert!(exact[5] < exact[0] - 0.1, "it learns: {exact:?}");
+    }
+}
 
 #[test]
 fn what_a_model_of_halves_is_measured_by_is_computed_in_f32() {
@@ -360,7 +384,7 @@ fn what_a_model_of_halves_is_measured_by_is_computed_in_f32() {
         let shape = config.model.resolve(VOCAB).unwrap();
         let plain = Decoder::new(&config.model, &shape, &weights, &device.device).unwrap();
         let measure = |decoder: &Decoder| {
-            block_on(decoder.nats(&tokens(), &tokens(), LENGTH, Visibility::Full)).unwrap()
+            block_on(decoder.nats(&tokens(0), &tokens(0), LENGTH, Visibility::Full)).unwrap()
         };
         assert_eq!(measure(trainer.model()), measure(&plain));
         let halves = measure(&plain.clone().with_operands(precision.operands()));
@@ -416,15 +440,20 @@ fn a_scale_changes_nothing_but_what_would_be_too_small_or_too_large() {
         scale: 2.0_f64.powi(30),
         ..scale(&plain)
     });
-    while !step(&mut scaled).1.is_finite() {}
+    while !step_on(&mut scaled, &tokens(0)).1.is_finite() {}
     let skipped = scale(&scaled).skipped_steps;
     assert!(skipped > 0 && scale(&scaled).scale > scale(&plain).scale);
-    // The same number of updates; the rate is warmed up by steps, so it is told apart by the moments alone.
-    step(&mut plain);
-    let [plain, scaled] = [plain, scaled].map(|trainer| kept(&trainer).moments.unwrap().first);
-    for (name, tensor) in &plain.0 {
-        let apart = apart(&scaled.0[name].values, &tensor.values);
-        assert!(apart < 1e-3, "{name}: {apart}");
+    step_on(&mut plain, &tokens(0));
+    let [plain, scaled] = [plain, scaled].map(|trainer| kept(&trainer));
+    let moments = |checkpoint: &Checkpoint| checkpoint.moments.clone().unwrap().first;
+    for (plain, scaled) in [
+        (moments(&plain), moments(&scaled)),
+        (plain.weights, scaled.weights),
+    ] {
+        for (name, tensor) in &plain.0 {
+            let apart = apart(&scaled.0[name].values, &tensor.values);
+            assert!(apart < 1e-3, "{name}: {apart}");
+        }
     }
 }
 
@@ -434,7 +463,7 @@ fn a_scale_is_resumed_with_its_model() {
     let config = in_precision(MixedPrecision::F16);
     let mut straight = trainer(Objective::Masked, &config, &device);
     straight.state.loss_scale = Some(LossScale {
-        scale: 2.0_f64.powi(40),
+        scale: 2.0_f64.powi(28),
         good_steps: 0,
         skipped_steps: 0,
     });
