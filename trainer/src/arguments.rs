@@ -156,7 +156,7 @@ pub struct RunArguments {
         help_heading = "Data"
     )]
     pub extensions: Option<Vec<String>>,
-    /// Field of a record that is its text, in .jsonl and .jsonl.zst files [default: text]
+    /// Field of a record that is its text, in .jsonl, .jsonl.zst and .parquet files [default: text]
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub text_field: Option<String>,
     /// Leave out files that can't be read as text, instead of refusing them
@@ -853,7 +853,7 @@ pub struct FolderArguments {
     /// Read only files of these kinds in folders, such as rs,md [default: every file that isn't binary]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub extensions: Option<Vec<String>>,
-    /// Field of a record that is its text, in .jsonl and .jsonl.zst files [default: text]
+    /// Field of a record that is its text, in .jsonl, .jsonl.zst and .parquet files [default: text]
     #[arg(long, value_name = "NAME")]
     pub text_field: Option<String>,
     /// Leave out files that can't be read as text, instead of refusing them
