@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod disk;
 mod program;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use disk::SmallDisk;
 use program::{Ran, command, crossover, json_lines};
 
 /// A race of two tiny models on 20 Latin squares: about a second.
@@ -749,28 +751,6 @@ fn a_run_in_use_can_t_be_resumed_or_replaced() {
     plain.ended(2);
 }
 
-/// A file system of a few kilobytes, where we may mount one; unmounted in the end.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount(kilobytes: usize) -> Option<Self> {
-        let disk = Self(folder());
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={kilobytes}k"), "tmpfs"])
-            .arg(disk.0.path())
-            .output();
-        mounted
-            .is_ok_and(|ran| ran.status.success())
-            .then_some(disk)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).output();
-    }
-}
-
 #[test]
 fn a_full_disk_ends_a_run_without_ruining_it() {
     // Room for the first checkpoints, then for less and less.
@@ -779,7 +759,7 @@ fn a_full_disk_ends_a_run_without_ruining_it() {
             eprintln!("skipped: this user may not mount a small file system");
             return;
         };
-        let folder = disk.0.path();
+        let folder = disk.path();
         let filler = folder.join("filler");
         fs::write(&filler, vec![0; kilobytes * 1024 / 3]).unwrap();
         let ran = race(folder, &["--out", "run", "--json", "--steps", "400"]).ended(1);
@@ -804,11 +784,7 @@ fn a_full_disk_ends_a_run_without_ruining_it() {
 
         // With some space, the run goes on from where it was.
         fs::remove_file(&filler).unwrap();
-        let remounted = Command::new("mount")
-            .args(["-o", "remount,size=20m"])
-            .arg(folder)
-            .status();
-        assert!(remounted.unwrap().success());
+        disk.resize(20 << 10);
         let lines = crossover(folder, ["race", "--resume", "run", "--json"])
             .ended(0)
             .lines();
