@@ -277,6 +277,15 @@ pub struct RunArguments {
     /// Where several processes train together: 0 keeps the optimizer's moments in each of them, 1 shares them out
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub zero_stage: Option<u8>,
+    /// Keep the states of the last N evaluations too, beside the last and the best [default: none]
+    #[arg(long, value_name = "N", help_heading = "Checkpoints")]
+    pub keep_last: Option<usize>,
+    /// Keep the state of every Nth step for good [default: none]
+    #[arg(long, value_name = "STEPS", help_heading = "Checkpoints")]
+    pub keep_every: Option<u64>,
+    /// Each process writes its part of a state to a file of its own, instead of the first writing one file for all
+    #[arg(long, help_heading = "Checkpoints")]
+    pub shard_checkpoints: bool,
     /// Share of masked batches cut to a random length
     #[arg(
         long,
