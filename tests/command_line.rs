@@ -1409,11 +1409,24 @@ fn flops_count_every_configuration_that_comes_along() {
 
 #[test]
 fn what_launches_runs_elsewhere_names_flags_and_files_that_there_are() {
+    // The optimizer's state is shared out as `train` is told to, and as it was told before.
+    let shared = |flags: &[&str]| {
+        let ran = crossover(Path::new("."), [&predict[..], flags, &["--json"]].concat());
+        ran.ended(0).result()["scaling"]["zero1"].as_bool()
+    };
+    assert_eq!(shared(&["--zero-stage", "0"]), Some(false));
+    assert_eq!(shared(&["--zero-stage", "1"]), Some(true));
+    assert_eq!(shared(&["--zero1"]), Some(true));
+
     let trainer = Path::new(env!("CARGO_MANIFEST_DIR"));
     let train = crossover(Path::new("."), ["train", "--help"]).out;
     let race = crossover(Path::new("."), ["race", "--help"]).out;
     let mut checked = 0;
     for entry in fs::read_dir(trainer.join("launch")).unwrap() {
+        (
+            &["--ranks", "2", "--zero-stage", "2"],
+            "`--zero-stage` is 2",
+        ),
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
         // Between `set --` or `crossover` and the end of the command stand our flags.

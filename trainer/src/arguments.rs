@@ -1019,8 +1019,11 @@ pub struct ClusterArguments {
     /// Windows that a rank computes at once [default: the file's or preset's, otherwise all it has]
     #[arg(long, value_name = "N", requires = "ranks", help_heading = "Cluster")]
     pub micro_batch: Option<usize>,
-    /// Share the optimizer's state out among ranks (ZeRO, stage 1)
-    #[arg(long, requires = "ranks", help_heading = "Cluster")]
+    /// 0 keeps the optimizer's state on each rank, 1 shares it out (ZeRO) [default: the file's or preset's]
+    #[arg(long, value_name = "N", requires = "ranks", help_heading = "Cluster")]
+    pub zero_stage: Option<u8>,
+    /// What `--zero-stage 1` was called before.
+    #[arg(long, requires = "ranks", conflicts_with = "zero_stage", hide = true)]
     pub zero1: bool,
     /// As if gradients were sent only once the backward pass is over
     #[arg(long, requires = "ranks", help_heading = "Cluster")]

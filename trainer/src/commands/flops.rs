@@ -57,6 +57,7 @@ pub fn run(arguments: &FlopsArguments) -> Result<()> {
     };
     let scaling = Scaling::predict(&arguments.cluster, &run)?;
     let counted = Flops {
+        zero_stage: known.zero_stage,
         event: "result",
         parameters: shape.parameters(),
         active_parameters: shape.active_parameters(),
@@ -94,6 +95,8 @@ struct Known {
 
 impl Known {
     /// What a configuration file tells by itself.
+    has_average: bool,
+    zero_stage: u8,
     fn of_file(config: RunConfig) -> Self {
         let (vocab, length) = (config.model.vocab_size, config.corpus.length);
         Self::of(config, vocab, length)
@@ -114,6 +117,8 @@ impl Known {
             model: config.model,
         }
     }
+            has_average: config.train.ema_decay.is_some(),
+            zero_stage: config.train.zero_stage,
 
     /// Tokens of the whole run, where the configuration tells.
     fn tokens(&self, length: usize) -> Option<f64> {
