@@ -36,6 +36,7 @@ pub use protocol::{
     Request, RunSummary, SampleText, Started, Straggler, Template, TrainResult, Writing,
 };
 pub use session::prepare;
+pub use states::file_name as checkpoint_file;
 pub use template::templates;
 pub use writing::{check_vocabulary, traced};
 

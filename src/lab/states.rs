@@ -51,7 +51,7 @@ impl Kept {
 }
 
 /// Where a model's checkpoint is kept in the run's folder, when it is one file.
-pub(super) fn file_name(objective: Objective, kind: CheckpointKind) -> String {
+pub fn file_name(objective: Objective, kind: CheckpointKind) -> String {
     let kept = match kind {
         CheckpointKind::Last => Kept::Last,
         CheckpointKind::Best => Kept::Best,
