@@ -1277,6 +1277,77 @@ fn flops_of_the_paper_s_model_are_the_paper_s() {
     );
 }
 
+/// The paper's model, its own shape and batch, on a text of ours.
+#[test]
+fn a_billion_parameters_are_refused_with_the_memory_that_they_need() {
+    let preset = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/paper-1b.toml");
+    let preset = fs::read_to_string(preset).unwrap();
+    let ours = |line: &&str| !line.starts_with("vocab_size");
+    let folder = folder();
+    let config: String = preset
+        .lines()
+        .filter(ours)
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    fs::write(folder.path().join("paper.toml"), config).unwrap();
+    fs::write(folder.path().join("text.txt"), "abcdefghi\n".repeat(2_000)).unwrap();
+    let counted = [
+        "flops",
+        "--config",
+        "paper.toml",
+        "--vocab-size",
+        "11",
+        "--threads",
+        "2",
+    ];
+    let counted = crossover(folder.path(), [&counted[..], &["--json"]].concat()).ended(0);
+    let needed = counted.result()["training_peak_bytes"].as_u64().unwrap();
+    assert!(
+        (60_000_000_000..120_000_000_000).contains(&needed),
+        "{needed}"
+    );
+    if crossover::platform::memory_bytes().is_none_or(|memory| memory >= needed) {
+        eprintln!("skipped: this machine may have the memory");
+        return;
+    }
+    let train = [
+        "train",
+        "--objective",
+        "masked",
+        "--config",
+        "paper.toml",
+        "--device",
+        "cpu",
+    ];
+    let data = [
+        "--corpus",
+        "text.txt",
+        "--unique",
+        "8192",
+        "--held-out",
+        "4096",
+        "--threads",
+        "2",
+    ];
+    let ran = crossover(
+        folder.path(),
+        [&train[..], &data, &["--out", "run"]].concat(),
+    )
+    .ended(2);
+    let said = format!(
+        "error: training needs about {:.1} GB at its peak",
+        needed as f64 / 1e9
+    );
+    assert!(ran.err.contains(&said), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("hint: choose a smaller model, or `--recompute`"),
+        "{}",
+        ran.err
+    );
+    assert!(!folder.path().join("run").exists());
+}
+
 #[test]
 fn flops_of_a_mixture_are_those_of_what_a_token_asks() {
     let count = |flags: &[&str]| {
@@ -1338,11 +1409,24 @@ fn flops_predict_steps_on_many_gpus() {
     let table = crossover(Path::new("."), predict).ended(0).out;
     assert!(table.contains("\n  1024   8192 "), "{table}");
 
+    // The optimizer's state is shared out as `train` is told to, and as it was told before.
+    let shared = |flags: &[&str]| {
+        let ran = crossover(Path::new("."), [&predict[..], flags, &["--json"]].concat());
+        ran.ended(0).result()["scaling"]["zero1"].as_bool()
+    };
+    assert_eq!(shared(&["--zero-stage", "0"]), Some(false));
+    assert_eq!(shared(&["--zero-stage", "1"]), Some(true));
+    assert_eq!(shared(&["--zero1"]), Some(true));
+
     // Without flags of its own there is no prediction.
     let plain = ["flops", "--preset", "paper-1b", "--json"];
     assert!(crossover(Path::new("."), plain).result()["scaling"].is_null());
     for (wrong, said) in [
         (&["--ranks", "0"][..], "hint: give a number from 1"),
+        (
+            &["--ranks", "2", "--zero-stage", "2"],
+            "`--zero-stage` is 2",
+        ),
         (&["--ranks", "512"], "hint: `--batch-per-rank N`"),
         (&["--ranks", "2", "--gpu", "h10"], "did you mean `h100`?"),
         (
@@ -1409,24 +1493,11 @@ fn flops_count_every_configuration_that_comes_along() {
 
 #[test]
 fn what_launches_runs_elsewhere_names_flags_and_files_that_there_are() {
-    // The optimizer's state is shared out as `train` is told to, and as it was told before.
-    let shared = |flags: &[&str]| {
-        let ran = crossover(Path::new("."), [&predict[..], flags, &["--json"]].concat());
-        ran.ended(0).result()["scaling"]["zero1"].as_bool()
-    };
-    assert_eq!(shared(&["--zero-stage", "0"]), Some(false));
-    assert_eq!(shared(&["--zero-stage", "1"]), Some(true));
-    assert_eq!(shared(&["--zero1"]), Some(true));
-
     let trainer = Path::new(env!("CARGO_MANIFEST_DIR"));
     let train = crossover(Path::new("."), ["train", "--help"]).out;
     let race = crossover(Path::new("."), ["race", "--help"]).out;
     let mut checked = 0;
     for entry in fs::read_dir(trainer.join("launch")).unwrap() {
-        (
-            &["--ranks", "2", "--zero-stage", "2"],
-            "`--zero-stage` is 2",
-        ),
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
         // Between `set --` or `crossover` and the end of the command stand our flags.

@@ -1,6 +1,7 @@
 //! Builds, checks and tests Crossover: `cargo xtask test`, `cargo xtask web`, `cargo xtask long NAME`.
 
 mod browser;
+mod child;
 mod fuzz;
 mod long;
 mod pilots;
@@ -33,6 +34,8 @@ const USAGE: &str =
            ops-parity
                    500 steps of fused and of reference operations, loss by loss
            playground [MINUTES]
+           hundred-million
+                   a hundred million parameters, trained for three steps within the memory that `crossover flops` predicts
                    how the page that `cargo xtask web` made does while it trains, for 20 minutes or as many as are named
            pilots [TABLE]
                    the races of docs/pilots.md, hours in all; results are kept in docs/pilots";
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
+        ["long", "hundred-million"] => speed::hundred_million(),
         }
     };
     match result {
