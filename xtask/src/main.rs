@@ -7,6 +7,7 @@ mod long;
 mod pilots;
 mod speed;
 mod test;
+mod tokenize;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -27,15 +28,18 @@ const USAGE: &str =
            fuzz [MINUTES [TARGET]]
                    files that nobody wrote, given to everything that reads files: 10 minutes for each kind
            decode  how much faster a cache writes, and what denoising costs in forward passes
+           tokenize [MEGABYTES]
+                   text as token shards beside the batch encoding of `tokenizers`, in turns: speed, memory, going on after
+                   a kill, and the start of training from them; of 1000 megabytes, or as many as are named
            sampler a hundred million draws, whose rare tokens are counted
            peer    training and writing beside PyTorch, in turns: speed and memory
            memory  what `crossover flops` predicts of training's peak memory beside what is measured, and PyTorch's
+           hundred-million
+                   a hundred million parameters, trained for three steps within the memory that `crossover flops` predicts
            length  time per token from 256 to 2048 tokens beside the FLOPs law
            ops-parity
                    500 steps of fused and of reference operations, loss by loss
            playground [MINUTES]
-           hundred-million
-                   a hundred million parameters, trained for three steps within the memory that `crossover flops` predicts
                    how the page that `cargo xtask web` made does while it trains, for 20 minutes or as many as are named
            pilots [TABLE]
                    the races of docs/pilots.md, hours in all; results are kept in docs/pilots";
@@ -59,9 +63,15 @@ fn main() -> ExitCode {
             Err(_) => Err(anyhow::anyhow!("`{minutes}` is no number of minutes")),
         },
         ["long", "decode"] => speed::decode(),
+        ["long", "tokenize"] => tokenize::run(1_000),
+        ["long", "tokenize", megabytes] => match megabytes.parse() {
+            Ok(megabytes) if megabytes > 0 => tokenize::run(megabytes),
+            _ => Err(anyhow::anyhow!("`{megabytes}` is no number of megabytes")),
+        },
         ["long", "sampler"] => long::sampler(),
         ["long", "peer"] => speed::peer(),
         ["long", "memory"] => speed::memory(),
+        ["long", "hundred-million"] => speed::hundred_million(),
         ["long", "length"] => speed::length(),
         ["long", "ops-parity"] => speed::ops_parity(),
         ["long", "playground"] => browser::measure("20"),
@@ -71,7 +81,6 @@ fn main() -> ExitCode {
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
-        ["long", "hundred-million"] => speed::hundred_million(),
         }
     };
     match result {
