@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use crossover::error::Kind;
 use crossover::model::{
     Cache, Decoder, Dropout, ModelConfig, Predictor, Read, Shape, Visibility, Weights,
 };
@@ -36,6 +37,45 @@ fn decoder(config: &ModelConfig, device: &Device) -> (Shape, Decoder) {
 
 fn log_probabilities(decoder: &Decoder, tokens: &[u32], visibility: Visibility) -> Vec<f32> {
     block_on(decoder.log_probabilities(tokens, LENGTH, visibility)).unwrap()
+}
+
+#[test]
+fn sizes_that_are_too_many_together_are_refused_by_name() {
+    const MOST: usize = 1 << 20;
+    let large = |change: &dyn Fn(&mut ModelConfig)| {
+        let mut config = config();
+        change(&mut config);
+        config.resolve(VOCAB)
+    };
+    let refused = |change: &dyn Fn(&mut ModelConfig)| {
+        let error = large(change).unwrap_err();
+        assert_eq!(error.kind(), Kind::Input);
+        error.to_string()
+    };
+    let said = refused(&|config| {
+        config.hidden_size = MOST;
+        config.num_attention_heads = MOST;
+        config.num_key_value_heads = None;
+        config.head_dim = Some(MOST);
+        config.intermediate_size = Some(MOST);
+        config.num_hidden_layers = MOST;
+    });
+    assert!(said.contains("the model has 5e24 parameters"), "{said}");
+    let said = refused(&|config| {
+        config.num_hidden_layers = MOST;
+        config.hidden_size = MOST / 2;
+        config.intermediate_size = Some(16);
+    });
+    assert!(
+        said.starts_with("`num_hidden_layers` is 1048576 and `hidden_size` is 524288: "),
+        "{said}"
+    );
+    assert!(refused(&|config| config.num_hidden_layers = MOST + 1).contains("`num_hidden_layers`"));
+    // Each at its largest is counted.
+    let deep = large(&|config| config.num_hidden_layers = MOST).unwrap();
+    let block = 2 * 16 * (16 + 8) + 3 * 16 * deep.intermediate_size + 2 * (16 + 4);
+    let ends = 2 * VOCAB * 16 + 16;
+    assert_eq!(deep.parameters(), (MOST * block + ends) as u64);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod disk;
 mod program;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use disk::SmallDisk;
 use program::{Ran, command, crossover, json_lines};
 
 /// A race of two tiny models on 20 Latin squares: about a second.
@@ -785,28 +787,6 @@ fn a_run_in_use_can_t_be_resumed_or_replaced() {
     plain.ended(2);
 }
 
-/// A file system of a few kilobytes, where we may mount one; unmounted in the end.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount(kilobytes: usize) -> Option<Self> {
-        let disk = Self(folder());
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={kilobytes}k"), "tmpfs"])
-            .arg(disk.0.path())
-            .output();
-        mounted
-            .is_ok_and(|ran| ran.status.success())
-            .then_some(disk)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).output();
-    }
-}
-
 #[test]
 fn a_full_disk_ends_a_run_without_ruining_it() {
     // Room for the first checkpoints, then for less and less.
@@ -815,7 +795,7 @@ fn a_full_disk_ends_a_run_without_ruining_it() {
             eprintln!("skipped: this user may not mount a small file system");
             return;
         };
-        let folder = disk.0.path();
+        let folder = disk.path();
         let filler = folder.join("filler");
         fs::write(&filler, vec![0; kilobytes * 1024 / 3]).unwrap();
         let ran = race(folder, &["--out", "run", "--json", "--steps", "400"]).ended(1);
@@ -840,11 +820,7 @@ fn a_full_disk_ends_a_run_without_ruining_it() {
 
         // With some space, the run goes on from where it was.
         fs::remove_file(&filler).unwrap();
-        let remounted = Command::new("mount")
-            .args(["-o", "remount,size=20m"])
-            .arg(folder)
-            .status();
-        assert!(remounted.unwrap().success());
+        disk.resize(20 << 10);
         let lines = crossover(folder, ["race", "--resume", "run", "--json"])
             .ended(0)
             .lines();
@@ -1337,6 +1313,77 @@ fn flops_of_the_paper_s_model_are_the_paper_s() {
     );
 }
 
+/// The paper's model, its own shape and batch, on a text of ours.
+#[test]
+fn a_billion_parameters_are_refused_with_the_memory_that_they_need() {
+    let preset = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/paper-1b.toml");
+    let preset = fs::read_to_string(preset).unwrap();
+    let ours = |line: &&str| !line.starts_with("vocab_size");
+    let folder = folder();
+    let config: String = preset
+        .lines()
+        .filter(ours)
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    fs::write(folder.path().join("paper.toml"), config).unwrap();
+    fs::write(folder.path().join("text.txt"), "abcdefghi\n".repeat(2_000)).unwrap();
+    let counted = [
+        "flops",
+        "--config",
+        "paper.toml",
+        "--vocab-size",
+        "11",
+        "--threads",
+        "2",
+    ];
+    let counted = crossover(folder.path(), [&counted[..], &["--json"]].concat()).ended(0);
+    let needed = counted.result()["training_peak_bytes"].as_u64().unwrap();
+    assert!(
+        (60_000_000_000..120_000_000_000).contains(&needed),
+        "{needed}"
+    );
+    if crossover::platform::memory_bytes().is_none_or(|memory| memory >= needed) {
+        eprintln!("skipped: this machine may have the memory");
+        return;
+    }
+    let train = [
+        "train",
+        "--objective",
+        "masked",
+        "--config",
+        "paper.toml",
+        "--device",
+        "cpu",
+    ];
+    let data = [
+        "--corpus",
+        "text.txt",
+        "--unique",
+        "8192",
+        "--held-out",
+        "4096",
+        "--threads",
+        "2",
+    ];
+    let ran = crossover(
+        folder.path(),
+        [&train[..], &data, &["--out", "run"]].concat(),
+    )
+    .ended(2);
+    let said = format!(
+        "error: training needs about {:.1} GB at its peak",
+        needed as f64 / 1e9
+    );
+    assert!(ran.err.contains(&said), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("hint: choose a smaller model, or `--recompute`"),
+        "{}",
+        ran.err
+    );
+    assert!(!folder.path().join("run").exists());
+}
+
 #[test]
 fn flops_of_a_mixture_are_those_of_what_a_token_asks() {
     let count = |flags: &[&str]| {
@@ -1398,11 +1445,24 @@ fn flops_predict_steps_on_many_gpus() {
     let table = crossover(Path::new("."), predict).ended(0).out;
     assert!(table.contains("\n  1024   8192 "), "{table}");
 
+    // The optimizer's state is shared out as `train` is told to, and as it was told before.
+    let shared = |flags: &[&str]| {
+        let ran = crossover(Path::new("."), [&predict[..], flags, &["--json"]].concat());
+        ran.ended(0).result()["scaling"]["zero1"].as_bool()
+    };
+    assert_eq!(shared(&["--zero-stage", "0"]), Some(false));
+    assert_eq!(shared(&["--zero-stage", "1"]), Some(true));
+    assert_eq!(shared(&["--zero1"]), Some(true));
+
     // Without flags of its own there is no prediction.
     let plain = ["flops", "--preset", "paper-1b", "--json"];
     assert!(crossover(Path::new("."), plain).result()["scaling"].is_null());
     for (wrong, said) in [
         (&["--ranks", "0"][..], "hint: give a number from 1"),
+        (
+            &["--ranks", "2", "--zero-stage", "2"],
+            "`--zero-stage` is 2",
+        ),
         (&["--ranks", "512"], "hint: `--batch-per-rank N`"),
         (&["--ranks", "2", "--gpu", "h10"], "did you mean `h100`?"),
         (

@@ -124,6 +124,10 @@ fn what_no_rank_can_do_is_said_once() {
         ),
         (&["--objective", "ar", "--estimator", "exact"], "exact-l"),
         (&["--objektive", "ar"], "--objektive"),
+        (
+            &["--objective", "ar", "--seeds", "2"],
+            "`--seeds` trains in one process, and 4 were started together",
+        ),
     ] {
         let mut command = ranks(4, folder.path(), arguments);
         command.args(["--steps", "5", "--out", "run"]);

@@ -210,14 +210,7 @@ fn so_does_one_with_dropout() {
 
 #[test]
 fn so_does_one_that_keeps_its_states_in_shards() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("shards.toml");
-    fs::write(
-        &config,
-        "[train]\nshard_checkpoints = true\nkeep_every = 50\n",
-    )
-    .unwrap();
-    killed_again_and_again(&["--config", config.to_str().unwrap()]);
+    killed_again_and_again(&["--shard-checkpoints", "--keep-every", "50"]);
 }
 
 #[test]
@@ -448,14 +441,9 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint() {
 #[test]
 fn a_checkpoint_in_shards_is_used_as_one_file_is() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(
-        folder.path().join("shards.toml"),
-        "[train]\nshard_checkpoints = true\nkeep_last = 1\n",
-    )
-    .unwrap();
     fs::write(folder.path().join("text.txt"), "12345".repeat(20)).unwrap();
-    let start = [&RACE[..], &["--config", "shards.toml", "--out", "run"]].concat();
-    crossover(folder.path(), &start).ended(0);
+    let kept = ["--shard-checkpoints", "--keep-last", "1", "--out", "run"];
+    crossover(folder.path(), [&RACE[..], &kept].concat()).ended(0);
     let index = "run/checkpoints/best-masked.index.json";
     crossover(
         folder.path(),

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod disk;
 mod threads;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use crossover::ranks::Ranks;
 use crossover::train::{Checkpoint, Metrics, RunConfig};
 use tempfile::TempDir;
 
+use disk::SmallDisk;
 use threads::{on, on_slow};
 
 const STEPS: u64 = 8;
@@ -368,6 +370,61 @@ fn what_can_t_be_written_ends_the_run_and_costs_no_earlier_state() {
         finished(&told(2, || resume(&run)));
         assert_eq!(losses(&run), losses(&whole));
     }
+}
+
+/// Nothing of a state is published whose shards don't all fit on the disk.
+#[test]
+fn a_full_disk_costs_shards_no_earlier_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.train.shard_checkpoints = true;
+    config.train.keep_every = Some(4);
+    let whole = run(&config, 2, folder.path(), "whole");
+    let index = "last-masked.index.json";
+    let shard = place(&whole, "step-4-masked.shards/rank-0-of-2.safetensors");
+    let shard = fs::metadata(shard).unwrap().len() / 1_024;
+    // Room for none of the next state's shards, and for one of two.
+    for halves in [1, 3] {
+        let Some(disk) = SmallDisk::mount(20 << 10) else {
+            eprintln!("skipped: this user may not mount a small file system");
+            return;
+        };
+        let run = unfinished(&whole, disk.path(), "run");
+        fs::copy(place(&run, "step-4-masked.index.json"), place(&run, index)).unwrap();
+        let before = fs::read(place(&run, index)).unwrap();
+        disk.resize(used(disk.path()) + (shard * halves / 2) as usize);
+        let message = failed(&told(2, || resume(&run)));
+        let named = format!(
+            "can't write `{}",
+            place(&run, "step-6-masked.shards").display()
+        );
+        assert!(message.contains(&named), "{message}");
+        assert!(message.contains("No space left"), "{message}");
+        assert_eq!(fs::read(place(&run, index)).unwrap(), before);
+        assert_eq!(open(&run, index).state.step, 4);
+        let names = kept(&run);
+        assert!(
+            !names.iter().any(|name| name.ends_with(".partial")),
+            "{names:?}"
+        );
+
+        disk.resize(20 << 10);
+        finished(&told(2, || resume(&run)));
+        assert_eq!(losses(&run), losses(&whole));
+        // What had fitted is a shard of the state that came of it, or gone.
+        let expected = kept(&whole);
+        assert_eq!(kept(&run), expected);
+    }
+}
+
+/// Kilobytes in use on a disk.
+fn used(disk: &Path) -> usize {
+    let told = std::process::Command::new("df")
+        .args(["-k", "--output=used"])
+        .arg(disk)
+        .output();
+    let told = String::from_utf8(told.unwrap().stdout).unwrap();
+    told.lines().last().unwrap().trim().parse().unwrap()
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub struct CorpusConfig {
     /// file that isn't binary.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<String>,
-    /// The field of a record that is its text, in JSON lines; automatic: `text`.
+    /// The field of a record that is its text, in JSON lines and tables; automatic: `text`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_field: Option<String>,
     /// Leaves out files that can't be read as text, instead of refusing them.

@@ -1,9 +1,9 @@
-//! Files whose records are documents: JSON lines, packed or not. One field of a record is its text.
+//! Files whose records are documents: JSON lines, packed or not, and parquet tables. One field of a record is its text.
 //!
 //! They are read as one text whose documents are separated by end-of-text, so all that reads files of text reads them.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
@@ -17,6 +17,7 @@ pub(super) const TEXT_FIELD: &str = "text";
 enum Form {
     JsonLines,
     PackedJsonLines,
+    Table,
 }
 
 impl Form {
@@ -27,6 +28,8 @@ impl Form {
             Some(Self::JsonLines)
         } else if ends(&[".jsonl.zst", ".ndjson.zst"]) {
             Some(Self::PackedJsonLines)
+        } else if ends(&[".parquet"]) {
+            Some(Self::Table)
         } else {
             None
         }
@@ -34,10 +37,20 @@ impl Form {
 }
 
 /// Whether a file is read as records: by its name, and where it was only found in a folder, if its first record has such a
-/// field.
+/// field. A table in a folder is also when it is damaged, so that whoever reads it says so.
 pub(super) fn holds_records(file: &SourceFile, field: &str) -> bool {
+    let Some(form) = Form::of(&file.name) else {
+        return false;
+    };
     let has_one = || open(file, field).and_then(|mut texts| texts.read_exact(&mut [0]));
-    Form::of(&file.name).is_some() && (!file.in_folder || has_one().is_ok())
+    !file.in_folder
+        || match (form, has_one()) {
+            (_, Ok(())) => true,
+            (Form::Table, Err(error)) => {
+                !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported)
+            }
+            (_, Err(_)) => false,
+        }
 }
 
 /// The texts of a file's records.
@@ -53,6 +66,7 @@ pub(super) fn open(file: &SourceFile, field: &str) -> io::Result<Box<dyn Read>> 
             let unpacked = platform::unpack_zstd(file.open()?)?;
             Box::new(Joined::new(json_lines(unpacked, field)))
         }
+        Some(Form::Table) => Box::new(Joined::new(platform::table_texts(file, &field)?)),
     })
 }
 
@@ -65,7 +79,7 @@ fn json_lines(reader: impl Read, field: String) -> impl Iterator<Item = io::Resu
             line => text_of(line, &field).map_err(|error| {
                 let said =
                     format!("line {number}: {error}; `--text-field` names the field to read");
-                io::Error::new(io::ErrorKind::InvalidData, said)
+                io::Error::new(ErrorKind::InvalidData, said)
             }),
         });
         text.map(|text| text.map(String::into_bytes)).transpose()
@@ -204,7 +218,7 @@ mod tests {
     #[test]
     fn forms_go_by_names() {
         let is = |name| Form::of(name).is_some();
-        assert!(is("a.jsonl") && is("a.NDJSON") && is("b/a.jsonl.zst"));
-        assert!(!is("a.json") && !is("a.txt.zst") && !is("jsonl") && !is("a.parquet"));
+        assert!(is("a.jsonl") && is("a.NDJSON") && is("b/a.jsonl.zst") && is("a.parquet"));
+        assert!(!is("a.json") && !is("a.txt.zst") && !is("jsonl"));
     }
 }

@@ -37,6 +37,7 @@ pub use protocol::{
     Writing,
 };
 pub use session::prepare;
+pub use states::file_name as checkpoint_file;
 pub use template::templates;
 pub use writing::{check_vocabulary, traced};
 

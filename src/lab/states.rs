@@ -51,7 +51,7 @@ impl Kept {
 }
 
 /// Where a model's checkpoint is kept in the run's folder, when it is one file.
-pub(super) fn file_name(objective: Objective, kind: CheckpointKind) -> String {
+pub fn file_name(objective: Objective, kind: CheckpointKind) -> String {
     let kept = match kind {
         CheckpointKind::Last => Kept::Last,
         CheckpointKind::Best => Kept::Best,
@@ -234,22 +234,23 @@ impl<'a> States<'a> {
                 let shard = ShardFile::of(inside.to_owned(), &bytes);
                 Ok(Written::now(Some(shard)))
             }))
-        } else {
+        } else if self.ranks.is_first() {
             let checkpoint = trainer.checkpoint(tokenizer).await?;
             let files: Vec<String> = kept
                 .iter()
                 .map(|kept| kept.stem(objective) + SINGLE)
                 .collect();
-            self.ranks.is_first().then(|| {
-                Beside::begin("checkpoint", move || {
-                    let bytes = checkpoint.to_bytes()?;
-                    drop(checkpoint);
-                    files
-                        .iter()
-                        .try_for_each(|file| folder.write(file, &bytes))?;
-                    Ok(Written::now(None))
-                })
-            })
+            Some(Beside::begin("checkpoint", move || {
+                let bytes = checkpoint.to_bytes()?;
+                drop(checkpoint);
+                files
+                    .iter()
+                    .try_for_each(|file| folder.write(file, &bytes))?;
+                Ok(Written::now(None))
+            }))
+        } else {
+            trainer.give_part().await?;
+            None
         };
         self.writing = Some(Writing {
             described,

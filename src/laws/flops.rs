@@ -8,7 +8,7 @@ use crate::model::Shape;
 
 /// What attention's products cost per token pair: layers times width.
 fn attention_width(shape: &Shape) -> f64 {
-    (shape.num_hidden_layers * shape.num_attention_heads * shape.head_dim) as f64
+    shape.num_hidden_layers as f64 * shape.num_attention_heads as f64 * shape.head_dim as f64
 }
 
 /// Training FLOPs per token: `6N + 12 n d L`, with N the parameters of matrix products (output matrix included); of a mixture
@@ -20,10 +20,10 @@ pub fn training_per_token(shape: &Shape, length: usize) -> f64 {
 /// Training FLOPs of `windows` windows, read in `copies`: every copy goes through the blocks and attends to all of them,
 /// one alone reaches the output matrix.
 pub fn training(shape: &Shape, length: usize, copies: usize, windows: usize) -> f64 {
-    let head = 6.0 * (shape.vocab_size * shape.hidden_size) as f64;
-    let token =
-        copies as f64 * training_per_token(shape, copies * length) - (copies - 1) as f64 * head;
-    token * (windows * length) as f64
+    let head = 6.0 * shape.vocab_size as f64 * shape.hidden_size as f64;
+    let token = copies as f64 * training_per_token(shape, copies.saturating_mul(length))
+        - (copies - 1) as f64 * head;
+    token * windows as f64 * length as f64
 }
 
 /// FLOPs of one forward pass over a window: `2NL + 4 n d L²`.
@@ -45,7 +45,7 @@ pub struct ReadCost {
 impl ReadCost {
     /// A decoder's.
     pub fn of(shape: &Shape) -> Self {
-        let head = (shape.vocab_size * shape.hidden_size) as f64;
+        let head = shape.vocab_size as f64 * shape.hidden_size as f64;
         Self {
             position: 2.0 * (shape.matmul_parameters() as f64 - head),
             answer: 2.0 * head,

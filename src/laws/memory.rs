@@ -28,30 +28,46 @@ pub fn training_state_bytes(shape: &Shape) -> u64 {
 /// there is; their product it computes again. Without `qk_norm` attention is composed of operations that keep its weights, which are
 /// not counted here. With recomputation only one block at a time has activations, and of the others the stream before them is kept.
 pub fn activation_bytes(shape: &Shape, batch: usize, length: usize, recompute: bool) -> u64 {
-    let queries = shape.num_attention_heads * shape.head_dim;
-    let keys = shape.num_key_value_heads * shape.head_dim;
+    // In the browser a `usize` ends at 4 GiB, and this is asked before anything is known to fit.
+    let [hidden_size, layers, heads] = [
+        shape.hidden_size,
+        shape.num_hidden_layers,
+        shape.num_attention_heads,
+    ]
+    .map(|size| size as u64);
+    let queries = heads * shape.head_dim as u64;
+    let keys = shape.num_key_value_heads as u64 * shape.head_dim as u64;
     let (feed_forward, way_back) = match &shape.experts {
-        None => (3 * shape.intermediate_size, 3 * shape.intermediate_size),
+        None => {
+            let width = 3 * shape.intermediate_size as u64;
+            (width, width)
+        }
         Some(experts) => {
-            let shared = 3 * experts.shared_intermediate_size.unwrap_or(0);
-            let asked = experts.per_token * 2 * experts.intermediate_size;
-            (asked + shared + 5 * experts.count, asked + shared)
+            let shared = 3 * experts.shared_intermediate_size.unwrap_or(0) as u64;
+            let asked = 2 * experts.per_token as u64 * experts.intermediate_size as u64;
+            (asked + shared + 5 * experts.count as u64, asked + shared)
         }
     };
-    let block =
-        4 * shape.hidden_size + 2 * (queries + keys) + shape.num_attention_heads + feed_forward;
-    let on_the_way_back = way_back + 2 * shape.hidden_size;
+    let block = 4 * hidden_size + 2 * (queries + keys) + heads + feed_forward;
+    let on_the_way_back = way_back + 2 * hidden_size;
     let blocks = match recompute {
-        false => shape.num_hidden_layers * block,
-        true => shape.num_hidden_layers * shape.hidden_size + block,
+        false => layers * block,
+        true => layers * hidden_size + block,
     };
-    let token = blocks + 3 * shape.hidden_size + on_the_way_back;
-    // In the browser a `usize` ends at 4 GiB, and this is asked before anything is known to fit.
-    batch as u64 * length as u64 * token as u64 * F32
+    let token = blocks + 3 * hidden_size + on_the_way_back;
+    let tokens = (batch as u64).saturating_mul(length as u64);
+    tokens.saturating_mul(token.saturating_mul(F32))
+}
+
+/// Bytes that a state takes on its way to the disk, beside the training that goes on: what was read of weights and moments, of
+/// an average of the weights too, and the file that is made of it. Of several ranks that write shards each has its part.
+pub fn saving_bytes(shape: &Shape, has_average: bool) -> u64 {
+    let values = if has_average { 4 } else { 3 };
+    2 * values * shape.parameters() * F32
 }
 
 /// The largest resident memory of a process that trains one model natively on the processor, bytes: within 15 % of what was
-/// measured for 1 and 2 threads.
+/// measured for 1 and 2 threads. While it keeps a state, [`saving_bytes`] come to it.
 ///
 /// Each thread's share of the batch has gradients of its own, and of the output matrix two at once while its gradient is put
 /// into the graph. The initial weights stay as they were drawn.
@@ -64,10 +80,11 @@ pub fn training_peak_bytes(
 ) -> u64 {
     let shares = threads.min(batch) as u64;
     let weights_moments_drawn = 4 * shape.parameters() * F32;
-    let output_matrix = (shape.vocab_size * shape.hidden_size) as u64 * F32;
+    let output_matrix = shape.vocab_size as u64 * shape.hidden_size as u64 * F32;
     let of_a_share = THREAD + shape.parameters() * F32 + 2 * output_matrix;
     let activations = KEPT_PAGES * activation_bytes(shape, batch, length, recompute) as f64;
-    PROCESS + weights_moments_drawn + shares * of_a_share + activations as u64
+    let state = PROCESS + weights_moments_drawn + shares.saturating_mul(of_a_share);
+    state.saturating_add(activations as u64)
 }
 
 #[cfg(test)]
@@ -109,6 +126,15 @@ mod tests {
                 "{ratio}: {shape:?}, {batch} x {length}, {threads}"
             );
         }
+    }
+
+    #[test]
+    fn a_state_on_its_way_is_what_it_holds_and_its_file() {
+        let shape = shape(128, 4, 4, 66);
+        let values = 3 * shape.parameters();
+        assert_eq!(saving_bytes(&shape, false), 2 * 4 * values);
+        let of_an_average = saving_bytes(&shape, true) - saving_bytes(&shape, false);
+        assert_eq!(of_an_average, 2 * 4 * shape.parameters());
     }
 
     #[test]

@@ -104,8 +104,8 @@ pub(crate) fn is_true(value: &bool) -> bool {
 /// The largest size of anything: far above any model, and far below what would overflow a count of parameters.
 const MOST: usize = 1 << 20;
 
-/// The most parameters of a mixture, whose number of experts comes to every other size.
-const MOST_PARAMETERS: f64 = 1e15;
+/// The most parameters: sizes that are each within their bound may still be too many for a count together.
+const MOST_PARAMETERS: u128 = 1_000_000_000_000_000;
 
 /// A [`ModelConfig`] with nothing left open.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,38 +178,60 @@ impl Experts {
 impl Shape {
     /// Number of parameters, the embeddings, norms and all experts included.
     pub fn parameters(&self) -> u64 {
+        // What is resolved has no more than `MOST_PARAMETERS`.
+        self.all_parameters() as u64
+    }
+
+    fn all_parameters(&self) -> u128 {
         let of_a_head = if self.qk_norm { self.head_dim } else { 0 };
-        let norms = 2 * (self.hidden_size + of_a_head) * self.num_hidden_layers + self.hidden_size;
+        let norms = 2 * (self.hidden_size + of_a_head) as u128 * self.num_hidden_layers as u128
+            + self.hidden_size as u128;
         let embedding = if self.tie_word_embeddings {
             0
         } else {
-            self.vocab_size * self.hidden_size
+            self.vocab_size as u128 * self.hidden_size as u128
         };
-        self.matrices(|experts| experts.count) + (norms + embedding) as u64
+        self.matrices(|experts| experts.count) + norms + embedding
     }
 
     /// Parameters that a token uses: all of a dense model, and of a mixture's experts those that it asks.
     pub fn active_parameters(&self) -> u64 {
-        self.parameters() - self.matrices(|experts| experts.count) + self.matmul_parameters()
+        self.parameters() - self.matrices(|experts| experts.count) as u64 + self.matmul_parameters()
     }
 
     /// Parameters that take part in a matrix product for a token: the blocks' matrices and the output matrix; of a mixture's
     /// experts those that it asks.
     pub fn matmul_parameters(&self) -> u64 {
-        self.matrices(|experts| experts.per_token)
+        self.matrices(|experts| experts.per_token) as u64
     }
 
     /// Parameters of the blocks' matrices and the output matrix, of so many experts.
-    fn matrices(&self, asked: impl Fn(&Experts) -> usize) -> u64 {
-        let queries = self.num_attention_heads * self.head_dim;
-        let keys = self.num_key_value_heads * self.head_dim;
-        let attention = self.hidden_size * (queries + 2 * keys) + queries * self.hidden_size;
+    fn matrices(&self, asked: impl Fn(&Experts) -> usize) -> u128 {
+        let hidden_size = self.hidden_size as u128;
+        let queries = self.num_attention_heads as u128 * self.head_dim as u128;
+        let keys = self.num_key_value_heads as u128 * self.head_dim as u128;
+        let attention = 2 * hidden_size * (queries + keys);
         let feed_forward = match &self.experts {
-            Some(experts) => experts.parameters(self.hidden_size, asked(experts)),
-            None => (3 * self.hidden_size * self.intermediate_size) as u64,
+            Some(experts) => experts.parameters(self.hidden_size, asked(experts)).into(),
+            None => 3 * hidden_size * self.intermediate_size as u128,
         };
-        self.num_hidden_layers as u64 * (attention as u64 + feed_forward)
-            + (self.vocab_size * self.hidden_size) as u64
+        self.num_hidden_layers as u128 * (attention + feed_forward)
+            + self.vocab_size as u128 * hidden_size
+    }
+
+    /// Its sizes by their names, the largest last.
+    fn sizes(&self) -> [(&'static str, usize); 6] {
+        let experts = self.experts.as_ref().map_or(0, |experts| experts.count);
+        let mut sizes = [
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("vocab_size", self.vocab_size),
+            ("num_experts", experts),
+        ];
+        sizes.sort_by_key(|(_, size)| *size);
+        sizes
     }
 }
 
@@ -302,20 +324,7 @@ impl ModelConfig {
             .intermediate_size
             .unwrap_or((8 * self.hidden_size / 3).div_ceil(16) * 16);
         let experts = self.experts(intermediate_size)?;
-        if let Some(experts) = &experts {
-            let of_a_layer = experts.parameters(self.hidden_size, experts.count);
-            let parameters = of_a_layer as f64 * self.num_hidden_layers as f64;
-            if parameters > MOST_PARAMETERS {
-                return Err(Error::input(format!(
-                    "{} experts in {} layers have {parameters:.0e} parameters",
-                    experts.count, self.num_hidden_layers
-                ))
-                .with_hint(format!(
-                    "the most that is counted here is {MOST_PARAMETERS:e}"
-                )));
-            }
-        }
-        Ok(Shape {
+        let shape = Shape {
             hidden_size: self.hidden_size,
             intermediate_size,
             num_hidden_layers: self.num_hidden_layers,
@@ -326,7 +335,19 @@ impl ModelConfig {
             tie_word_embeddings: self.tie_word_embeddings,
             qk_norm: self.qk_norm,
             experts,
-        })
+        };
+        let parameters = shape.all_parameters();
+        if parameters > MOST_PARAMETERS {
+            let [.., (second, less), (first, most)] = shape.sizes();
+            return Err(Error::input(format!(
+                "`{first}` is {most} and `{second}` is {less}: the model has {:.0e} parameters",
+                parameters as f64
+            ))
+            .with_hint(format!(
+                "the most that is counted here is {MOST_PARAMETERS:e}"
+            )));
+        }
+        Ok(shape)
     }
 
     /// The mixture, where there is one, beside a dense layer of so much width.

@@ -6,6 +6,8 @@
 #[cfg_attr(target_family = "wasm", path = "wasm.rs")]
 #[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
 mod system;
+#[cfg(not(target_family = "wasm"))]
+mod table;
 
 pub use crossover_ops::{among_workers, in_parallel, shares, workers};
 #[cfg(not(target_family = "wasm"))]
@@ -14,7 +16,7 @@ pub use system::{
     Beside, FileBytes, FileWriter, Folder, Listing, SourceFile, TOKENS_AT_ONCE, TURN_FLOPS,
     folder_files, folders, host, is_folder, list_files, make_folder, memory_bytes,
     peak_memory_bytes, processor, read_file, remove_file, remove_folder, rename_folder, spawn,
-    threads, unpack_zstd, write_file,
+    table_texts, threads, unpack_zstd, write_file,
 };
 #[cfg(target_family = "wasm")]
 pub use system::{restore_file, schedule_by, take_changes};

@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use ignore::{DirEntry, WalkBuilder};
 use memmap2::Mmap;
 
+pub use super::table::table_texts;
 use crate::error::{Error, Result};
 
 /// Files that came with the program, by path.

@@ -256,6 +256,18 @@ pub fn unpack_zstd(_packed: impl Read) -> io::Result<impl Read> {
     unpacked
 }
 
+/// Tables are for native programs.
+///
+/// # Errors
+/// Always.
+pub fn table_texts(
+    _file: &SourceFile,
+    _column: &str,
+) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>> + use<>> {
+    let texts: io::Result<std::iter::Empty<io::Result<Vec<u8>>>> = Err(natively("parquet tables"));
+    texts
+}
+
 fn natively(what: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::Unsupported,

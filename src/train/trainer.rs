@@ -578,17 +578,35 @@ impl Trainer {
             return Ok([first.to_vec(), second.to_vec()]);
         }
         let layout = Layout::of(&self.decoder.parameters());
-        let ranks = &self.device.ranks;
-        let part = layout.part(ranks.count());
         let whole = async |own: &[Tensor<2>]| {
-            let values = ranks.join(shard::own(own.to_vec(), part).await?);
+            let values = self.of_all(own).await?;
             Ok::<_, Error>(layout.tensors(&values, self.decoder.device()))
         };
         Ok([whole(first).await?, whole(second).await?])
     }
 
+    /// The values of all ranks behind each other, of which these are this one's.
+    async fn of_all(&self, own: &[Tensor<2>]) -> Result<Vec<f32>> {
+        let ranks = &self.device.ranks;
+        let part = Layout::of(&self.decoder.parameters()).part(ranks.count());
+        Ok(ranks.join(shard::own(own.to_vec(), part).await?))
+    }
+
+    /// Gives what [`Trainer::checkpoint`] needs of this rank to one that asks for it, and reads nothing else.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn give_part(&self) -> Result<()> {
+        if self.pieces.is_some() {
+            let (first, second) = self.optimizer.moments();
+            self.of_all(first).await?;
+            self.of_all(second).await?;
+        }
+        Ok(())
+    }
+
     /// The model, its moments and its counters, read back from the device. Where each rank has a part of the moments, all
-    /// must ask.
+    /// others must ask too, or give theirs ([`Trainer::give_part`]).
     ///
     /// # Errors
     /// When the device fails.

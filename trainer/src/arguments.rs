@@ -156,7 +156,7 @@ pub struct RunArguments {
         help_heading = "Data"
     )]
     pub extensions: Option<Vec<String>>,
-    /// Field of a record that is its text, in .jsonl and .jsonl.zst files [default: text]
+    /// Field of a record that is its text, in .jsonl, .jsonl.zst and .parquet files [default: text]
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub text_field: Option<String>,
     /// Leave out files that can't be read as text, instead of refusing them
@@ -281,6 +281,15 @@ pub struct RunArguments {
     /// Where several processes train together: 0 keeps the optimizer's moments in each of them, 1 shares them out
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub zero_stage: Option<u8>,
+    /// Keep the states of the last N evaluations too, beside the last and the best [default: none]
+    #[arg(long, value_name = "N", help_heading = "Checkpoints")]
+    pub keep_last: Option<usize>,
+    /// Keep the state of every Nth step for good [default: none]
+    #[arg(long, value_name = "STEPS", help_heading = "Checkpoints")]
+    pub keep_every: Option<u64>,
+    /// Each process writes its part of a state to a file of its own, instead of the first writing one file for all
+    #[arg(long, help_heading = "Checkpoints")]
+    pub shard_checkpoints: bool,
     /// Share of masked batches cut to a random length
     #[arg(
         long,
@@ -857,7 +866,7 @@ pub struct FolderArguments {
     /// Read only files of these kinds in folders, such as rs,md [default: every file that isn't binary]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub extensions: Option<Vec<String>>,
-    /// Field of a record that is its text, in .jsonl and .jsonl.zst files [default: text]
+    /// Field of a record that is its text, in .jsonl, .jsonl.zst and .parquet files [default: text]
     #[arg(long, value_name = "NAME")]
     pub text_field: Option<String>,
     /// Leave out files that can't be read as text, instead of refusing them
@@ -1014,8 +1023,11 @@ pub struct ClusterArguments {
     /// Windows that a rank computes at once [default: the file's or preset's, otherwise all it has]
     #[arg(long, value_name = "N", requires = "ranks", help_heading = "Cluster")]
     pub micro_batch: Option<usize>,
-    /// Share the optimizer's state out among ranks (ZeRO, stage 1)
-    #[arg(long, requires = "ranks", help_heading = "Cluster")]
+    /// 0 keeps the optimizer's state on each rank, 1 shares it out (ZeRO) [default: the file's or preset's]
+    #[arg(long, value_name = "N", requires = "ranks", help_heading = "Cluster")]
+    pub zero_stage: Option<u8>,
+    /// What `--zero-stage 1` was called before.
+    #[arg(long, requires = "ranks", conflicts_with = "zero_stage", hide = true)]
     pub zero1: bool,
     /// As if gradients were sent only once the backward pass is over
     #[arg(long, requires = "ranks", help_heading = "Cluster")]

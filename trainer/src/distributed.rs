@@ -37,6 +37,11 @@ fn launched() -> Option<(usize, usize)> {
         .filter(|(_, count)| *count > 1)
 }
 
+/// How many processes a launcher has started together.
+pub fn processes() -> usize {
+    launched().map_or(1, |(_, count)| count)
+}
+
 /// Whether this process speaks to people before the others are reached: of several that were started together, the first does.
 pub fn speaks() -> bool {
     launched().is_none_or(|(rank, _)| rank == 0)

@@ -130,6 +130,9 @@ pub fn run_config(arguments: &RunArguments) -> Result<RunConfig> {
     }
     train.recompute |= arguments.recompute;
     overlay(&mut train.zero_stage, arguments.zero_stage);
+    overlay(&mut train.keep_last, arguments.keep_last);
+    train.keep_every = arguments.keep_every.or(train.keep_every);
+    train.shard_checkpoints |= arguments.shard_checkpoints;
     config.evaluate.every = arguments.evaluate_every.or(config.evaluate.every);
     config.provenance = None;
     Ok(config)

@@ -1,11 +1,13 @@
 //! Builds, checks and tests Crossover: `cargo xtask test`, `cargo xtask web`, `cargo xtask long NAME`.
 
 mod browser;
+mod child;
 mod fuzz;
 mod long;
 mod pilots;
 mod speed;
 mod test;
+mod tokenize;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -26,10 +28,15 @@ const USAGE: &str =
            fuzz [MINUTES [TARGET]]
                    files that nobody wrote, given to everything that reads files: 10 minutes for each kind
            decode  how much faster a cache writes, and what denoising costs in forward passes
+           tokenize [MEGABYTES]
+                   text as token shards beside the batch encoding of `tokenizers`, in turns: speed, memory, going on after
+                   a kill, and the start of training from them; of 1000 megabytes, or as many as are named
            sampler a hundred million draws, whose rare tokens are counted
            peer    training and writing beside PyTorch, in turns: speed and memory
            presets training at every size: speed, share of the matrix product, where a step's time goes, memory
            memory  what `crossover flops` predicts of training's peak memory beside what is measured, and PyTorch's
+           hundred-million
+                   a hundred million parameters, trained for three steps within the memory that `crossover flops` predicts
            length  time per token from 256 to 2048 tokens beside the FLOPs law
            ops-parity
                    500 steps of fused and of reference operations, loss by loss
@@ -59,10 +66,16 @@ fn main() -> ExitCode {
             Err(_) => Err(anyhow::anyhow!("`{minutes}` is no number of minutes")),
         },
         ["long", "decode"] => speed::decode(),
+        ["long", "tokenize"] => tokenize::run(1_000),
+        ["long", "tokenize", megabytes] => match megabytes.parse() {
+            Ok(megabytes) if megabytes > 0 => tokenize::run(megabytes),
+            _ => Err(anyhow::anyhow!("`{megabytes}` is no number of megabytes")),
+        },
         ["long", "sampler"] => long::sampler(),
         ["long", "peer"] => speed::peer(),
         ["long", "presets"] => speed::presets(),
         ["long", "memory"] => speed::memory(),
+        ["long", "hundred-million"] => speed::hundred_million(),
         ["long", "length"] => speed::length(),
         ["long", "ops-parity"] => speed::ops_parity(),
         ["long", "precision"] => speed::precision(1_000),

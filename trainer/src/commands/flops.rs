@@ -32,6 +32,8 @@ struct Flops {
     batch: usize,
     threads: usize,
     training_peak_bytes: u64,
+    /// Of that, for a state on its way to the disk.
+    saving_bytes: u64,
     generation: Vec<flops::Generation>,
     /// Training on many GPUs, where it was asked for.
     scaling: Option<Scaling>,
@@ -47,12 +49,15 @@ pub fn run(arguments: &FlopsArguments) -> Result<()> {
         return Err(Error::input("`--batch` and `--threads` are at least 1").into());
     }
     let recompute = arguments.recompute || known.recompute;
+    let at_once = known.micro_batch.unwrap_or(batch).min(batch);
+    let saving_bytes = memory::saving_bytes(&shape, known.has_average);
     let run = Run {
         shape: &shape,
         length,
         batch,
         micro_batch: known.micro_batch,
         recompute,
+        zero_stage: known.zero_stage,
         tokens: known.tokens(length),
     };
     let scaling = Scaling::predict(&arguments.cluster, &run)?;
@@ -67,7 +72,11 @@ pub fn run(arguments: &FlopsArguments) -> Result<()> {
         training_state_bytes: memory::training_state_bytes(&shape),
         batch,
         threads,
-        training_peak_bytes: memory::training_peak_bytes(&shape, batch, length, threads, recompute),
+        training_peak_bytes: memory::training_peak_bytes(
+            &shape, at_once, length, threads, recompute,
+        )
+        .saturating_add(saving_bytes),
+        saving_bytes,
         generation: flops::generation(&shape),
         scaling,
     };
@@ -86,6 +95,8 @@ struct Known {
     /// Windows computed at once.
     micro_batch: Option<usize>,
     recompute: bool,
+    has_average: bool,
+    zero_stage: u8,
     /// Steps of the whole run.
     steps: Option<u64>,
     /// Unique tokens, and passes over them.
@@ -106,6 +117,8 @@ impl Known {
             batch: config.train.batch,
             micro_batch: config.train.micro_batch,
             recompute: config.train.recompute,
+            has_average: config.train.ema_decay.is_some(),
+            zero_stage: config.train.zero_stage,
             steps: config.train.steps,
             unique: config
                 .corpus
@@ -119,7 +132,7 @@ impl Known {
     fn tokens(&self, length: usize) -> Option<f64> {
         let of_steps = self
             .steps
-            .map(|steps| steps as f64 * (self.batch * length) as f64);
+            .map(|steps| steps as f64 * self.batch as f64 * length as f64);
         of_steps.or(self.unique.map(|(tokens, epochs)| tokens as f64 * epochs))
     }
 }
@@ -180,7 +193,7 @@ fn text(counted: &Flops) -> String {
          training            {} FLOPs a token, in windows of {}\n\
          a step              {} FLOPs, {} windows\n\
          training state      {}  (weights, gradients and moments in f32)\n\
-         training, at most   {}  ({} windows a step, on {} of a processor)\n\n\
+         training, at most   {}  ({} windows a step, on {} of a processor; {} of it for a state on its way to the disk)\n\n\
          generation, FLOPs   AR with cache   masked, a step a token   ratio\n",
         numbers::count(counted.parameters as f64),
         numbers::count(counted.matmul_parameters as f64),
@@ -192,6 +205,7 @@ fn text(counted: &Flops) -> String {
         numbers::memory(counted.training_peak_bytes),
         counted.batch,
         numbers::counted(counted.threads, "thread"),
+        numbers::memory(counted.saving_bytes),
     );
     for row in &counted.generation {
         text += &format!(

@@ -100,6 +100,7 @@ pub(super) struct Run<'a> {
     pub batch: usize,
     pub micro_batch: Option<usize>,
     pub recompute: bool,
+    pub zero_stage: u8,
     /// Of the whole run.
     pub tokens: Option<f64>,
 }
@@ -158,6 +159,14 @@ impl Scaling {
             ))
             .with_hint("`--batch-per-rank N` lets the batch grow with the ranks"));
         }
+        let zero_stage = match cluster.zero1 {
+            true => 1,
+            false => cluster.zero_stage.unwrap_or(run.zero_stage),
+        };
+        if zero_stage > 1 {
+            return Err(Error::input(format!("`--zero-stage` is {zero_stage}"))
+                .with_hint("0 keeps the optimizer's state on each rank, 1 shares it out"));
+        }
         let precision = match &cluster.precision {
             Some(name) => settings::named("--precision", name, &["bf16", "f32"])?,
             None => Precision::Bf16,
@@ -178,7 +187,7 @@ impl Scaling {
             peak,
             precision,
             recompute: run.recompute,
-            zero1: cluster.zero1,
+            zero1: zero_stage == 1,
             overlap: !cluster.no_overlap,
             interconnect: interconnect(links, ranks_per_node)?,
         };
@@ -258,7 +267,7 @@ impl Scaling {
             );
         }
         if text.contains('!') {
-            text += "! more than the GPU has: a smaller --micro-batch, --recompute or --zero1 need less\n";
+            text += "! more than the GPU has: a smaller --micro-batch, --recompute or --zero-stage 1 need less\n";
         }
         text
     }

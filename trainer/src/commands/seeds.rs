@@ -23,7 +23,7 @@ use crate::exports::Exports;
 
 use crate::seeds::{MARK, Series, run_folder};
 use crate::terminal::Turn;
-use crate::{devices, report, settings, terminal};
+use crate::{devices, distributed, report, settings, terminal};
 
 const CONFIG: &str = "config.toml";
 
@@ -42,6 +42,7 @@ pub(super) fn start(
     folder: &Path,
     arguments: &RunArguments,
 ) -> Result<()> {
+    one_process()?;
     let device = devices::choose(&arguments.common)?;
     let config = checked(config)?;
     for seed in &series.seeds {
@@ -56,6 +57,7 @@ pub(super) fn start(
 
 /// Continues with the seeds of a folder that are not finished.
 pub(super) fn resume(series: &Series, folder: &Path, arguments: &RunArguments) -> Result<()> {
+    one_process()?;
     let place = Folder::open(&folder.display().to_string())?;
     let config = settings::read_config(&folder.join(CONFIG))?;
     let before = series.seeds.iter().find_map(|seed| {
@@ -64,6 +66,19 @@ pub(super) fn resume(series: &Series, folder: &Path, arguments: &RunArguments) -
     });
     let device = devices::choose(&as_before(&arguments.common, before))?;
     run(series, &config, &place, &device, arguments)
+}
+
+/// Refuses several processes, each of which would run every seed.
+fn one_process() -> Result<(), Error> {
+    match distributed::processes() {
+        1 => Ok(()),
+        count => Err(Error::input(format!(
+            "`--seeds` trains in one process, and {count} were started together"
+        ))
+        .with_hint(
+            "leave the launcher out; or start them once for each seed, as a run of its own: `--seed N --out DIR`",
+        )),
+    }
 }
 
 /// Refuses what the first run would refuse, while nothing is written yet, and makes the text's paths absolute.

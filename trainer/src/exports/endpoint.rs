@@ -111,6 +111,15 @@ impl Newest {
                 let count = self.figures.entry(("loss_spikes_total".to_owned(), labels));
                 *count.or_default() += 1.0;
             }
+            Event::Straggler(late) => {
+                let labels = format!(
+                    "objective=\"{}\",rank=\"{}\"",
+                    late.objective.name(),
+                    late.rank
+                );
+                let count = self.figures.entry(("stragglers_total".to_owned(), labels));
+                *count.or_default() += 1.0;
+            }
             _ => {}
         }
     }
@@ -126,7 +135,7 @@ impl Newest {
         for ((name, labels), value) in &self.figures {
             if name != before {
                 let kind = match name.as_str() {
-                    "loss_spikes_total" => "counter",
+                    "loss_spikes_total" | "stragglers_total" => "counter",
                     _ => "gauge",
                 };
                 // Writing to a string can't fail.
@@ -142,8 +151,46 @@ impl Newest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossover::objective::Objective;
+    use crossover::lab::{LossSpike, Straggler};
+    use crossover::objective::{Likelihood, Objective};
     use crossover_report::fixtures::line;
+
+    #[test]
+    fn spikes_and_stragglers_are_counted_by_whose_they_are() {
+        let mut newest = Newest::default();
+        let spike = |step| LossSpike {
+            objective: Objective::Masked,
+            likelihood: Likelihood::Masked,
+            step,
+            nats: None,
+            median: 1.0,
+            limit: 2.0,
+        };
+        let late = |rank| Straggler {
+            objective: Objective::Masked,
+            step: 20,
+            rank,
+            host: "a".to_owned(),
+            seconds: 9.0,
+            median: 3.0,
+        };
+        for step in 1..4 {
+            newest.take(&Event::Spike(spike(step)));
+        }
+        for rank in [2, 0, 2] {
+            newest.take(&Event::Straggler(late(rank)));
+        }
+        let page = newest.page();
+        for expected in [
+            "# TYPE crossover_loss_spikes_total counter\n",
+            "crossover_loss_spikes_total{objective=\"masked\",likelihood=\"masked\"} 3\n",
+            "# TYPE crossover_stragglers_total counter\n",
+            "crossover_stragglers_total{objective=\"masked\",rank=\"0\"} 1\n",
+            "crossover_stragglers_total{objective=\"masked\",rank=\"2\"} 2\n",
+        ] {
+            assert!(page.contains(expected), "{page}");
+        }
+    }
 
     #[test]
     fn the_page_has_the_newest_figures_of_each_model() {

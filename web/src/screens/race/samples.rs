@@ -1,6 +1,6 @@
 //! What the models wrote last, side by side.
 
-use crossover::lab::SampleText;
+use crossover::lab::{CheckpointKind, SampleText, checkpoint_file};
 use crossover::objective::Objective;
 use egui::{RichText, Ui};
 
@@ -84,8 +84,8 @@ fn card(
             let watch = ui.horizontal(|ui| ui.button("Watch it write")).inner;
             let watch = watch.on_hover_text("This model writes another text, in Denoise");
             if watch.clicked() {
-                let (folder, name) = (run.folder(), sample.objective.name());
-                watched = Some(format!("{folder}/checkpoints/last-{name}.safetensors"));
+                let file = checkpoint_file(sample.objective, CheckpointKind::Last);
+                watched = Some(format!("{}/{file}", run.folder()));
             }
         }
     });
