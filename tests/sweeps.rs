@@ -396,6 +396,7 @@ fn bad_input_starts_nothing_and_says_where() {
         (&["tiny.toml", "--jobs", "0"], "`--jobs`"),
         (&["tiny.toml", "-o", "taken"], "`taken` already holds files"),
         (&["code"], "has no text of its own"),
+        (&["fair-ar-text"], "has no text of its own"),
         (&["tiny.toml", "--corpus", "nowhere.txt"], "nowhere.txt"),
     ] {
         let Ran { out, err, .. } =
