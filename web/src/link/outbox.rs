@@ -108,6 +108,7 @@ mod tests {
             lr: 0.0,
             grad_norm: None,
             tokens_per_second: 0.0,
+            tasks: Vec::new(),
         }))
     }
 

@@ -60,6 +60,7 @@ fn metrics(objective: Objective, step: u64) -> Message {
         lr: 0.0,
         grad_norm: None,
         tokens_per_second: 0.0,
+        tasks: Vec::new(),
     }))
 }
 

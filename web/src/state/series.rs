@@ -192,6 +192,7 @@ pub(super) mod tests {
             lr: 1e-3,
             grad_norm: Some(1.0),
             tokens_per_second: 200.0,
+            tasks: Vec::new(),
         }
     }
 
