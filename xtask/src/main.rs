@@ -1,6 +1,7 @@
 //! Builds, checks and tests Crossover: `cargo xtask test`, `cargo xtask web`, `cargo xtask long NAME`.
 
 mod browser;
+mod findings;
 mod fuzz;
 mod long;
 mod pilots;
@@ -35,7 +36,10 @@ const USAGE: &str =
            playground [MINUTES]
                    how the page that `cargo xtask web` made does while it trains, for 20 minutes or as many as are named
            pilots [TABLE]
-                   the races of docs/pilots.md, hours in all; results are kept in docs/pilots";
+                   the races of docs/pilots.md, hours in all; results are kept in docs/pilots
+           findings [--from DIR] [NAME...]
+                   the sweeps of docs/findings.md, three seeds each, many hours in all, or their results in DIR/NAME;
+                   kept in docs/findings, and put into the page's tables";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         ["long", "ops-parity"] => speed::ops_parity(),
         ["long", "playground"] => browser::measure("20"),
         ["long", "playground", minutes] => browser::measure(minutes),
+        ["long", "findings", arguments @ ..] => findings::run(arguments),
         ["long", "pilots"] => pilots::run(None),
         ["long", "pilots", table] => pilots::run(Some(table)),
         _ => {
