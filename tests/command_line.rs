@@ -1730,6 +1730,14 @@ fn reports_are_written_anew_from_run_directories() {
     let ran = crossover(folder.path(), ["report", "run"]).ended(0);
     assert_eq!(ran.out, "run/report.html\n");
     assert_eq!(fs::read_to_string(&page).unwrap(), first);
+    // And every figure by itself.
+    for axis in ["tokens", "epochs", "flops", "seconds"] {
+        let figure = folder.path().join(format!("run/figures/loss-{axis}"));
+        let drawing = fs::read_to_string(figure.with_extension("svg")).unwrap();
+        assert!(drawing.starts_with("<svg xmlns=") && drawing.contains("<style>"));
+        let numbers = fs::read_to_string(figure.with_extension("csv")).unwrap();
+        assert!(numbers.contains("\nar,ar,2,"), "{numbers}");
+    }
 
     let lines = crossover(folder.path(), ["report", "run", "--json"])
         .ended(0)

@@ -261,3 +261,134 @@ fn what_is_no_task_is_refused_before_anything_is_asked() {
     );
     assert!(missing.ended(2).err.contains("nowhere"));
 }
+
+/// A race on tales, in the folder `asked`, with these lines under `[evaluate]`.
+fn asking(folder: &Path, evaluate: &str, command: &str, corpus: &str) -> Ran {
+    let config = format!("[evaluate]\n{evaluate}\n");
+    fs::write(folder.join("asks.toml"), config).unwrap();
+    let typed = format!(
+        "{command} --config asks.toml --corpus {corpus} --hidden-size 16 --layers 1 --heads 2 --batch 4 --steps 4 \
+         --evaluate-every 2 --device cpu --out asked"
+    );
+    crossover(folder, typed.split_whitespace())
+}
+
+const SHORT_TALES: &str = "tales --length 40 --held-out 400 --unique 2000";
+
+#[test]
+fn a_race_is_asked_on_its_way_what_evaluate_asks_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let gap = json!({"prefix": "It was a ", "middle": "rainy", "suffix": " evening"});
+    fs::write(at.join("gaps.jsonl"), gap.to_string()).unwrap();
+    let tasks = "task = [\"tales\", \"gaps.jsonl\"]\nquestions = 12\nanswer_masks = 4";
+    asking(at, tasks, "race", SHORT_TALES).ended(0);
+    let text = fs::read_to_string(at.join("asked/metrics.jsonl")).unwrap();
+    let lines = program::json_lines(&text);
+    assert_eq!(lines.len(), 8);
+    for line in &lines {
+        let is_evaluated = !line["val_nats"].is_null();
+        assert_eq!(line.get("tasks").is_some(), is_evaluated, "{line}");
+    }
+    for objective in ["ar", "masked"] {
+        let last = lines
+            .iter()
+            .find(|line| line["objective"] == objective && line["step"] == 4);
+        let scores = last.unwrap()["tasks"].as_array().unwrap();
+        let names: Vec<&Value> = scores.iter().map(|score| &score["task"]).collect();
+        // AR sees nothing behind a gap.
+        assert_eq!(names[0], "tales");
+        assert_eq!(names.len(), if objective == "ar" { 1 } else { 2 });
+        let checkpoint = format!("asked/checkpoints/last-{objective}.safetensors");
+        let put = |task: &str| {
+            let known = ["evaluate", "--json", "--device", "cpu", "--checkpoint"];
+            let flags = ["--task", task, "--limit", "12", "--samples", "4"];
+            crossover(at, [&known[..], &[&checkpoint], &flags].concat())
+                .ended(0)
+                .result()
+        };
+        for score in scores {
+            let alone = put(score["task"].as_str().unwrap());
+            assert_eq!(score["questions"], alone["questions"]);
+            assert_eq!(score["acc"], alone["acc"]["mean"], "{score}");
+            assert_eq!(score["acc_se"], alone["acc"]["se"]);
+            assert_eq!(score["acc_norm"], alone["acc_norm"]["mean"]);
+            assert_eq!(score["chance"], alone["chance"]);
+            let [on_the_way, afterwards] = [score, &alone].map(|of| of["nats"].as_f64().unwrap());
+            assert!((on_the_way - afterwards).abs() < 1e-9, "{score}");
+        }
+    }
+    let page = fs::read_to_string(at.join("asked/report.html")).unwrap();
+    assert!(page.contains("Right answers along the way"));
+    assert!(page.contains("Right answers: gaps.jsonl") && page.contains("guessing"));
+    // From another folder the run finds its file again.
+    let config = fs::read_to_string(at.join("asked/config.toml")).unwrap();
+    let config: toml::Table = config.parse().unwrap();
+    let kept = config["evaluate"]["task"].as_array().unwrap();
+    assert!(Path::new(kept[1].as_str().unwrap()).is_absolute());
+}
+
+#[test]
+fn tasks_that_no_model_of_a_run_can_be_asked_start_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let gap = json!({"prefix": "It was a ", "middle": "rainy", "suffix": " evening"});
+    fs::write(at.join("gaps.jsonl"), gap.to_string()).unwrap();
+    let sudoku = "grids:sudoku-6 --held-out 720 --unique 720";
+    let shuffled = format!("{SHORT_TALES} --order shuffled");
+    for (evaluate, command, corpus, said) in [
+        (
+            "task = [\"nowhere.jsonl\"]",
+            "race",
+            SHORT_TALES,
+            "can't read `nowhere.jsonl`",
+        ),
+        (
+            "task = [\"tales\", \"tales\"]",
+            "race",
+            SHORT_TALES,
+            "two tasks in `evaluate.task` are called `tales`",
+        ),
+        (
+            "task = [\"tales\"]",
+            "race",
+            sudoku,
+            "the task `tales`: line 1: character",
+        ),
+        (
+            "task = [\"tales\"]",
+            "race",
+            "grids:latin-5 --held-out 250 --unique 500",
+            "tales can't be asked about in 25 characters",
+        ),
+        (
+            "task = [\"tales\"]",
+            "race",
+            &shuffled,
+            "shuffled windows can't be asked",
+        ),
+        (
+            "task = [\"gaps.jsonl\"]",
+            "train --objective ar",
+            SHORT_TALES,
+            "sees nothing behind a gap",
+        ),
+        (
+            "task = [\"tales\"]\nquestions = 0",
+            "race",
+            SHORT_TALES,
+            "`evaluate.questions` is 0",
+        ),
+        (
+            "task = [\"tales\"]\nanswer_masks = 1",
+            "race",
+            SHORT_TALES,
+            "`evaluate.answer_masks` is 1",
+        ),
+    ] {
+        let Ran { out, err, .. } = asking(at, evaluate, command, corpus).ended(2);
+        assert!(err.contains(said), "{said}: {err}");
+        assert!(err.contains("\nhint: "), "{said}: {err}");
+        assert!(out.is_empty() && !at.join("asked").exists(), "{said}");
+    }
+}

@@ -121,10 +121,14 @@ fn copied() -> TempDir {
 fn a_grid_is_a_folder_of_ordinary_races() {
     let all = FINISHED.folder.join("all");
     let found = names(&all);
-    for name in NAMES
-        .iter()
-        .chain(&["configs", "figures", "logs", "report.html", "sweep.json"])
-    {
+    for name in NAMES.iter().chain(&[
+        "configs",
+        "figures",
+        "logs",
+        "report.html",
+        "results.json",
+        "sweep.json",
+    ]) {
         assert!(found.contains(&(*name).to_owned()), "{name}: {found:?}");
     }
     // Alone, with the same configuration, a run is the same.
@@ -181,6 +185,8 @@ fn every_line_names_its_run_and_the_last_has_every_point() {
         let apart = found.as_f64().unwrap() - told.as_f64().unwrap();
         assert!(apart.abs() < 1e-12, "{name}");
     }
+    let kept = fs::read_to_string(FINISHED.folder.join("all/results.json")).unwrap();
+    assert_eq!(*last, serde_json::from_str::<Value>(&kept).unwrap());
     // Two dropouts on each budget: AR's best of both.
     let envelopes = last["regularised_envelopes"].as_array().unwrap();
     assert_eq!(envelopes.len(), 2);
@@ -396,6 +402,7 @@ fn bad_input_starts_nothing_and_says_where() {
         (&["tiny.toml", "--jobs", "0"], "`--jobs`"),
         (&["tiny.toml", "-o", "taken"], "`taken` already holds files"),
         (&["code"], "has no text of its own"),
+        (&["fair-ar-text"], "has no text of its own"),
         (&["tiny.toml", "--corpus", "nowhere.txt"], "nowhere.txt"),
     ] {
         let Ran { out, err, .. } =

@@ -128,32 +128,44 @@ impl Area {
         self.bottom - self.y.share(value) * (self.bottom - self.top)
     }
 
-    /// Grid lines, ticks and titles; `marks` are the ticks of the lower edge with their labels, and `width` is that of
-    /// the whole drawing.
+    /// How many rules go across.
+    pub fn rules_about(&self) -> usize {
+        match self.size {
+            Size::Wide => 6,
+            Size::Narrow => 5,
+        }
+    }
+
+    /// Round values of the left edge with their labels.
+    pub fn rules(&self) -> Vec<(f64, String)> {
+        let rules = scale::ticks(self.y, self.rules_about());
+        let decimals = scale::decimals(&rules);
+        let label = |rule: f64| (rule, format!("{rule:.decimals$}"));
+        rules.into_iter().map(label).collect()
+    }
+
+    /// Grid lines, ticks and titles; `rules` are the ticks of the left edge with their labels, `marks` those of the lower
+    /// one, and `width` is that of the whole drawing.
     pub fn grid(
         &self,
         width: f64,
         y_title: &str,
         x_title: &str,
+        rules: Vec<(f64, String)>,
         marks: impl IntoIterator<Item = (f64, String)>,
     ) -> String {
         let mut svg = String::new();
-        let about = match self.size {
-            Size::Wide => 6,
-            Size::Narrow => 5,
-        };
-        let rules = scale::ticks(self.y, about);
-        let decimals = scale::decimals(&rules);
-        for rule in &rules {
-            let y = self.y_of(*rule);
+        for (rule, label) in rules {
+            let y = self.y_of(rule);
             let _ = write!(
                 svg,
                 "<path class=\"rule\" d=\"M{:.1} {y:.1}H{:.1}\"/>\
-                 <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{rule:.decimals$}</text>",
+                 <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 self.left,
                 self.right,
                 self.left - 8.0,
-                y + 4.5
+                y + 4.5,
+                escape(&label)
             );
         }
         for (mark, label) in marks {
@@ -210,8 +222,9 @@ impl Frame {
         };
         let ticks = self.axis.ticks(self.area.x, about);
         let marks = ticks.into_iter().map(|tick| (tick, self.axis.label(tick)));
+        let rules = self.area.rules();
         self.area
-            .grid(width, "nats per token", self.axis.title(), marks)
+            .grid(width, "nats per token", self.axis.title(), rules, marks)
     }
 }
 
@@ -222,6 +235,11 @@ impl Plot<'_> {
             .into_iter()
             .map(|size| self.drawing(axis, size))
             .collect()
+    }
+
+    /// The wide drawing alone, to be a file of its own.
+    pub fn wide(&self, axis: Axis) -> String {
+        self.drawing(axis, Size::Wide)
     }
 
     /// The narrow drawing alone, for pages with many plots.

@@ -2,7 +2,7 @@
 
 use crossover::lab::{Outcome, RaceResult};
 use crossover::objective::{Bound, Likelihood, Objective};
-use crossover::train::Metrics;
+use crossover::train::{Metrics, TaskScore};
 
 use crate::history::History;
 use crate::together::{Races, Together};
@@ -29,6 +29,7 @@ pub fn line(objective: Objective, step: u64, val: Option<f64>) -> Metrics {
         tokens_per_second: 50_000.0,
         loss_scale: None,
         skipped_steps: None,
+        tasks: Vec::new(),
     }
 }
 
@@ -39,6 +40,26 @@ pub fn race(ar: &[f64], masked: &[f64]) -> History {
         for (index, nats) in losses.iter().enumerate() {
             history.push(line(objective, 25 * (index as u64 + 1), Some(*nats)));
         }
+    }
+    history
+}
+
+/// A diffusion model put to the task `tales` after these steps, with its share of right answers and the error of that.
+pub fn answered(scores: &[(u64, f64, f64)]) -> History {
+    let mut history = History::default();
+    for (step, acc, acc_se) in scores {
+        let mut line = line(Objective::Masked, *step, Some(1.0));
+        line.tasks.push(TaskScore {
+            task: "tales".to_owned(),
+            questions: 100,
+            acc: *acc,
+            acc_se: *acc_se,
+            acc_norm: Some(*acc),
+            acc_norm_se: Some(*acc_se),
+            chance: Some(0.3),
+            nats: 0.7,
+        });
+        history.push(line);
     }
     history
 }

@@ -406,7 +406,7 @@ fn drawing(rows: &[Row], figure: &Figure, cost: Cost, size: Size) -> Option<Stri
     let mut svg = format!(
         "<svg class=\"chart {label}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">{}",
         escape(&description(&lines, figure, cost)),
-        area.grid(width, "", cost.title(), cost.marks(x, about))
+        area.grid(width, "", cost.title(), area.rules(), cost.marks(x, about))
     );
     if let Some(real) = reference {
         let [low, high] = figure.reach(real).map(|end| area.y_of(end));

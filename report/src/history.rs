@@ -1,7 +1,7 @@
 //! A run's metrics, sorted into one curve for each likelihood of each model.
 
 use crossover::objective::{Likelihood, Objective};
-use crossover::train::Metrics;
+use crossover::train::{Metrics, TaskScore};
 
 use crate::theme::{self, Racer};
 use crate::together::Spread;
@@ -57,35 +57,33 @@ impl History {
 
     /// The mean of several runs: each model's validation loss at the steps where every run measured it, with its
     /// standard error over runs. It has no training loss.
-    pub fn mean(runs: &[&Self]) -> Self {
+    pub fn mean<'a>(runs: &[&'a Self]) -> Self {
         let Some((first, others)) = runs.split_first() else {
             return Self::default();
         };
         let mut mean = Self::default();
         for curve in &first.curves {
             for evaluation in curve.evaluations() {
-                let same = |run: &&Self| {
+                let same = |run: &&'a Self| -> Option<&'a Metrics> {
                     let curve = run.line(curve.objective, curve.likelihood)?;
                     let step = evaluation.at.step;
-                    curve
-                        .evaluations()
-                        .find(|other| other.at.step == step)
-                        .map(|other| (other.nats, other.at.seconds))
+                    let mut all = curve.evaluations().map(|other| other.at);
+                    all.find(|at| at.step == step)
                 };
-                let own = (evaluation.nats, evaluation.at.seconds);
-                let Some(measured) = std::iter::once(Some(own))
+                let Some(measured) = std::iter::once(Some(evaluation.at))
                     .chain(others.iter().map(same))
-                    .collect::<Option<Vec<_>>>()
+                    .collect::<Option<Vec<&Metrics>>>()
                 else {
                     continue;
                 };
-                let (nats, seconds): (Vec<f64>, Vec<f64>) = measured.into_iter().unzip();
-                let (nats, seconds) = (Spread::over(&nats), Spread::over(&seconds));
+                let nats = Spread::over_all(measured.iter().map(|at| at.val_nats));
+                let seconds = Spread::over_all(measured.iter().map(|at| Some(at.seconds)));
                 mean.push(Metrics {
                     train_nats: None,
                     val_nats: nats.map(|nats| nats.mean),
                     val_se: nats.and_then(|nats| nats.se),
                     seconds: seconds.map_or(0.0, |seconds| seconds.mean),
+                    tasks: mean_scores(&measured),
                     ..evaluation.at.clone()
                 });
             }
@@ -134,6 +132,18 @@ impl History {
         steps
     }
 
+    /// The tasks that any model was put to, in the order they first come.
+    pub fn tasks(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        let steps = self.curves.iter().flat_map(|curve| &curve.steps);
+        for score in steps.flat_map(|at| &at.tasks) {
+            if !names.contains(&score.task.as_str()) {
+                names.push(&score.task);
+            }
+        }
+        names
+    }
+
     /// The step that every model has done.
     pub fn step(&self) -> u64 {
         self.curves
@@ -151,6 +161,34 @@ impl History {
             (line.step == step).then_some(line.epoch)
         })
     }
+}
+
+/// The mean over runs of how they did on each task that all were put to, with the standard error over runs.
+fn mean_scores(measured: &[&Metrics]) -> Vec<TaskScore> {
+    let of_all = |name: &str| -> Option<TaskScore> {
+        let scores = measured
+            .iter()
+            .map(|at| at.tasks.iter().find(|score| score.task == name))
+            .collect::<Option<Vec<&TaskScore>>>()?;
+        let over = |of: fn(&TaskScore) -> Option<f64>| {
+            Spread::over_all(scores.iter().map(|score| of(score)))
+        };
+        let (acc, acc_norm) = (over(|score| Some(score.acc))?, over(|score| score.acc_norm));
+        let own = scores.first()?;
+        Some(TaskScore {
+            task: name.to_owned(),
+            questions: own.questions,
+            acc: acc.mean,
+            acc_se: acc.se.unwrap_or(own.acc_se),
+            acc_norm: acc_norm.map(|share| share.mean),
+            acc_norm_se: acc_norm.and_then(|share| share.se.or(own.acc_norm_se)),
+            chance: over(|score| score.chance).map(|share| share.mean),
+            nats: over(|score| Some(score.nats))?.mean,
+        })
+    };
+    let first = measured.first();
+    let names = first.into_iter().flat_map(|at| &at.tasks);
+    names.filter_map(|score| of_all(&score.task)).collect()
 }
 
 impl Curve {
@@ -175,6 +213,17 @@ impl Curve {
         })
     }
 
+    /// How it did on a task, with the steps after which it was put to it.
+    pub fn scores<'a>(
+        &'a self,
+        task: &'a str,
+    ) -> impl Iterator<Item = (&'a Metrics, &'a TaskScore)> {
+        self.steps.iter().filter_map(move |at| {
+            let score = at.tasks.iter().find(|score| score.task == task)?;
+            Some((at, score))
+        })
+    }
+
     /// The evaluation with the lowest loss: the first, where several tie.
     pub fn best(&self) -> Option<Evaluation<'_>> {
         self.evaluations()
@@ -190,7 +239,7 @@ impl Curve {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{dual_race, line, race};
+    use crate::fixtures::{answered, dual_race, line, race};
 
     #[test]
     fn a_dual_model_has_two_curves_and_races_with_its_bound() {
@@ -226,6 +275,33 @@ mod tests {
             mean.curve(Objective::Masked).map(|curve| curve.steps.len()),
             Some(1)
         );
+    }
+
+    #[test]
+    fn answers_are_averaged_where_every_run_was_asked() {
+        let runs = [0.4, 0.6].map(|acc| {
+            let mut history = answered(&[(25, acc, 0.1), (50, acc + 0.1, 0.1)]);
+            history.push(line(Objective::Masked, 75, Some(0.5)));
+            history
+        });
+        let mut mean = History::mean(&runs.iter().collect::<Vec<_>>());
+        assert_eq!(mean.tasks(), ["tales"]);
+        let masked = mean.curve(Objective::Masked).expect("was asked");
+        let scores: Vec<(u64, f64, f64)> = masked
+            .scores("tales")
+            .map(|(at, score)| (at.step, score.acc, score.acc_se))
+            .collect();
+        // 0.4 and 0.6: the deviation is 0.1 √2, over √2 runs.
+        for ((step, acc, se), expected) in scores.iter().zip([(25, 0.5), (50, 0.6)]) {
+            assert_eq!(*step, expected.0);
+            assert!((acc - expected.1).abs() < 1e-12 && (se - 0.1).abs() < 1e-12);
+        }
+        assert_eq!(scores.len(), 2);
+        assert_eq!(masked.evaluations().count(), 3);
+        // A run that was asked nothing leaves nothing to average.
+        let unasked = race(&[], &[0.9, 0.8]);
+        mean = History::mean(&[&runs[0], &unasked]);
+        assert!(mean.tasks().is_empty());
     }
 
     #[test]

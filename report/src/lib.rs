@@ -3,12 +3,14 @@
 //! Text goes in, the content of a run's files, and text comes out. Nothing here opens a file, so that a page in a browser
 //! makes the same report as the command line.
 //!
-//! - [`Run`] is what a run's files say; [`render`] turns it into HTML. [`seeds`] does so for several seeds of one run,
+//! - [`Run`] is what a run's files say; [`render`] turns it into HTML, [`figures`] into drawings and tables by themselves. [`seeds`] does so for several seeds of one run,
 //!   [`sweep`] for a grid of runs, [`frontier`] for ways of writing.
 //! - [`history`] is a run's curves, [`together`] the statistics over seeds, [`verdict`] what they say in a sentence.
 //! - [`numbers`] is how figures read, [`theme`] how lines look, [`scale`] how long axes are.
 
+mod answers;
 mod chart;
+pub mod figures;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod frontier;

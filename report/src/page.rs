@@ -9,7 +9,7 @@ use crate::frontier::Cost;
 use crate::history::Curve;
 use crate::numbers;
 use crate::theme::{Racer, racer};
-use crate::{Run, escape, samples, scale, tables, theme, verdict};
+use crate::{Run, answers, escape, samples, scale, tables, theme, verdict};
 
 /// What earlier races have shown about regularisation. Plain text, a paragraph.
 const PILOTS: &str = "Regularisation is what decides between the second and the third crossover. On little data, AR \
@@ -24,6 +24,10 @@ const PILOTS: &str = "Regularisation is what decides between the second and the 
 pub fn page(run: &Run) -> String {
     let mut body = part("Result", &(tables::result(run) + &reading(run)));
     body.push_str(&part("Loss along the way", &charts(run)));
+    let answers = answers::section(&run.history);
+    if !answers.is_empty() {
+        body.push_str(&part("Right answers along the way", &answers));
+    }
     if run.history.race().is_some() {
         body.push_str(&part(
             "Which crossover, and what regularisation does",
@@ -242,6 +246,13 @@ fn charts(run: &Run) -> String {
     if run.history.curves().is_empty() {
         return "<p>Nothing measured yet.</p>".to_owned();
     }
+    let caption = "Thick lines with marks: validation, never smoothed; each line's largest mark is its best checkpoint. \
+        Shades: ±1 and ±2 standard errors. Thin pale lines: training batches.";
+    drawn(&plot(run), caption)
+}
+
+/// The run's losses as a chart.
+pub fn plot(run: &Run) -> Plot<'_> {
     let mut crossings = Vec::new();
     if let Some(epoch) = run.curve_crossover() {
         crossings.push(Crossing {
@@ -257,17 +268,14 @@ fn charts(run: &Run) -> String {
             epoch,
         });
     }
-    let plot = Plot {
+    Plot {
         id: String::new(),
         history: &run.history,
         range: scale::losses(&run.history, run.floor()),
         floor: run.floor(),
         crossings,
         seeds: Vec::new(),
-    };
-    let caption = "Thick lines with marks: validation, never smoothed; each line's largest mark is its best checkpoint. \
-        Shades: ±1 and ±2 standard errors. Thin pale lines: training batches.";
-    drawn(&plot, caption)
+    }
 }
 
 /// The charts with their legend, their caption and their numbers.

@@ -19,6 +19,8 @@ pub(super) struct Chart {
     pub lines: Vec<Line>,
     /// A value to draw a level at, with its name: zero, or a floor.
     pub level: Option<(f64, &'static str)>,
+    /// How the left edge is divided.
+    pub rising: Spacing,
 }
 
 /// Figures that belong together.
@@ -48,11 +50,22 @@ pub(super) struct Dot {
     pub se: Option<f64>,
 }
 
-/// How the lower edge is divided.
+/// How an edge is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spacing {
+pub(super) enum Spacing {
+    /// Equal differences are equally far apart.
     Even,
+    /// Equal ratios are, of values above zero.
     Magnitudes,
+}
+
+impl Spacing {
+    fn place(self, value: f64) -> f64 {
+        match self {
+            Self::Even => value,
+            Self::Magnitudes => value.log10(),
+        }
+    }
 }
 
 impl Chart {
@@ -119,7 +132,7 @@ impl Chart {
         self.lines.iter().flat_map(|line| &line.dots)
     }
 
-    /// By magnitudes where the values cover several of them.
+    /// Of the lower edge: by magnitudes where the values cover several of them.
     fn spacing(&self) -> Spacing {
         let (low, high) = self.dots().fold((f64::MAX, f64::MIN), |(low, high), dot| {
             (low.min(dot.x), high.max(dot.x))
@@ -133,15 +146,18 @@ impl Chart {
     /// One of the drawings.
     pub fn drawing(&self, size: Size) -> String {
         let spacing = self.spacing();
-        let place = |x: f64| match spacing {
-            Spacing::Even => x,
-            Spacing::Magnitudes => x.log10(),
+        let place = |x: f64| spacing.place(x);
+        let level = self.level.map(|(value, _)| self.rising.place(value));
+        // Where an edge has magnitudes, a bar that would go below zero ends at a tenth.
+        let reach = |dot: &Dot| {
+            let errors = 2.0 * dot.se.unwrap_or(0.0);
+            let lowest = match self.rising {
+                Spacing::Even => dot.y - errors,
+                Spacing::Magnitudes => (dot.y - errors).max(dot.y / 10.0),
+            };
+            [lowest, dot.y + errors].map(|end| self.rising.place(end))
         };
-        let level = self.level.map(|(value, _)| value);
-        let ends = self.dots().flat_map(|dot| {
-            let reach = 2.0 * dot.se.unwrap_or(0.0);
-            [dot.y - reach, dot.y + reach]
-        });
+        let ends = self.dots().flat_map(reach);
         let (Some(x), Some(y)) = (
             scale::spanned(self.dots().map(|dot| place(dot.x)), 0.04),
             scale::spanned(ends.chain(level), 0.06),
@@ -173,10 +189,17 @@ impl Chart {
                 .map(|mark| (mark, numbers::count(10_f64.powf(mark))))
                 .collect(),
         };
+        let rules: Vec<(f64, String)> = match self.rising {
+            Spacing::Even => area.rules(),
+            Spacing::Magnitudes => scale::magnitudes(y, area.rules_about())
+                .into_iter()
+                .map(|rule| (rule, numbers::count(10_f64.powf(rule))))
+                .collect(),
+        };
         let mut svg = format!(
             "<svg class=\"chart {class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">{}",
             escape(&self.description()),
-            area.grid(width, self.y_title, &self.x_title, marks)
+            area.grid(width, self.y_title, &self.x_title, rules, marks)
         );
         if let Some(level) = level {
             let _ = write!(
@@ -190,7 +213,10 @@ impl Chart {
         for line in &self.lines {
             let mut dots = line.dots.clone();
             dots.sort_by(|left, right| left.x.total_cmp(&right.x));
-            let at = |dot: &Dot| (area.x_of(place(dot.x)), area.y_of(dot.y));
+            let at = |dot: &Dot| {
+                let y = self.rising.place(dot.y);
+                (area.x_of(place(dot.x)), area.y_of(y))
+            };
             if line.joined {
                 let through: Vec<(f64, f64)> = dots.iter().map(at).collect();
                 let _ = write!(
@@ -204,13 +230,12 @@ impl Chart {
             for dot in &dots {
                 let Some(mark) = line.mark else { continue };
                 let (x, y) = at(dot);
-                if let Some(se) = dot.se {
+                if dot.se.is_some() {
+                    let [low, high] = reach(dot).map(|end| area.y_of(end));
                     let _ = write!(
                         svg,
-                        "<path class=\"error {}\" d=\"M{x:.1} {:.1}V{:.1}\"/>",
-                        line.class,
-                        area.y_of(dot.y - 2.0 * se),
-                        area.y_of(dot.y + 2.0 * se)
+                        "<path class=\"error {}\" d=\"M{x:.1} {low:.1}V{high:.1}\"/>",
+                        line.class
                     );
                 }
                 let _ = write!(
@@ -254,7 +279,7 @@ impl Line {
 }
 
 /// What was varied, in few characters.
-fn value(x: f64) -> String {
+pub(super) fn value(x: f64) -> String {
     match x.abs() >= 10_000.0 {
         true => numbers::count(x),
         false => x.to_string(),
@@ -294,7 +319,37 @@ mod tests {
                     .collect(),
             }],
             level: Some((0.0, "level")),
+            rising: Spacing::Even,
         }
+    }
+
+    #[test]
+    fn a_left_edge_of_magnitudes_spaces_ratios_evenly_and_holds_every_bar() {
+        let drawn = Chart {
+            level: None,
+            rising: Spacing::Magnitudes,
+            ..chart(&[(1.0, 4.0), (2.0, 40.0), (3.0, 400.0)])
+        };
+        let line = |svg: &str| -> Vec<f64> {
+            let path = svg.split("<path class=\"validation ar\" d=\"M").nth(1);
+            let path = path
+                .and_then(|rest| rest.split('"').next())
+                .expect("a line");
+            path.split('L')
+                .filter_map(|point| point.split(' ').nth(1)?.parse().ok())
+                .collect()
+        };
+        let places = line(&drawn.drawing(Size::Wide));
+        let steps: Vec<f64> = places.windows(2).map(|pair| pair[0] - pair[1]).collect();
+        assert!(
+            steps[0] > 50.0 && (steps[0] - steps[1]).abs() < 0.2,
+            "{places:?}"
+        );
+        // An error larger than the value has no logarithm.
+        let mut wide = drawn;
+        wide.lines[0].dots[0].se = Some(100.0);
+        let svg = wide.drawings();
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }
 
     #[test]

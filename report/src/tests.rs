@@ -4,7 +4,7 @@ use crossover::lab::{DualAr, Event, Outcome, SampleText, Started, TrainResult};
 use crossover::objective::{Bound, Likelihood, Objective};
 use crossover::train::RunConfig;
 
-use crate::fixtures::{dual_race, race, won};
+use crate::fixtures::{answered, dual_race, line, race, won};
 use crate::history::History;
 use crate::*;
 
@@ -202,6 +202,25 @@ fn what_a_model_writes_stays_text() {
     let run = parsed(&config, &raced(), &events);
     assert_eq!(run.samples.len(), 1, "a repeated step replaces its sample");
     assert!(render(&run).contains("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"));
+}
+
+#[test]
+fn answers_are_drawn_beside_losses_where_models_were_asked() {
+    let config = RunConfig::default();
+    assert!(!render(&parsed(&config, &raced(), &[])).contains("Right answers"));
+    let mut history = answered(&[(25, 0.4, 0.05), (50, 0.55, 0.05)]);
+    history.push(line(Objective::Autoregressive, 50, Some(0.6)));
+    let html = render(&parsed(&config, &history, &[]));
+    for said in [
+        "<h3>Right answers: tales</h3>",
+        "Diffusion at 2: 0.550 ± 0.050.",
+        "guessing",
+        // At its lowest loss, which is that after the first epoch, and at the end.
+        "<td>40.0 ± 5.0 %</td><td>55.0 ± 5.0 %</td>",
+    ] {
+        assert!(html.contains(said), "{said}");
+    }
+    assert!(!html.contains("NaN"));
 }
 
 #[test]

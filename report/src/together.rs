@@ -39,11 +39,11 @@ impl Spread {
     }
 
     /// The spread of a value that every seed has; `None` where one has not.
-    fn over_all(values: impl Iterator<Item = Option<f64>>) -> Option<Self> {
+    pub(crate) fn over_all(values: impl Iterator<Item = Option<f64>>) -> Option<Self> {
         Self::over(&values.collect::<Option<Vec<f64>>>()?)
     }
 
-    fn to_json(self) -> Value {
+    pub(crate) fn to_json(self) -> Value {
         json!({"mean": self.mean, "se": self.se, "spread": self.deviation})
     }
 }

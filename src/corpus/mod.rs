@@ -422,7 +422,7 @@ impl Windows {
 }
 
 /// The path as another working directory would have to name it; as given where there are no directories.
-fn absolute(path: &str) -> String {
+pub(crate) fn absolute(path: &str) -> String {
     std::path::absolute(path)
         .ok()
         .and_then(|path| path.into_os_string().into_string().ok())

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::evaluate::{Mean, expert_shares, nats};
 use crate::lab::control::Control;
 use crate::lab::crossover::Evaluation;
+use crate::lab::exams::{self, Exam};
 use crate::lab::finale;
 use crate::lab::generation::Page;
 use crate::lab::protocol::{
@@ -54,6 +55,7 @@ pub(super) struct Session<'a> {
     control: &'a Control,
     device: &'a Selected,
     trainers: Vec<Trainer>,
+    exams: Vec<Exam>,
     order: EpochOrder,
     /// Of each likelihood that a model trains by, where its losses lie.
     spikes: Vec<(Objective, Likelihood, SpikeWatch)>,
@@ -87,6 +89,7 @@ pub fn prepare(config: &RunConfig) -> Result<(Corpus, Shape)> {
     }
     let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
     fits(&shape, config.objectives.len())?;
+    exams::read(config, &corpus)?;
     Ok((corpus, shape))
 }
 
@@ -101,6 +104,7 @@ pub(super) async fn start(
     let ranks = &device.ranks;
     let begin = || {
         let (corpus, shape) = prepare(&config)?;
+        let exams = exams::read(&config, &corpus)?;
         shares_equally(&config, ranks)?;
         let config = resolve(config, &corpus, &shape, device)?;
         fits_beside_its_work(&config, &shape, corpus.length(), device)?;
@@ -110,9 +114,10 @@ pub(super) async fn start(
             .iter()
             .map(|objective| Trainer::new(*objective, &config, &shape, &weights, device))
             .collect::<Result<Vec<_>>>()?;
-        Ok((config, corpus, shape, trainers, weights.hash()))
+        let text = (corpus, exams);
+        Ok((config, text, shape, trainers, weights.hash()))
     };
-    let (config, corpus, shape, trainers, hash) = ranks.agree(begin())?;
+    let (config, text, shape, trainers, hash) = ranks.agree(begin())?;
     have_in_common(&config, &hash, ranks)?;
 
     // Everything that could be refused has been; only now is anything written.
@@ -122,7 +127,7 @@ pub(super) async fn start(
         Ok(records)
     };
     let records = ranks.agree(write())?;
-    let mut session = Session::new(config, records, corpus, shape, trainers, device, control);
+    let mut session = Session::new(config, records, text, shape, trainers, device, control);
     session.announce(hash)?;
     for message in session.corpus.notices.clone() {
         session.emit(Event::Notice { message })?;
@@ -180,6 +185,7 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
     let load = || {
         shares_equally(&config, ranks)?;
         let corpus = Corpus::load(&config.corpus, config.seed)?;
+        let exams = exams::read(&config, &corpus)?;
         let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
         let trainers = config
             .objectives
@@ -197,9 +203,9 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
                 Trainer::from_checkpoint(*objective, &config, &shape, &checkpoint, device)
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok((corpus, shape, trainers))
+        Ok(((corpus, exams), shape, trainers))
     };
-    let (corpus, shape, trainers) = ranks.agree(load())?;
+    let (text, shape, trainers) = ranks.agree(load())?;
     if let Some(before) = &config.provenance
         && (before.threads != device.threads || before.device != device.description)
     {
@@ -212,7 +218,7 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
     }
     let hash = Weights::initial(&shape, config.model.initializer_range, config.seed).hash();
     have_in_common(&config, &hash, ranks)?;
-    let mut session = Session::new(config, records, corpus, shape, trainers, device, control);
+    let mut session = Session::new(config, records, text, shape, trainers, device, control);
     let cut = session.cut_back();
     ranks.agree(cut)?;
     session.announce(hash)?;
@@ -315,6 +321,7 @@ pub(super) fn resolve(
     train.warmup_steps = Some(train.warmup(steps));
     train.micro_batch = Some(train.micro_batch.unwrap_or(train.batch));
     config.evaluate.every = Some(config.evaluate.every.unwrap_or(steps.div_ceil(40)));
+    exams::resolve(&mut config.evaluate);
     config.provenance = Some(Provenance {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("CROSSOVER_COMMIT").to_owned(),
@@ -348,7 +355,7 @@ impl<'a> Session<'a> {
     fn new(
         config: RunConfig,
         records: Records,
-        corpus: Corpus,
+        (corpus, exams): (Corpus, Vec<Exam>),
         shape: Shape,
         trainers: Vec<Trainer>,
         device: &'a Selected,
@@ -366,6 +373,7 @@ impl<'a> Session<'a> {
             config,
             records,
             corpus,
+            exams,
             shape,
             control,
             device,
@@ -647,6 +655,7 @@ impl<'a> Session<'a> {
             tokens_per_second: pending.tokens as f64 / seconds.max(1e-9),
             loss_scale: pending.state.loss_scale.map(|scale| scale.scale),
             skipped_steps: pending.state.loss_scale.map(|scale| scale.skipped_steps),
+            tasks: Vec::new(),
         };
         let lines: Vec<Metrics> = objective.likelihoods().iter().map(line).collect();
         for (likelihood, nats) in &result.nats {
@@ -763,6 +772,10 @@ impl<'a> Session<'a> {
             }
             metrics.val_nats = Some(mean.mean);
             metrics.val_se = Some(mean.se);
+            let factorization = self.factorization(metrics.likelihood);
+            let (exams, corpus, config) = (&self.exams, &self.corpus, &self.config);
+            let asking = exams::scores(exams, &model, corpus, factorization, config);
+            metrics.tasks = self.while_working(asking).await?;
             measured.push(Evaluation {
                 objective,
                 likelihood: metrics.likelihood,

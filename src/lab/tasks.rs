@@ -133,31 +133,11 @@ impl<P: Predictor> Examiner<'_, P> {
     /// the error names the line; when there are gaps with text behind them, and the model doesn't see what is behind. Later:
     /// when the model fails.
     pub async fn examine(&self, task: &Task, tell: impl FnMut(&Answered)) -> Result<Score> {
+        sees_enough(task, self.factorization, self.length)?;
         match task {
             Task::Choices(questions) => self.choices(questions, tell).await,
-            Task::Cloze(gaps) => self.gaps(gaps, tell).await,
-            Task::Infilling(gaps) => {
-                self.sees_both_sides()?;
-                self.gaps(gaps, tell).await
-            }
+            Task::Cloze(gaps) | Task::Infilling(gaps) => self.gaps(gaps, tell).await,
         }
-    }
-
-    /// Refuses gaps inside a text to models that read what is before them alone.
-    fn sees_both_sides(&self) -> Result<()> {
-        let unseen = match self.factorization {
-            Factorization::LeftToRight => {
-                "the model reads left to right and sees nothing behind a gap"
-            }
-            Factorization::Blocks { size } if size < self.length => {
-                "the model reads block after block and sees nothing behind a gap's block"
-            }
-            Factorization::Blocks { .. } => return Ok(()),
-        };
-        Err(Error::input(format!(
-            "{unseen}, so it can't be asked what fits between two texts"
-        ))
-        .with_hint("give a masked diffusion model, or a task of multiple choice or cloze"))
     }
 
     async fn choices(
@@ -165,14 +145,7 @@ impl<P: Predictor> Examiner<'_, P> {
         questions: &[MultipleChoice],
         mut tell: impl FnMut(&Answered),
     ) -> Result<Score> {
-        let pose = |question: &MultipleChoice| {
-            let answers = question.choices.iter();
-            let answers: Vec<String> = answers
-                .map(|choice| format!("{}{choice}", question.delimiter))
-                .collect();
-            self.pose(question.line, [&question.context, ""], &answers)
-        };
-        let posed: Vec<Posed> = questions.iter().map(pose).collect::<Result<_>>()?;
+        let posed = pose_choices(self.tokenizer, self.length, questions)?;
         let mut marked = Vec::with_capacity(questions.len());
         let groups = questions.chunks(AT_ONCE).zip(posed.chunks(AT_ONCE));
         for (number, (questions, posed)) in groups.enumerate() {
@@ -204,11 +177,7 @@ impl<P: Predictor> Examiner<'_, P> {
     }
 
     async fn gaps(&self, gaps: &[Gap], mut tell: impl FnMut(&Answered)) -> Result<Score> {
-        let pose = |gap: &Gap| {
-            let around = [gap.prefix.as_str(), &gap.suffix];
-            self.pose(gap.line, around, std::slice::from_ref(&gap.middle))
-        };
-        let posed: Vec<Posed> = gaps.iter().map(pose).collect::<Result<_>>()?;
+        let posed = pose_gaps(self.tokenizer, self.length, gaps)?;
         let mut answers = Vec::with_capacity(gaps.len());
         let mut rights = Vec::with_capacity(gaps.len());
         let groups = gaps.chunks(AT_ONCE).zip(posed.chunks(AT_ONCE));
@@ -258,52 +227,6 @@ impl<P: Predictor> Examiner<'_, P> {
             bound: self.factorization.bound(),
             tokens,
         }
-    }
-
-    /// Cuts a question into tokens, once for each answer between the two texts around it. Tokens that reach over the seam
-    /// belong to the answer. What doesn't fit the window is cut off the far ends of the texts around, by as much for every
-    /// answer; only where the text behind is short gets the one before more than half of the room.
-    fn pose(&self, line: usize, around: [&str; 2], answers: &[String]) -> Result<Posed> {
-        let encode = |text: &str| {
-            let ids = self.tokenizer.encode(text);
-            ids.map_err(|error| error.about(&format!("line {line}")))
-        };
-        let [before, behind] = [encode(around[0])?, encode(around[1])?];
-        let mut texts = Vec::with_capacity(answers.len());
-        for answer in answers {
-            let tokens = encode(&format!("{}{answer}{}", around[0], around[1]))?;
-            let same = |a: &[u32], b: &mut dyn Iterator<Item = &u32>| {
-                a.iter().zip(b).take_while(|(a, b)| a == b).count()
-            };
-            let start = same(&tokens, &mut before.iter());
-            let reversed: Vec<u32> = tokens[start..].iter().rev().copied().collect();
-            let end = tokens.len() - same(&reversed, &mut behind.iter().rev());
-            texts.push((tokens, start..end));
-        }
-        let longest = texts
-            .iter()
-            .map(|(_, range)| range.len())
-            .max()
-            .unwrap_or(0);
-        let Some(room) = self.length.checked_sub(longest) else {
-            return Err(Error::input(format!(
-                "line {line}: an answer has {longest} tokens, and the model's window {}",
-                self.length
-            ))
-            .with_hint("shorten it, or give a model of longer windows"));
-        };
-        let mut cut = false;
-        for (tokens, range) in &mut texts {
-            let behind = tokens.len() - range.end;
-            let kept_before = range.start.min((room / 2).max(room.saturating_sub(behind)));
-            let kept_behind = behind.min(room - kept_before);
-            cut |= kept_before < range.start || kept_behind < behind;
-            tokens.truncate(range.end + kept_behind);
-            let first = range.start - kept_before;
-            tokens.drain(..first);
-            *range = range.start - first..range.end - first;
-        }
-        Ok(Posed { texts, cut })
     }
 
     /// One figure for each text of each question; `first` is the number of the first question.
@@ -359,6 +282,117 @@ impl<P: Predictor> Examiner<'_, P> {
         let written = way.write(self.model, 0..1).await?;
         Ok(written[0].tokens[gap.clone()].to_vec())
     }
+}
+
+/// Refuses questions that a model of windows of `length` tokens can't be asked: one can't be cut into tokens, or its answer is
+/// longer than the window. The error names the line.
+///
+/// # Errors
+/// As said.
+pub fn check(task: &Task, tokenizer: &Tokenizer, length: usize) -> Result<()> {
+    match task {
+        Task::Choices(questions) => pose_choices(tokenizer, length, questions),
+        Task::Cloze(gaps) | Task::Infilling(gaps) => pose_gaps(tokenizer, length, gaps),
+    }
+    .map(|_| ())
+}
+
+/// Refuses gaps inside a text to models that read what is before them alone.
+///
+/// # Errors
+/// As said.
+pub fn sees_enough(task: &Task, factorization: Factorization, length: usize) -> Result<()> {
+    let unseen = match (task, factorization) {
+        (Task::Choices(_) | Task::Cloze(_), _) => return Ok(()),
+        (Task::Infilling(_), Factorization::LeftToRight) => {
+            "the model reads left to right and sees nothing behind a gap"
+        }
+        (Task::Infilling(_), Factorization::Blocks { size }) if size < length => {
+            "the model reads block after block and sees nothing behind a gap's block"
+        }
+        (Task::Infilling(_), Factorization::Blocks { .. }) => return Ok(()),
+    };
+    Err(Error::input(format!(
+        "{unseen}, so it can't be asked what fits between two texts"
+    ))
+    .with_hint("give a masked diffusion model, or a task of multiple choice or cloze"))
+}
+
+fn pose_choices(
+    tokenizer: &Tokenizer,
+    length: usize,
+    questions: &[MultipleChoice],
+) -> Result<Vec<Posed>> {
+    let each = questions.iter().map(|question| {
+        let answers = question.choices.iter();
+        let answers: Vec<String> = answers
+            .map(|choice| format!("{}{choice}", question.delimiter))
+            .collect();
+        let around = [question.context.as_str(), ""];
+        pose(tokenizer, length, question.line, around, &answers)
+    });
+    each.collect()
+}
+
+fn pose_gaps(tokenizer: &Tokenizer, length: usize, gaps: &[Gap]) -> Result<Vec<Posed>> {
+    let each = gaps.iter().map(|gap| {
+        let around = [gap.prefix.as_str(), &gap.suffix];
+        let answer = std::slice::from_ref(&gap.middle);
+        pose(tokenizer, length, gap.line, around, answer)
+    });
+    each.collect()
+}
+
+/// Cuts a question into tokens, once for each answer between the two texts around it. Tokens that reach over the seam
+/// belong to the answer. What doesn't fit the window is cut off the far ends of the texts around, by as much for every
+/// answer; only where the text behind is short gets the one before more than half of the room.
+fn pose(
+    tokenizer: &Tokenizer,
+    length: usize,
+    line: usize,
+    around: [&str; 2],
+    answers: &[String],
+) -> Result<Posed> {
+    let encode = |text: &str| {
+        let ids = tokenizer.encode(text);
+        ids.map_err(|error| error.about(&format!("line {line}")))
+    };
+    let [before, behind] = [encode(around[0])?, encode(around[1])?];
+    let mut texts = Vec::with_capacity(answers.len());
+    for answer in answers {
+        let tokens = encode(&format!("{}{answer}{}", around[0], around[1]))?;
+        let same = |a: &[u32], b: &mut dyn Iterator<Item = &u32>| {
+            a.iter().zip(b).take_while(|(a, b)| a == b).count()
+        };
+        let start = same(&tokens, &mut before.iter());
+        let reversed: Vec<u32> = tokens[start..].iter().rev().copied().collect();
+        let end = tokens.len() - same(&reversed, &mut behind.iter().rev());
+        texts.push((tokens, start..end));
+    }
+    let longest = texts
+        .iter()
+        .map(|(_, range)| range.len())
+        .max()
+        .unwrap_or(0);
+    let Some(room) = length.checked_sub(longest) else {
+        return Err(Error::input(format!(
+            "line {line}: an answer has {longest} tokens, and the model's window {}",
+            length
+        ))
+        .with_hint("shorten it, or give a model of longer windows"));
+    };
+    let mut cut = false;
+    for (tokens, range) in &mut texts {
+        let behind = tokens.len() - range.end;
+        let kept_before = range.start.min((room / 2).max(room.saturating_sub(behind)));
+        let kept_behind = behind.min(room - kept_before);
+        cut |= kept_before < range.start || kept_behind < behind;
+        tokens.truncate(range.end + kept_behind);
+        let first = range.start - kept_before;
+        tokens.drain(..first);
+        *range = range.start - first..range.end - first;
+    }
+    Ok(Posed { texts, cut })
 }
 
 /// The index of the least value, the first among equals.

@@ -766,7 +766,7 @@ const LOCK: &str = ".lock";
 const SEEDS: &str = "seeds.json";
 
 /// What a run writes: the only things `--force` removes.
-const RUN_ENTRIES: [&str; 9] = [
+const RUN_ENTRIES: [&str; 10] = [
     SEEDS,
     "config.toml",
     "metrics.jsonl",
@@ -775,6 +775,7 @@ const RUN_ENTRIES: [&str; 9] = [
     "checkpoints",
     "samples",
     "tensorboard",
+    "figures",
     "report.html",
 ];
 

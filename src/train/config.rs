@@ -168,6 +168,15 @@ pub struct EvaluateConfig {
     pub orders: usize,
     /// Texts written at the end by each model; for grids, the share of valid ones is counted.
     pub samples: usize,
+    /// Tasks that the models are put to at each evaluation: `tales`, or files of questions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub task: Vec<String>,
+    /// Questions of each task, the first so many; automatic: 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub questions: Option<usize>,
+    /// Masks for each answer, where its likelihood is a bound; automatic: 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer_masks: Option<usize>,
 }
 
 impl Default for EvaluateConfig {
@@ -180,6 +189,9 @@ impl Default for EvaluateConfig {
             test_levels: 16,
             orders: 4,
             samples: 200,
+            task: Vec::new(),
+            questions: None,
+            answer_masks: None,
         }
     }
 }
@@ -299,6 +311,10 @@ impl RunConfig {
             ("evaluate.every", evaluate.every),
             ("evaluate.levels", Some(evaluate.levels as u64)),
             ("evaluate.test_levels", Some(evaluate.test_levels as u64)),
+            (
+                "evaluate.questions",
+                evaluate.questions.map(|count| count as u64),
+            ),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, value)| *value == Some(0)) {
             return Err(Error::input(format!("`{name}` is 0")).with_hint("give at least 1"));
@@ -311,6 +327,10 @@ impl RunConfig {
                 return Err(Error::input(format!("`{name}` is {value}"))
                     .with_hint("a standard error needs at least 2 windows"));
             }
+        }
+        if let Some(masks) = evaluate.answer_masks.filter(|masks| *masks < 2) {
+            return Err(Error::input(format!("`evaluate.answer_masks` is {masks}"))
+                .with_hint("a standard error needs at least 2 masks"));
         }
         if train.zero_stage > 1 {
             return Err(

@@ -41,4 +41,28 @@ pub struct Metrics {
     /// Steps so far that moved nothing, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped_steps: Option<u64>,
+    /// What the model made of each task that it was put to after this step; empty where it was put to none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskScore>,
+}
+
+/// How well a model did on a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskScore {
+    /// The task's name.
+    pub task: String,
+    /// Questions.
+    pub questions: u64,
+    /// Share of right answers: the likeliest choice, or a gap filled word for word.
+    pub acc: f64,
+    /// Its standard error over questions.
+    pub acc_se: f64,
+    /// Share of right choices by nats over characters; none of gaps.
+    pub acc_norm: Option<f64>,
+    /// Its standard error over questions.
+    pub acc_norm_se: Option<f64>,
+    /// What guessing gets of `acc`; none of gaps.
+    pub chance: Option<f64>,
+    /// Loss of the right answers given their questions, nats per token.
+    pub nats: f64,
 }

@@ -23,6 +23,6 @@ pub mod trainer;
 
 pub use checkpoint::{Checkpoint, Precision, State};
 pub use config::{EvaluateConfig, Provenance, RunConfig, Schedule, TrainConfig, nearest_key};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, TaskScore};
 pub use precision::{LossScale, MixedPrecision};
 pub use trainer::{Spent, StepResult, Trainer};

@@ -82,7 +82,7 @@ pub enum Command {
         after_help = "Example: crossover import Qwen3-0.6B/ --out qwen3.safetensors --length 256"
     )]
     Import(ImportArguments),
-    /// Write the HTML report of run directories
+    /// Write the HTML report of run directories, and every figure as SVG and CSV
     #[command(after_help = "Example: crossover report runs/*")]
     Report(ReportArguments),
     /// Run a grid of races from a file, and report them together

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use crossover::error::Error;
+use crossover_report::figures::{self, Figure};
 use crossover_report::frontier::{self, Comparison};
 use crossover_report::seeds::{self, Seeds};
 use crossover_report::sweep::{self, Findings, Record, Sweep};
@@ -15,8 +16,10 @@ use crate::sweep::place;
 
 /// The report's name in its folder.
 const PAGE: &str = "report.html";
-/// Where a sweep's figures are, beside its report.
+/// Where figures are, beside their report.
 const FIGURES: &str = "figures";
+/// What a sweep has found, for programs.
+const RESULTS: &str = "results.json";
 
 /// Writes `report.html` into a run directory, into a folder of several seeds and into each of their runs, or into that of a
 /// sweep, and says where.
@@ -48,7 +51,7 @@ pub fn write_together(folder: &Path, series: &Series) -> anyhow::Result<PathBuf>
     put(&folder.join(PAGE), &seeds::render(&seeds))
 }
 
-/// Writes the report of a sweep with every figure beside it, not those of its runs, and says where; with what was found.
+/// Writes the report of a sweep with every figure and its results beside it, not those of its runs, and says where; with what was found.
 ///
 /// # Errors
 /// As [`write`].
@@ -57,15 +60,46 @@ pub fn write_sweep(folder: &Path, record: &Record) -> anyhow::Result<(PathBuf, F
     let findings = Findings::of(&sweep);
     let sweep::Page { html, figures } = sweep::render(&sweep, &findings);
     let beside = folder.join(FIGURES);
-    fs::create_dir_all(&beside).with_context(|| format!("can't write `{}`", beside.display()))?;
+    put_figures(&beside, figures)?;
+    let page = put(&folder.join(PAGE), &html)?;
+    let results = serde_json::to_string_pretty(&findings.to_json(&page.display().to_string()))?;
+    put(&folder.join(RESULTS), &(results + "\n"))?;
+    Ok((page, findings))
+}
+
+/// Writes every figure of a run's report beside it. A sweep's are there already; those of several seeds are in each run.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_figures(folder: &Path) -> anyhow::Result<()> {
+    if place::read(folder)?.is_some() {
+        return Ok(());
+    }
+    let Some(series) = Series::read(folder)? else {
+        return put_figures(&folder.join(FIGURES), figures::of_run(&read(folder)?));
+    };
+    let seeds = read_seeds(folder, &series)?;
+    for (seed, run) in &seeds.runs {
+        if let Some(run) = run {
+            put_figures(
+                &run_folder(folder, *seed).join(FIGURES),
+                figures::of_run(run),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn put_figures(folder: &Path, figures: Vec<Figure>) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("can't write `{}`", folder.display()))?;
     for figure in figures {
         for (ending, content) in [("svg", figure.svg), ("csv", figure.csv)] {
             if !content.is_empty() {
-                put(&beside.join(format!("{}.{ending}", figure.name)), &content)?;
+                put(&folder.join(format!("{}.{ending}", figure.name)), &content)?;
             }
         }
     }
-    Ok((put(&folder.join(PAGE), &html)?, findings))
+    Ok(())
 }
 
 /// What a sweep's folder says, for its report and for what is fitted to its runs.

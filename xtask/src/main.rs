@@ -2,6 +2,7 @@
 
 mod browser;
 mod child;
+mod findings;
 mod fuzz;
 mod long;
 mod pilots;
@@ -45,7 +46,10 @@ const USAGE: &str =
            playground [MINUTES]
                    how the page that `cargo xtask web` made does while it trains, for 20 minutes or as many as are named
            pilots [TABLE]
-                   the races of docs/pilots.md, hours in all; results are kept in docs/pilots";
+                   the races of docs/pilots.md, hours in all; results are kept in docs/pilots
+           findings [--from DIR] [NAME...]
+                   the sweeps of docs/findings.md, three seeds each, many hours in all, or their results in DIR/NAME;
+                   kept in docs/findings, and put into the page's tables";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -87,6 +91,7 @@ fn main() -> ExitCode {
         },
         ["long", "playground"] => browser::measure("20"),
         ["long", "playground", minutes] => browser::measure(minutes),
+        ["long", "findings", arguments @ ..] => findings::run(arguments),
         ["long", "pilots"] => pilots::run(None),
         ["long", "pilots", table] => pilots::run(Some(table)),
         _ => {

@@ -191,15 +191,15 @@ fn pilots(data: &Data) -> Vec<Pilot> {
 }
 
 /// Real text, where this machine has it.
-struct Data {
+pub struct Data {
     /// `../shared/data/tinyshakespeare.txt`, or `$CROSSOVER_SHAKESPEARE`.
-    shakespeare: Option<String>,
+    pub shakespeare: Option<String>,
     /// The sources of serde, which cargo has downloaded to build this.
-    code: Option<String>,
+    pub code: Option<String>,
 }
 
 impl Data {
-    fn find() -> Self {
+    pub fn find() -> Self {
         let shakespeare = std::env::var_os("CROSSOVER_SHAKESPEARE").map_or_else(
             || root().join("../shared/data/tinyshakespeare.txt"),
             PathBuf::from,
@@ -327,11 +327,19 @@ fn tables(pilots: &[Pilot]) -> Result<String> {
     Ok(text)
 }
 
-fn cells(result: &Value) -> [String; 7] {
-    let measured = |value: &Value, mean: &str, se: &str| match value[mean].as_f64() {
-        Some(mean) => format!("{mean:.3} ± {:.3}", value[se].as_f64().unwrap_or(0.0)),
+/// A mean with its standard error, by their names.
+pub fn measured(value: &Value, mean: &str, se: &str) -> String {
+    match value[mean].as_f64() {
+        Some(mean) => {
+            let text = format!("{mean:.3} ± {:.3}", value[se].as_f64().unwrap_or(0.0));
+            text.replacen('-', "−", 1)
+        }
         None => String::new(),
-    };
+    }
+}
+
+/// Seeds, AR, diffusion, left to right, difference, curve and envelope of a result.
+pub fn cells(result: &Value) -> [String; 7] {
     let of_one = |run: &Value, key: &str| match (run.get(key), run[key].as_f64()) {
         (_, Some(epoch)) => format!("{epoch:.0}"),
         (Some(_), None) => "no".to_owned(),

@@ -1,12 +1,13 @@
 //! What follows from a sweep's runs.
 
 use crossover::lab::Outcome;
-use crossover::objective::Objective;
+use crossover::objective::{Likelihood, Objective};
 use serde_json::{Map, Value, json};
 
 use super::envelope::{Envelope, envelopes};
 use super::laws::Laws;
 use super::{RecordedRun, Sweep, Swept};
+use crate::history::{Curve, History};
 use crate::numbers;
 use crate::theme::racer;
 use crate::together::{Races, Spread, Together, Trainings};
@@ -22,6 +23,9 @@ pub struct Findings {
     /// Published laws, fitted.
     pub laws: Laws,
     name: String,
+    scale: String,
+    /// The commits that trained the runs.
+    commits: Vec<String>,
     runs: usize,
     finished: usize,
 }
@@ -41,6 +45,74 @@ pub struct PointFound {
     pub runs: Vec<usize>,
     /// What its finished runs say; none while there is none.
     pub together: Option<Together>,
+    /// How its finished runs' validation losses went, one for each likelihood of each model.
+    pub courses: Vec<Course>,
+}
+
+/// How validation losses of one model went, over the finished seeds of a point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Course {
+    /// Whose.
+    pub objective: Objective,
+    /// By which likelihood.
+    pub likelihood: Likelihood,
+    /// The lowest, nats per token.
+    pub best: Spread,
+    /// The epoch of that.
+    pub best_epoch: Spread,
+    /// After the last step, nats per token.
+    pub last: Spread,
+    /// Of each task, the share of right answers after the last step.
+    pub right: Vec<(String, Spread)>,
+}
+
+/// The courses that all of these runs have.
+fn courses(finished: &[&History]) -> Vec<Course> {
+    let Some(first) = finished.first() else {
+        return Vec::new();
+    };
+    let tasks = first.tasks();
+    let course = |own: &Curve| {
+        let over = |of: fn(&Curve) -> Option<f64>| {
+            let each = finished
+                .iter()
+                .map(|history| of(history.line(own.objective, own.likelihood)?));
+            Spread::over_all(each)
+        };
+        let right = |task: &&str| {
+            let each = finished.iter().map(|history| {
+                let curve = history.line(own.objective, own.likelihood)?;
+                curve.scores(task).last().map(|(_, score)| score.acc)
+            });
+            Some(((*task).to_owned(), Spread::over_all(each)?))
+        };
+        Some(Course {
+            objective: own.objective,
+            likelihood: own.likelihood,
+            best: over(|curve| Some(curve.best()?.nats))?,
+            best_epoch: over(|curve| Some(curve.best()?.at.epoch))?,
+            last: over(|curve| Some(curve.last()?.nats))?,
+            right: tasks.iter().filter_map(right).collect(),
+        })
+    };
+    first.curves().iter().filter_map(course).collect()
+}
+
+impl Course {
+    fn to_json(&self) -> Value {
+        let right = self.right.iter();
+        let right: Map<String, Value> = right
+            .map(|(task, share)| (task.clone(), share.to_json()))
+            .collect();
+        json!({
+            "objective": self.objective,
+            "likelihood": self.likelihood,
+            "best": self.best.to_json(),
+            "best_epoch": self.best_epoch.to_json(),
+            "last": self.last.to_json(),
+            "right_answers": right,
+        })
+    }
 }
 
 /// A loss with its standard error.
@@ -142,8 +214,26 @@ impl Findings {
                 .filter_map(|index| outcome(*index))
                 .collect();
             point.together = Together::of(finished).ok().flatten();
+            let histories: Vec<&History> = point
+                .runs
+                .iter()
+                .filter_map(|index| sweep.runs.get(*index)?.as_ref())
+                .filter(|swept| swept.outcome().is_some())
+                .map(|swept| &swept.run.history)
+                .collect();
+            point.courses = courses(&histories);
         }
+        let mut commits: Vec<String> = sweep
+            .runs
+            .iter()
+            .flatten()
+            .filter_map(|swept| Some(swept.run.config.provenance.as_ref()?.commit.clone()))
+            .collect();
+        commits.sort_unstable();
+        commits.dedup();
         Self {
+            commits,
+            scale: sweep.record.scale.clone(),
             envelopes: envelopes(sweep),
             laws: Laws::fit(sweep),
             points,
@@ -282,7 +372,7 @@ impl Findings {
         std::iter::once(head).chain(rows).collect()
     }
 
-    /// The last line of `sweep --json`.
+    /// Everything as JSON: `results.json`, and the last line of `sweep --json`.
     pub fn to_json(&self, report: &str) -> Value {
         let points: Vec<Value> = self
             .points
@@ -293,14 +383,18 @@ impl Findings {
                     "settings": point.settings,
                     "seeds": point.seeds,
                     "result": point.together.as_ref().map(Together::to_json),
+                    "courses": point.courses.iter().map(Course::to_json).collect::<Vec<_>>(),
                 })
             })
             .collect();
         json!({
             "event": "result",
             "sweep": self.name,
+            "scale": self.scale,
+            "commits": self.commits,
             "runs": self.runs,
             "finished": self.finished,
+            "headline": self.headline(),
             "points": points,
             "regularised_envelopes": self.envelopes,
             "laws": self.laws,
@@ -317,5 +411,6 @@ fn point(run: &RecordedRun) -> PointFound {
         seeds: Vec::new(),
         runs: Vec::new(),
         together: None,
+        courses: Vec::new(),
     }
 }

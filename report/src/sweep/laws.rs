@@ -1,12 +1,16 @@
 //! Published laws fitted to a sweep's own runs.
 
-use crossover::laws::fit::{self, Crossed, DataLaw, Observation, Overfitted, PowerLaw, Repetition};
+use crossover::laws::critical;
+use crossover::laws::fit::{
+    self, Crossed, DataLaw, Fitted, Observation, Overfitted, PowerLaw, Repetition,
+};
 use crossover::objective::Objective;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{RecordedRun, Sweep, Swept};
 use crate::history::Curve;
+use crate::together::Spread;
 
 /// Losses of one run that a law is fitted to: evaluations at growing distances, as neighbours say nearly the same.
 const FROM_EACH_RUN: usize = 12;
@@ -22,9 +26,32 @@ pub struct Laws {
     pub onset: Option<PowerLaw>,
     /// The loss by unique data and repetition: of each model, by each form.
     pub data: Vec<FittedData>,
+    /// Where each point of races crossed, beside what the laws of critical compute say of it.
+    pub passings: Vec<Passing>,
     /// What [`Laws::critical`] was fitted to.
     #[serde(skip)]
     pub crossed: Vec<Crossed>,
+}
+
+/// The envelope crossovers of a point, and where they were predicted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Passing {
+    /// The point.
+    pub point: String,
+    /// Unique tokens.
+    pub unique: f64,
+    /// Parameters of each model.
+    pub parameters: f64,
+    /// What training costs the diffusion model, FLOPs per token.
+    pub flops_per_token: f64,
+    /// Epochs of training.
+    pub trained: f64,
+    /// Of each finished seed, the epoch of its envelope crossover.
+    pub epochs: Vec<Option<f64>>,
+    /// The epoch at which the published law of critical compute has it.
+    pub published: f64,
+    /// The epoch at which the same law has it, fitted to this sweep.
+    pub fitted: Option<Fitted>,
 }
 
 /// A law of one model's losses.
@@ -78,8 +105,10 @@ impl Laws {
                 seen,
             })
         });
+        let critical = fit::critical(&crossed, SEED);
         Self {
-            critical: fit::critical(&crossed, SEED),
+            passings: passings(&finished, critical.as_ref()),
+            critical,
             onset: fit::onset(&overfitted, SEED),
             data: data.collect(),
             crossed,
@@ -88,7 +117,12 @@ impl Laws {
 
     /// Whether there is any.
     pub fn is_empty(&self) -> bool {
-        self.critical.is_none() && self.onset.is_none() && self.data.is_empty()
+        !self.has_passed() && self.onset.is_none() && self.data.is_empty()
+    }
+
+    /// Whether any run crossed.
+    pub fn has_passed(&self) -> bool {
+        !self.crossed.is_empty()
     }
 }
 
@@ -112,6 +146,58 @@ fn crossed(swept: &Swept) -> Option<Crossed> {
         unique: unique(swept)?,
         flops: at.flops,
     })
+}
+
+/// Every point of finished races, in order.
+fn passings(finished: &[(&RecordedRun, &Swept)], law: Option<&PowerLaw>) -> Vec<Passing> {
+    let mut found: Vec<Passing> = Vec::new();
+    for (record, swept) in finished {
+        let Some(race) = swept.run.race() else {
+            continue;
+        };
+        let epoch = race.envelope_crossover_epoch;
+        if let Some(known) = found.iter_mut().find(|known| known.point == record.point) {
+            known.epochs.push(epoch);
+            continue;
+        }
+        let last = swept
+            .run
+            .history
+            .curve(race.second)
+            .and_then(|curve| curve.steps.last());
+        let (Some(unique), Some(last), Some(started)) =
+            (unique(swept), last, swept.run.started.as_ref())
+        else {
+            continue;
+        };
+        let flops_per_token = last.flops / last.tokens as f64;
+        let epoch_of = |flops: f64| flops / (flops_per_token * unique);
+        found.push(Passing {
+            point: record.point.clone(),
+            unique,
+            parameters: started.parameters as f64,
+            flops_per_token,
+            trained: last.epoch,
+            epochs: vec![epoch],
+            published: critical::epochs(unique, flops_per_token),
+            fitted: law.map(|law| {
+                let Fitted { value, low, high } = law.at(&[unique]);
+                Fitted {
+                    value: epoch_of(value),
+                    low: epoch_of(low),
+                    high: epoch_of(high),
+                }
+            }),
+        });
+    }
+    found
+}
+
+impl Passing {
+    /// Its crossovers' epoch over seeds, where every seed has one.
+    pub fn epoch(&self) -> Option<Spread> {
+        Spread::over_all(self.epochs.iter().copied())
+    }
 }
 
 /// Where masked diffusion was at its best, if it surely rose after that: by more than two standard errors.

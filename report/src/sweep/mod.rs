@@ -3,6 +3,7 @@
 //! [`Sweep`] is what its folder says, [`Findings`] what follows from it: each point's figures over its seeds, the regularised
 //! envelope, and [`laws`] fitted to the runs. [`render`] makes the page, and every figure by itself.
 
+mod along;
 mod envelope;
 mod findings;
 pub mod laws;
@@ -16,8 +17,8 @@ use serde_json::{Map, Value};
 use crate::Run;
 
 pub use envelope::{Best, Envelope};
-pub use findings::{Findings, PointFound};
-pub use view::{Figure, Page, render};
+pub use findings::{Course, Findings, PointFound};
+pub use view::{Page, render};
 
 /// Which runs belong together: the content of `sweep.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

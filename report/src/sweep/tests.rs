@@ -9,7 +9,7 @@ use crossover::train::RunConfig;
 use serde_json::json;
 
 use super::*;
-use crate::fixtures::{race, won};
+use crate::fixtures::{answered, race, won};
 use crate::history::History;
 
 /// A run's files as text.
@@ -330,6 +330,19 @@ fn laws_are_fitted_to_the_runs_and_drawn() {
     assert!((fitted / 10.0 - 1.0).abs() < 0.1, "{fitted}");
     // Nothing rose again.
     assert!(findings.laws.onset.is_none());
+    // These runs cost what the published law says, 750,000 tokens for each of them; fitted or published, it has them at
+    // the same pass over their unique tokens.
+    assert_eq!(findings.laws.passings.len(), 4);
+    for passing in &findings.laws.passings {
+        assert_eq!(passing.epochs, [Some(30.0)]);
+        let expected = 750_000.0 / passing.unique;
+        assert!(
+            (passing.published / expected - 1.0).abs() < 1e-9,
+            "{passing:?}"
+        );
+        let fitted = passing.fitted.expect("there is a law").value;
+        assert!((fitted / expected - 1.0).abs() < 1e-6, "{passing:?}");
+    }
 
     let Page { html, figures } = render(&sweep, &findings);
     for said in [
@@ -339,6 +352,8 @@ fn laws_are_fitted_to_the_runs_and_drawn() {
         "U = 320k, fitted",
         "Best loss on the test part against unique",
         "Epoch of the crossovers against unique",
+        "When diffusion passes AR's best",
+        "N = 452k, published, extrapolated",
     ] {
         assert!(html.contains(said), "{said}");
     }
@@ -361,6 +376,126 @@ fn laws_are_fitted_to_the_runs_and_drawn() {
         let plain = |letter: char| letter.is_alphanumeric() || "-._=,".contains(letter);
         assert!(figure.name.chars().all(plain), "{}", figure.name);
     }
+}
+
+#[test]
+fn a_point_that_some_seed_did_not_cross_at_has_no_epoch_to_draw() {
+    let run = |unique: u64, seed: u64, crossed: Option<f64>| {
+        let mut config = RunConfig::default();
+        config.corpus.unique = Some(unique);
+        let mut files = raced(&config, &[0.9, 0.6], &[0.9, 0.5]);
+        if let Some(Outcome::Race(race)) = &mut files.outcome {
+            race.envelope_crossover_epoch = crossed;
+        }
+        (json!({"corpus.unique": unique}), None, seed, Some(files))
+    };
+    let sweep = swept(
+        &["corpus.unique"],
+        vec![
+            run(2_000, 1, Some(1.0)),
+            run(4_000, 1, Some(2.0)),
+            run(2_000, 2, Some(2.0)),
+            run(4_000, 2, None),
+        ],
+    );
+    let findings = Findings::of(&sweep);
+    let [few, more] = &findings.laws.passings[..] else {
+        panic!("two points: {:?}", findings.laws.passings);
+    };
+    let epoch = few.epoch().expect("both seeds crossed");
+    assert_eq!((epoch.mean, epoch.se), (1.5, Some(0.5)));
+    assert_eq!((more.epochs.len(), more.epoch()), (2, None));
+    let Page { html, figures } = render(&sweep, &findings);
+    assert!(html.contains("<td>1 of 2</td>"), "the table says how many");
+    let figure = figures
+        .iter()
+        .find(|figure| figure.name == "epoch-of-the-envelope-crossover")
+        .expect("drawn");
+    let measured: Vec<&str> = figure
+        .csv
+        .lines()
+        .filter(|line| line.starts_with("N = 452k,"))
+        .collect();
+    assert_eq!(measured, ["N = 452k,2000,1.5,0.5"]);
+}
+
+#[test]
+fn a_point_tells_how_losses_went() {
+    let config = RunConfig::default();
+    let runs = [
+        (1, [0.9, 0.6, 1.0], [0.9, 0.7, 0.5]),
+        (2, [0.9, 0.8, 1.4], [0.9, 0.5, 0.7]),
+    ];
+    let runs = runs.map(|(seed, ar, masked)| {
+        let files = raced(&config, &ar, &masked);
+        (json!({"model.dropout": 0.0}), None, seed, Some(files))
+    });
+    let findings = Findings::of(&swept(&["model.dropout"], runs.into()));
+    let [ar, masked] = &findings.points[0].courses[..] else {
+        panic!("{:?}", findings.points[0].courses);
+    };
+    assert_eq!(ar.objective, Objective::Autoregressive);
+    assert!((ar.best.mean - 0.7).abs() < 1e-12 && (ar.last.mean - 1.2).abs() < 1e-12);
+    assert_eq!((ar.best_epoch.mean, masked.best_epoch.mean), (2.0, 2.5));
+    let line = findings.to_json("report.html");
+    let last = &line["points"][0]["courses"][1]["last"];
+    // 0.5 and 0.7: their spread is 0.1 √2, over √2 seeds.
+    assert!(
+        (last["se"].as_f64().expect("two seeds") - 0.1).abs() < 1e-12,
+        "{last}"
+    );
+    assert_eq!(line["headline"], findings.headline());
+}
+
+#[test]
+fn losses_and_answers_of_an_axis_are_together_in_a_chart() {
+    let runs = [(0.0, 0.4), (0.2, 0.6)].map(|(dropout, acc)| {
+        let mut config = RunConfig::default();
+        config.model.dropout = dropout;
+        let mut files = raced(&config, &[0.9, 0.6, 0.8], &[0.9, 0.7, 0.5]);
+        let asked = answered(&[(25, 0.3, 0.05), (50, acc, 0.05)]);
+        let scores = asked.curves()[0].steps.iter().map(|at| &at.tasks);
+        let mut history = files.history.clone();
+        for (at, tasks) in history.clone().curves()[1].steps.iter().zip(scores) {
+            let mut at = at.clone();
+            at.tasks.clone_from(tasks);
+            history.push(at);
+        }
+        history.push(crate::fixtures::line(Objective::Masked, 75, Some(0.5)));
+        files.history = history;
+        (json!({"model.dropout": dropout}), None, 1, Some(files))
+    });
+    let sweep = swept(&["model.dropout"], runs.into());
+    let findings = Findings::of(&sweep);
+    let right = &findings.points[1].courses[1].right;
+    assert_eq!((right[0].0.as_str(), right[0].1.mean), ("tales", 0.6));
+    let Page { html, figures } = render(&sweep, &findings);
+    let csv = |name: &str| -> &str {
+        let figure = figures.iter().find(|figure| figure.name == name);
+        let figure = figure.unwrap_or_else(|| panic!("{name} of {figures:?}"));
+        assert!(figure.svg.starts_with("<svg xmlns="), "{name}");
+        &figure.csv
+    };
+    let losses = csv("loss-along-model.dropout");
+    assert!(losses.contains("\"AR, dropout=0.2\",2,0.6,\n"), "{losses}");
+    // The fixtures' race crosses at epochs 23 and 61: a mark for each value and crossover.
+    assert_eq!(losses.matches(" crossover").count(), 4, "{losses}");
+    let answers = csv("answers-along-model.dropout-tales");
+    assert!(
+        answers.contains("\"Diffusion, dropout=0.2\",2,0.6,\n"),
+        "{answers}"
+    );
+    assert!(!answers.contains("AR, dropout"), "AR was asked nothing");
+    let one = csv("answers-tales-dropout-0.2");
+    assert_eq!(one.lines().last(), Some("Diffusion,2,0.6,0.05"));
+    for said in [
+        "Loss along the way, by dropout",
+        "Right answers along the way, by dropout: tales",
+        "dropout=0.2: right answers, tales",
+    ] {
+        assert!(html.contains(said), "{said}");
+    }
+    assert!(!html.contains("NaN"));
 }
 
 #[test]

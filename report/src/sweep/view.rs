@@ -7,19 +7,17 @@ use crossover::laws::fit::{Fitted, Repetition};
 use crossover::objective::Objective;
 use serde_json::Value;
 
+use super::along;
 use super::findings::HEAD;
-use super::laws::FittedData;
+use super::laws::{FittedData, Passing};
 use super::{Findings, PointFound, Sweep};
-use crate::chart::{Axis, Crossing, Plot, Size};
-use crate::history::History;
-use crate::points::{Chart, Dot, Line, cell};
+use crate::chart::Size;
+use crate::figures::{Figure, file_name, standalone};
+use crate::points::{Chart, Dot, Line, Spacing, cell};
 use crate::strip;
-use crate::theme::{self, Racer, racer, series};
+use crate::theme::{Racer, racer, series};
 use crate::together::Races;
-use crate::{Run, escape, numbers, page, scale, tables, verdict};
-
-/// Points whose curves are drawn each.
-const MOST_DRAWN: usize = 60;
+use crate::{escape, numbers, page, tables, verdict};
 
 /// A page and what is on it.
 #[derive(Debug)]
@@ -28,17 +26,6 @@ pub struct Page {
     pub html: String,
     /// Its figures.
     pub figures: Vec<Figure>,
-}
-
-/// A figure by itself.
-#[derive(Debug)]
-pub struct Figure {
-    /// Its name as a file, without an ending.
-    pub name: String,
-    /// The drawing, with its own colours.
-    pub svg: String,
-    /// Its numbers.
-    pub csv: String,
 }
 
 /// The report of a sweep.
@@ -57,7 +44,7 @@ pub fn render(sweep: &Sweep, findings: &Findings) -> Page {
     }
     body.push_str(&page::part(
         "Loss along the way",
-        &multiples(sweep, findings, &mut figures),
+        &along::multiples(sweep, findings, &mut figures),
     ));
     if !findings.laws.is_empty() {
         body.push_str(&page::part(
@@ -243,12 +230,15 @@ fn axes(sweep: &Sweep, findings: &Findings, figures: &mut Vec<Figure>) -> String
         ] {
             html.push_str(&drawn(&chart, &format!("{}-{key}", chart.y_title), figures));
         }
+        for kind in &kinds {
+            html.push_str(&along::of_axis(sweep, key, kind, &of_kind(kind), figures));
+        }
     }
     html
 }
 
 /// Puts a chart on the page and among the figures.
-fn drawn(chart: &Chart, name: &str, figures: &mut Vec<Figure>) -> String {
+pub(super) fn drawn(chart: &Chart, name: &str, figures: &mut Vec<Figure>) -> String {
     if chart.is_empty() {
         return String::new();
     }
@@ -265,19 +255,10 @@ fn drawn(chart: &Chart, name: &str, figures: &mut Vec<Figure>) -> String {
     )
 }
 
-/// Words as a file's name.
-fn file_name(words: &str) -> String {
-    let words = words.split(|letter: char| !(letter.is_alphanumeric() || "._".contains(letter)));
-    words
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join("-")
-}
-
 /// The points of one kind on an axis.
 type OfKind<'a> = dyn Fn(&str) -> Vec<(f64, &'a PointFound)> + 'a;
 
-fn named(what: &str, kind: &str) -> String {
+pub(super) fn named(what: &str, kind: &str) -> String {
     match kind.is_empty() {
         true => what.to_owned(),
         // A point that is called as its model is.
@@ -321,10 +302,11 @@ fn losses(key: &str, kinds: &[String], of_kind: &OfKind<'_>) -> Chart {
         y_title: "nats per token",
         lines,
         level: None,
+        rising: Spacing::Even,
     }
 }
 
-fn dot(x: f64, (y, se): (f64, Option<f64>)) -> Dot {
+pub(super) fn dot(x: f64, (y, se): (f64, Option<f64>)) -> Dot {
     Dot { x, y, se }
 }
 
@@ -358,6 +340,7 @@ fn differences(key: &str, kinds: &[String], of_kind: &OfKind<'_>) -> Chart {
         y_title: "difference, nats per token",
         lines: kinds.iter().enumerate().map(line).collect(),
         level: Some((0.0, "no difference")),
+        rising: Spacing::Even,
     }
 }
 
@@ -390,6 +373,7 @@ fn epochs(key: &str, kinds: &[String], of_kind: &OfKind<'_>) -> Chart {
         y_title: "epoch",
         lines,
         level: None,
+        rising: Spacing::Even,
     }
 }
 
@@ -459,108 +443,6 @@ fn envelopes(findings: &Findings, figures: &mut Vec<Figure>) -> String {
     )
 }
 
-/// The curves of every point, small and side by side.
-fn multiples(sweep: &Sweep, findings: &Findings, figures: &mut Vec<Figure>) -> String {
-    let mut html = String::from("<div class=\"multiples\">");
-    let mut drawn = 0;
-    for (number, point) in findings.points.iter().enumerate() {
-        let begun: Vec<&Run> = point
-            .runs
-            .iter()
-            .filter_map(|index| Some(&sweep.runs.get(*index)?.as_ref()?.run))
-            .filter(|run| !run.history.curves().is_empty())
-            .collect();
-        let Some(first) = begun.first() else { continue };
-        let finished: Vec<&History> = begun
-            .iter()
-            .filter(|run| run.outcome.is_some())
-            .map(|run| &run.history)
-            .collect();
-        let is_mean = finished.len() > 1;
-        let shown = match is_mean {
-            true => History::mean(&finished),
-            false => first.history.clone(),
-        };
-        let mut crossings = Vec::new();
-        if let Some(races) = point.races() {
-            for (name, filled, crossed) in [
-                ("curve", false, &races.curve),
-                ("envelope", true, &races.envelope),
-            ] {
-                crossings.extend(crossed.epoch.map(|epoch| Crossing {
-                    name,
-                    filled,
-                    epoch: epoch.mean,
-                }));
-            }
-        }
-        let plot = Plot {
-            id: format!("point-{number}-"),
-            range: scale::losses(&shown, first.floor()),
-            history: &shown,
-            floor: first.floor(),
-            crossings,
-            seeds: match is_mean {
-                true => finished,
-                false => Vec::new(),
-            },
-        };
-        let drawing = plot.small(Axis::Epochs);
-        figures.push(Figure {
-            name: file_name(&format!("loss {}", point.name)),
-            svg: standalone(&drawing),
-            csv: curves_csv(&shown),
-        });
-        if drawn < MOST_DRAWN {
-            let _ = write!(
-                html,
-                "<figure><h3>{}</h3>{drawing}</figure>",
-                escape(&point.name)
-            );
-        }
-        drawn += 1;
-    }
-    html.push_str("</div>");
-    match drawn {
-        0 => return "<p>Nothing measured yet.</p>".to_owned(),
-        1..=MOST_DRAWN => {}
-        _ => {
-            let _ = write!(
-                html,
-                "<p>The first {MOST_DRAWN} of {drawn} points; the others are in <code>figures</code>.</p>"
-            );
-        }
-    }
-    html + "<p class=\"small\">Validation losses at each evaluation, the mean where several seeds are done (thin lines: each \
-        seed), against epochs; each point has its own axes. Shades: ±1 and ±2 standard errors, over seeds where there are \
-        several. Diamonds: curve crossover (open) and envelope crossover (filled). Dotted: the floor, where it is known, and \
-        AR's best.</p>"
-}
-
-fn curves_csv(history: &History) -> String {
-    let mut text =
-        String::from("model,likelihood,step,epoch,tokens,flops,seconds,val_nats,val_se\n");
-    for curve in history.curves() {
-        for evaluation in curve.evaluations() {
-            let at = evaluation.at;
-            let se = evaluation.se.map(|se| se.to_string()).unwrap_or_default();
-            let _ = writeln!(
-                text,
-                "{},{},{},{},{},{},{},{},{se}",
-                curve.objective.name(),
-                curve.likelihood.name(),
-                at.step,
-                at.epoch,
-                at.tokens,
-                at.flops,
-                at.seconds,
-                evaluation.nats
-            );
-        }
-    }
-    text
-}
-
 fn laws(findings: &Findings, figures: &mut Vec<Figure>) -> String {
     let laws = &findings.laws;
     let mut html = String::from(
@@ -583,6 +465,9 @@ fn laws(findings: &Findings, figures: &mut Vec<Figure>) -> String {
             figures,
         ));
     }
+    if laws.has_passed() {
+        html.push_str(&passings(findings, figures));
+    }
     if let Some(law) = &laws.onset {
         let _ = write!(
             html,
@@ -598,6 +483,102 @@ fn laws(findings: &Findings, figures: &mut Vec<Figure>) -> String {
         html.push_str(&data_law(fitted, figures));
     }
     html
+}
+
+/// When the envelope was crossed, and when laws of critical compute have it, point by point.
+fn passings(findings: &Findings, figures: &mut Vec<Figure>) -> String {
+    let rows: Vec<tables::Row> = findings
+        .laws
+        .passings
+        .iter()
+        .map(|passing| {
+            let crossed = passing.epochs.iter().flatten();
+            let measured: Vec<String> = crossed.map(|epoch| numbers::short(*epoch)).collect();
+            let measured = match measured.is_empty() {
+                true => "no".to_owned(),
+                false => measured.join(", "),
+            };
+            let fitted = passing
+                .fitted
+                .map(|fitted| interval(fitted, numbers::short));
+            let cells = vec![
+                numbers::count(passing.unique),
+                numbers::count(passing.parameters),
+                numbers::short(passing.trained),
+                format!(
+                    "{} of {}",
+                    passing.epochs.iter().flatten().count(),
+                    passing.epochs.len()
+                ),
+                measured,
+                fitted.unwrap_or_default(),
+                numbers::short(passing.published),
+            ];
+            tables::row(passing.point.clone(), cells)
+        })
+        .collect();
+    let head = [
+        "",
+        "unique tokens",
+        "parameters",
+        "epochs trained",
+        "seeds that crossed",
+        "at epochs",
+        "fitted law",
+        "published law",
+    ];
+    let table = tables::table(
+        "figures",
+        "Epoch of the envelope crossover of every race. The laws are those of critical compute, as passes over a point's \
+         unique tokens by a model of its size.",
+        &head,
+        &rows,
+    );
+    let chart = passing_chart(&findings.laws.passings);
+    format!(
+        "<h3>When diffusion passes AR's best</h3>{table}{}",
+        drawn(&chart, "epoch of the envelope crossover", figures)
+    )
+}
+
+/// The epoch of the envelope crossover against unique tokens: a line for each size, the laws of critical compute dashed.
+/// A point that some seed didn't cross at has no epoch.
+fn passing_chart(passings: &[Passing]) -> Chart {
+    let mut sizes: Vec<f64> = passings.iter().map(|passing| passing.parameters).collect();
+    sizes.sort_by(f64::total_cmp);
+    sizes.dedup();
+    let mut lines = Vec::new();
+    for (number, size) in sizes.iter().enumerate() {
+        let of_size = || {
+            passings
+                .iter()
+                .filter(move |passing| passing.parameters == *size)
+        };
+        let name = format!("N = {}", numbers::count(*size));
+        let measured = of_size().filter_map(|passing| {
+            let epoch = passing.epoch()?;
+            Some(dot(passing.unique, (epoch.mean, epoch.se)))
+        });
+        lines.push(numbered(number, name.clone(), measured.collect()));
+        let law = |what: &str, dash, dots| Line {
+            mark: None,
+            dash: Some(dash),
+            ..numbered(number, format!("{name}, {what}"), dots)
+        };
+        let fitted = of_size()
+            .filter_map(|passing| Some(dot(passing.unique, (passing.fitted?.value, None))));
+        lines.push(law("fitted", "7 4", fitted.collect()));
+        let published = of_size().map(|passing| dot(passing.unique, (passing.published, None)));
+        lines.push(law("published, extrapolated", "3 4", published.collect()));
+    }
+    Chart {
+        title: "Epoch of the envelope crossover against unique tokens".to_owned(),
+        x_title: "unique tokens".to_owned(),
+        y_title: "epoch",
+        lines,
+        level: None,
+        rising: Spacing::Magnitudes,
+    }
 }
 
 fn data_law(fitted: &FittedData, figures: &mut Vec<Figure>) -> String {
@@ -651,6 +632,7 @@ fn data_law(fitted: &FittedData, figures: &mut Vec<Figure>) -> String {
         y_title: "nats per token",
         lines,
         level: None,
+        rising: Spacing::Even,
     };
     let name = format!("law {:?} {}", law.repetition, fitted.objective.name());
     format!(
@@ -712,6 +694,7 @@ fn critical_chart(findings: &Findings) -> Chart {
             ),
         ],
         level: None,
+        rising: Spacing::Even,
     }
 }
 
@@ -767,24 +750,4 @@ fn facts(sweep: &Sweep) -> String {
     ));
     list.push(("folder", sweep.folder.clone()));
     tables::facts("", list)
-}
-
-/// A drawing with the page's colours inside, so that it can stand alone.
-fn standalone(svg: &str) -> String {
-    let rules = include_str!("../style.css").lines().filter(|line| {
-        line.starts_with("svg text") || line.starts_with("svg .") || line.starts_with("svg path")
-    });
-    let style = format!(
-        "<style>{}svg{{font-family:system-ui,sans-serif;background:var(--ground)}}{}</style>",
-        theme::style(),
-        rules.collect::<String>()
-    );
-    match svg.find('>') {
-        Some(end) => {
-            let (open, rest) = svg.split_at(end + 1);
-            let open = open.replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1);
-            format!("{open}{style}{rest}")
-        }
-        None => String::new(),
-    }
 }

@@ -13,10 +13,11 @@ struct Written {
     report: String,
 }
 
-/// Writes the report of each directory.
+/// Writes the report of each directory, with every figure by itself.
 pub fn run(arguments: &ReportArguments) -> Result<()> {
     for folder in &arguments.folders {
         let page = report::write(folder)?.display().to_string();
+        report::write_figures(folder)?;
         if arguments.common.json {
             print_json(&Written {
                 event: "report",

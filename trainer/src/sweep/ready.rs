@@ -8,8 +8,9 @@ use crossover::error::{Error, Result, nearest};
 use crossover::platform;
 
 /// Every file, by the name that takes its place on the command line.
-const READY: [(&str, &str); 12] = [
+const READY: [(&str, &str); 15] = [
     ("unique-data", include_str!("../../sweeps/unique-data.toml")),
+    ("onset", include_str!("../../sweeps/onset.toml")),
     (
         "data-quality",
         include_str!("../../sweeps/data-quality.toml"),
@@ -31,6 +32,14 @@ const READY: [(&str, &str); 12] = [
         include_str!("../../sweeps/loss-formulation.toml"),
     ),
     ("fair-ar", include_str!("../../sweeps/fair-ar.toml")),
+    (
+        "fair-ar-grids",
+        include_str!("../../sweeps/fair-ar-grids.toml"),
+    ),
+    (
+        "fair-ar-text",
+        include_str!("../../sweeps/fair-ar-text.toml"),
+    ),
     ("dual", include_str!("../../sweeps/dual.toml")),
     ("order", include_str!("../../sweeps/order.toml")),
 ];
@@ -84,7 +93,7 @@ mod tests {
     fn every_sweep_is_one_at_every_scale_and_says_what_it_takes() {
         let text = ["book.txt".to_owned()];
         for (name, content) in READY {
-            let corpus = (name == "code").then_some(&text[..]);
+            let corpus = matches!(name, "code" | "fair-ar-text").then_some(&text[..]);
             for scale in ["cpu", "gpu", "paper"] {
                 let sweep = read(Path::new(name), content, scale, corpus)
                     .unwrap_or_else(|error| panic!("{scale}: {error}"));

@@ -110,6 +110,7 @@ mod tests {
             tokens_per_second: 0.0,
             loss_scale: None,
             skipped_steps: None,
+            tasks: Vec::new(),
         }))
     }
 

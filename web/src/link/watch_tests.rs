@@ -62,6 +62,7 @@ fn metrics(objective: Objective, step: u64) -> Message {
         tokens_per_second: 0.0,
         loss_scale: None,
         skipped_steps: None,
+        tasks: Vec::new(),
     }))
 }
 

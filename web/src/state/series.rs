@@ -194,6 +194,7 @@ pub(super) mod tests {
             tokens_per_second: 200.0,
             loss_scale: None,
             skipped_steps: None,
+            tasks: Vec::new(),
         }
     }
 
