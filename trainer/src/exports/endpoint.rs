@@ -163,8 +163,8 @@ mod tests {
             likelihood: Likelihood::Masked,
             step,
             nats: None,
-            median: 1.0,
-            limit: 2.0,
+            median: Some(1.0),
+            limit: Some(2.0),
         };
         let late = |rank| Straggler {
             objective: Objective::Masked,
