@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
@@ -30,6 +31,35 @@ pub trait Exchange: fmt::Debug + Send + Sync {
     fn join(&self, part: &[f32]) -> Vec<f32>;
     /// What every rank says, in their order; the lengths may differ.
     fn tell(&self, said: &[u8]) -> Vec<Vec<u8>>;
+    /// The engine's way between the ranks' devices; without one, what they hold goes through the host.
+    fn on_devices(&self) -> Option<&dyn OnDevices> {
+        None
+    }
+}
+
+/// Moves numbers between the devices of the ranks, without the host in between. Each call is made by all of them, in the same
+/// order and with lengths that fit; an error ends the run, as the others can't know of it.
+pub trait OnDevices {
+    /// Waits until the device has computed these values.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn wait_for(&self, values: &Tensor<1>) -> Result<()>;
+    /// Sums over all ranks: `[values]` -> `[values]`.
+    ///
+    /// # Errors
+    /// When the device or the engine fails.
+    fn sum(&self, values: Tensor<1>) -> Result<Tensor<1>>;
+    /// Sums over all ranks, of which each gets its own part: `[count * part]` -> `[part]`.
+    ///
+    /// # Errors
+    /// When the device or the engine fails.
+    fn sum_part(&self, values: Tensor<1>) -> Result<Tensor<1>>;
+    /// Joins the parts of all ranks in their order: `[part]` -> `[count * part]`.
+    ///
+    /// # Errors
+    /// When the device or the engine fails.
+    fn join(&self, part: Tensor<1>) -> Result<Tensor<1>>;
 }
 
 /// The ranks of a run: one, unless somebody brought an engine.
@@ -54,6 +84,48 @@ impl Connected {
 
     fn tell(&self, said: &[u8]) -> Vec<Vec<u8>> {
         self.exchange(|engine| engine.tell(said))
+    }
+}
+
+/// The devices of a run's ranks, between which the engine moves numbers.
+pub struct DeviceRanks<'a> {
+    others: &'a Connected,
+    engine: &'a dyn OnDevices,
+}
+
+impl DeviceRanks<'_> {
+    /// [`OnDevices::sum`].
+    ///
+    /// # Errors
+    /// When the device or the engine fails.
+    pub fn sum(&self, values: Tensor<1>) -> Result<Tensor<1>> {
+        self.exchange(values, |engine, values| engine.sum(values))
+    }
+
+    /// [`OnDevices::sum_part`].
+    ///
+    /// # Errors
+    /// When the device or the engine fails.
+    pub fn sum_part(&self, values: Tensor<1>) -> Result<Tensor<1>> {
+        self.exchange(values, |engine, values| engine.sum_part(values))
+    }
+
+    /// [`OnDevices::join`].
+    ///
+    /// # Errors
+    /// When the device or the engine fails.
+    pub fn join(&self, part: Tensor<1>) -> Result<Tensor<1>> {
+        self.exchange(part, |engine, part| engine.join(part))
+    }
+
+    fn exchange(
+        &self,
+        values: Tensor<1>,
+        exchange: impl FnOnce(&dyn OnDevices, Tensor<1>) -> Result<Tensor<1>>,
+    ) -> Result<Tensor<1>> {
+        // What this device still has to compute is no exchange.
+        self.engine.wait_for(&values)?;
+        self.others.exchange(|_| exchange(self.engine, values))
     }
 }
 
@@ -122,6 +194,13 @@ impl Ranks {
             Some(others) => others.exchange(|engine| engine.join(&part)),
             None => part,
         }
+    }
+
+    /// The ranks' devices, where the engine moves numbers between them; otherwise those go through the host.
+    pub fn on_devices(&self) -> Option<DeviceRanks<'_>> {
+        let others = self.0.as_ref()?;
+        let engine = others.engine.on_devices()?;
+        Some(DeviceRanks { others, engine })
     }
 
     /// The lists of all ranks, one after the other in their order; the lengths may differ.

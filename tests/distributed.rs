@@ -78,6 +78,15 @@ fn losses(run: &Path) -> (Vec<f64>, f64) {
     (trained.collect(), measured.unwrap())
 }
 
+/// Seconds that steps took to exchange numbers.
+fn exchanging(run: &Path) -> Vec<f64> {
+    let lines = json_lines(&fs::read_to_string(run.join("metrics.jsonl")).unwrap());
+    let seconds = lines
+        .iter()
+        .map(|line| line["communication_seconds"].as_f64());
+    seconds.flatten().collect()
+}
+
 #[test]
 fn processes_train_like_one_and_the_first_speaks_for_all() {
     for objective in ["ar", "masked"] {
@@ -89,9 +98,10 @@ fn processes_train_like_one_and_the_first_speaks_for_all() {
         };
         let ((alone, end), told) = run("alone", 1, &["--json"]);
         assert_eq!(alone.len(), 40);
+        assert!(exchanging(&folder.path().join("alone")).is_empty());
         let events = json_lines(&told).len();
         for (name, count, more) in [
-            ("two", 2, &["--json"][..]),
+            ("two", 2, &["--json", "--engine", "mpi"][..]),
             ("four", 4, &["--json"]),
             ("zero", 4, &["--json", "--zero-stage", "1"]),
         ] {
@@ -105,6 +115,8 @@ fn processes_train_like_one_and_the_first_speaks_for_all() {
                 );
             }
             assert!((last - end).abs() < 1e-4);
+            let waited = exchanging(&folder.path().join(name));
+            assert!(waited.iter().all(|seconds| *seconds > 0.0) && waited.len() == 40);
             assert_eq!(json_lines(&told).len(), events, "one rank's events");
         }
     }
@@ -127,6 +139,17 @@ fn what_no_rank_can_do_is_said_once() {
         (
             &["--objective", "ar", "--seeds", "2"],
             "`--seeds` trains in one process, and 4 were started together",
+        ),
+        (
+            &["--objective", "ar", "--engine", "ncll"],
+            "unknown variant `ncll`",
+        ),
+        (
+            &["--objective", "ar", "--engine", "nccl"],
+            match cfg!(feature = "nccl") {
+                true => "computes on no CUDA device",
+                false => "this build of crossover has no NCCL",
+            },
         ),
     ] {
         let mut command = ranks(4, folder.path(), arguments);
@@ -164,6 +187,106 @@ fn ranks_that_differ_are_refused_with_both_named() {
         assert!(said.contains(&format!("configuration: {differ}")), "{said}");
         assert!(!folder.path().join("run").exists());
     }
+}
+
+#[test]
+fn bench_times_what_processes_tell_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = launcher(2, folder.path());
+    command.args(["bench", "--device", "cpu", "--threads", "1", "--json"]);
+    command.args(["--hidden-size", "16", "--layers", "1", "--heads", "2"]);
+    command.args([
+        "--batch", "3", "--length", "8", "--steps", "2", "--rounds", "1",
+    ]);
+    let told = json_lines(&succeeds(command));
+    let [result] = &told[..] else {
+        panic!("one rank tells: {told:?}");
+    };
+    let between = &result["between_ranks"];
+    assert_eq!(between["ranks"], 2);
+    let sums = between["sums"].as_array().unwrap();
+    let bytes = |sum: &Value| sum["bytes"].as_u64().unwrap();
+    assert_eq!((bytes(&sums[0]), bytes(&sums[4])), (4 << 10, 16 << 20));
+    let positive =
+        |value: &Value, key: &str| assert!(value[key].as_f64().unwrap() > 0.0, "{value}");
+    sums.iter().for_each(|sum| positive(sum, "seconds"));
+    positive(between, "bandwidth_bytes_per_second");
+    for row in result["training"].as_array().unwrap() {
+        positive(&row["spent"], "communication_seconds");
+        // Both ranks' windows.
+        let tokens = row["tokens_per_second"].as_f64().unwrap();
+        let seconds = row["step_seconds"].as_f64().unwrap();
+        assert!((tokens * seconds - 48.0).abs() < 1e-6);
+    }
+}
+
+/// The lock file is in the program, and its hash is in a build's name.
+#[test]
+fn a_rank_of_another_build_is_refused_with_both_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    let mut program = fs::read(CROSSOVER).unwrap();
+    let locked = b"name = \"crossover-trainer\"\nversion = \"";
+    let places: Vec<usize> = program
+        .windows(locked.len())
+        .enumerate()
+        .filter_map(|(place, bytes)| (bytes == locked).then_some(place))
+        .collect();
+    assert!(!places.is_empty(), "the lock file is in the program");
+    for place in places {
+        program[place + locked.len()] ^= 1;
+    }
+    fs::write(&other, program).unwrap();
+    fs::set_permissions(&other, fs::metadata(CROSSOVER).unwrap().permissions()).unwrap();
+
+    let same = ["--objective", "ar", "--steps", "5", "--out", "run"];
+    let mut command = ranks(1, folder.path(), &same);
+    command.args([":", "-n", "1"]).arg(&other);
+    command.args(TRAIN).args(same);
+    let output = ran(command);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    assert!(
+        said.contains("the ranks differ in their build: rank 0 has `"),
+        "{said}"
+    );
+    assert!(said.contains(", rank 1 has `"), "{said}");
+    assert!(!folder.path().join("run").exists());
+}
+
+/// In the other folder a file is where the run's folder is in the first.
+#[test]
+fn a_folder_that_one_rank_can_t_write_in_is_refused_before_it_is_used() {
+    let [first, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    fs::write(other.path().join("run"), "").unwrap();
+    let config = first.path().join("shards.toml");
+    fs::write(&config, "[train]\nshard_checkpoints = true\n").unwrap();
+    let train = [
+        "--objective",
+        "ar",
+        "--steps",
+        "5",
+        "--out",
+        "run",
+        "--config",
+    ];
+    let mut command = ranks(1, first.path(), &train);
+    command
+        .arg(&config)
+        .args([":", "-n", "1", "-wdir"])
+        .arg(other.path());
+    command.arg(CROSSOVER).args(TRAIN).args(train).arg(&config);
+    let output = ran(command);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    assert!(
+        said.contains("rank 1: can't write `run/rank-1.check`"),
+        "{said}"
+    );
+    assert!(said.contains("\nhint: each rank writes its part"), "{said}");
+    assert!(!first.path().join("run").exists());
 }
 
 /// A rank that dies takes the others with it; one that is asked to stop stops all, with all saved. Either way the run goes on

@@ -14,7 +14,7 @@ use crossover::ranks::Ranks;
 use crossover::train::{RunConfig, Trainer};
 use pollster::block_on;
 
-use threads::on;
+use threads::{on, on_devices};
 
 fn small() -> RunConfig {
     let mut config = RunConfig::default();
@@ -72,9 +72,20 @@ fn two_and_four_ranks_train_like_one() {
     ] {
         let mut config = small();
         let (alone, moments) = trained(objective, &config, Ranks::alone());
-        for (count, zero_stage) in [(2, 0), (4, 0), (2, 1), (4, 1)] {
+        for (count, zero_stage, is_between_devices) in [
+            (2, 0, false),
+            (4, 0, false),
+            (2, 1, false),
+            (4, 1, false),
+            (4, 0, true),
+            (4, 1, true),
+        ] {
             config.train.zero_stage = zero_stage;
-            let all = on(count, |ranks| trained(objective, &config, ranks));
+            let train = |ranks| trained(objective, &config, ranks);
+            let all = match is_between_devices {
+                false => on(count, train),
+                true => on_devices(count, train),
+            };
             for (losses, theirs) in &all {
                 for (step, (ours, alone)) in losses.iter().zip(&alone).enumerate() {
                     let most = if step < 10 { 1e-5 } else { 1e-4 };

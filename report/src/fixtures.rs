@@ -30,6 +30,7 @@ pub fn line(objective: Objective, step: u64, val: Option<f64>) -> Metrics {
         loss_scale: None,
         skipped_steps: None,
         tasks: Vec::new(),
+        communication_seconds: None,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::model::{Decoder, Predictor, Shape, Visibility, Weights};
 use crate::objective::Objective;
 use crate::platform;
 use crate::random::{Purpose, Stream};
+use crate::ranks::Ranks;
 use crate::sample::{Caching, Cell, Decoding, Denoising, Sampler, decode, denoise};
 use crate::train::{MixedPrecision, RunConfig, Spent, Trainer};
 
@@ -27,6 +28,15 @@ const WARM_UP: u64 = 3;
 const WARM_UP_SECONDS: f64 = 2.0;
 /// Steps of the learning rate's schedule, which comes nowhere near its end.
 const SCHEDULED: u64 = 1_000_000;
+
+/// Values that several ranks add up, and how often: from what is all latency to a bucket of gradients.
+const SUMS: [(usize, usize); 5] = [
+    (1 << 10, 101),
+    (1 << 14, 51),
+    (1 << 18, 21),
+    (1 << 20, 11),
+    (1 << 22, 5),
+];
 
 /// Steps of denoising, where there are as many tokens.
 const DENOISING_STEPS: usize = 64;
@@ -130,7 +140,8 @@ pub async fn training_speed(
         .map(|_| stream.below(shape.vocab_size as u64 - 1) as u32)
         .collect();
     let (began, mut warm_up) = (platform::now(), 0);
-    while warm_up < WARM_UP || began.elapsed().as_secs_f64() < WARM_UP_SECONDS {
+    // Ranks take as many steps as each other.
+    while (device.ranks).any(warm_up < WARM_UP || began.elapsed().as_secs_f64() < WARM_UP_SECONDS) {
         timed_step(&mut trainer, &tokens, length).await?;
         warm_up += 1;
     }
@@ -159,6 +170,50 @@ async fn timed_step(trainer: &mut Trainer, tokens: &[u32], length: usize) -> Res
     let seconds = began.elapsed().as_secs_f64();
     platform::yield_now().await;
     Ok((seconds, pending.spent))
+}
+
+/// How long several ranks take to add up some bytes for all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Sum {
+    /// Of 32-bit numbers.
+    pub bytes: usize,
+    /// The median.
+    pub seconds: f64,
+}
+
+/// Adds up lists of several lengths over all ranks, as gradients are added up: between devices where the engine can. All ranks
+/// must ask.
+///
+/// # Errors
+/// When the device or the engine fails.
+pub fn sums(ranks: &Ranks, device: &Device) -> Result<Vec<Sum>> {
+    let timed = |values: usize| {
+        let (mut host, on_device) = (Vec::new(), Tensor::<1>::zeros([values], device));
+        let devices = ranks.on_devices();
+        if devices.is_none() {
+            host.resize(values, 0.0);
+        }
+        // Nobody is waited for.
+        ranks.any(false);
+        let before = ranks.exchanging();
+        match devices {
+            Some(devices) => drop(devices.sum(on_device)?),
+            None => ranks.sum(&mut host),
+        }
+        Ok((ranks.exchanging() - before).as_secs_f64())
+    };
+    let median = |(values, rounds): (usize, usize)| {
+        let seconds = (0..rounds)
+            .map(|_| timed(values))
+            .collect::<Result<Vec<_>>>();
+        let mut seconds = seconds?;
+        seconds.sort_by(f64::total_cmp);
+        Ok(Sum {
+            bytes: values * size_of::<f32>(),
+            seconds: seconds[rounds / 2],
+        })
+    };
+    SUMS.into_iter().map(median).collect()
 }
 
 /// A way of writing that is timed.

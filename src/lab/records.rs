@@ -35,6 +35,26 @@ impl Records {
         })
     }
 
+    /// Refuses a folder that some rank can't write its part of a state in, before there is anything to lose; it is gone again if
+    /// nothing else is in it.
+    pub fn can_be_shared(&self, ranks: &Ranks) -> Result<()> {
+        let name = format!("rank-{}.check", ranks.rank());
+        let write = || {
+            self.folder.write(&name, b"")?;
+            self.folder.remove(&name)
+        };
+        let written = write().map_err(|error| {
+            Error::input(error.to_string()).with_hint(
+                "each rank writes its part of a checkpoint: give a folder that all can write in",
+            )
+        });
+        let agreed = ranks.agree(written);
+        if agreed.is_err() && self.ours {
+            self.folder.remove_if_empty()?;
+        }
+        agreed
+    }
+
     /// The folder as a person would type it.
     pub fn name(&self) -> String {
         self.folder.name()

@@ -118,15 +118,15 @@ pub(super) async fn start(
         Ok((config, text, shape, trainers, weights.hash()))
     };
     let (config, text, shape, trainers, hash) = ranks.agree(begin())?;
-    have_in_common(&config, &hash, ranks)?;
+    have_in_common(&config, &hash, device)?;
 
     // Everything that could be refused has been; only now is anything written.
-    let write = || {
-        let records = Records::create(folder, force, ranks)?;
-        records.write(CONFIG, config.to_toml()?.as_bytes())?;
-        Ok(records)
-    };
-    let records = ranks.agree(write())?;
+    let records = ranks.agree(Records::create(folder, force, ranks))?;
+    if config.train.shard_checkpoints {
+        records.can_be_shared(ranks)?;
+    }
+    let write = || records.write(CONFIG, config.to_toml()?.as_bytes());
+    ranks.agree(write())?;
     let mut session = Session::new(config, records, text, shape, trainers, device, control);
     session.announce(hash)?;
     for message in session.corpus.notices.clone() {
@@ -154,17 +154,19 @@ fn shares_equally(config: &RunConfig, ranks: &Ranks) -> Result<()> {
 }
 
 /// Refuses ranks that would train something else than the first.
-fn have_in_common(config: &RunConfig, hash: &str, ranks: &Ranks) -> Result<()> {
-    let provenance = config.provenance.as_ref();
-    let build = provenance.map(|by| format!("{} {} {}", by.version, by.commit, by.lock_hash));
-    let backend = provenance.map(|by| by.backend.clone());
+fn have_in_common(config: &RunConfig, hash: &str, device: &Selected) -> Result<()> {
+    // A run that is resumed says where it began, which is no more what computes now.
+    let now = provenance(device);
     let config = RunConfig {
         provenance: None,
         ..config.clone()
     };
-    ranks.in_common(&[
-        ("build", build.unwrap_or_default()),
-        ("device", backend.unwrap_or_default()),
+    device.ranks.in_common(&[
+        (
+            "build",
+            format!("{} {} {}", now.version, now.commit, now.lock_hash),
+        ),
+        ("device", now.backend),
         ("configuration", config.to_toml()?),
         ("first weights", hash.to_owned()),
     ])
@@ -217,7 +219,10 @@ pub(super) async fn resume(folder: &str, device: &Selected, control: &Control) -
         });
     }
     let hash = Weights::initial(&shape, config.model.initializer_range, config.seed).hash();
-    have_in_common(&config, &hash, ranks)?;
+    have_in_common(&config, &hash, device)?;
+    if config.train.shard_checkpoints {
+        records.can_be_shared(ranks)?;
+    }
     let mut session = Session::new(config, records, text, shape, trainers, device, control);
     let cut = session.cut_back();
     ranks.agree(cut)?;
@@ -322,7 +327,13 @@ pub(super) fn resolve(
     train.micro_batch = Some(train.micro_batch.unwrap_or(train.batch));
     config.evaluate.every = Some(config.evaluate.every.unwrap_or(steps.div_ceil(40)));
     exams::resolve(&mut config.evaluate);
-    config.provenance = Some(Provenance {
+    config.provenance = Some(provenance(device));
+    Ok(config)
+}
+
+/// What computes, from now on.
+fn provenance(device: &Selected) -> Provenance {
+    Provenance {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("CROSSOVER_COMMIT").to_owned(),
         lock_hash: lock_hash(),
@@ -331,8 +342,7 @@ pub(super) fn resolve(
         processor: platform::processor().0,
         threads: device.threads,
         started_unix: platform::unix_seconds(),
-    });
-    Ok(config)
+    }
 }
 
 fn lock_hash() -> String {
@@ -656,6 +666,8 @@ impl<'a> Session<'a> {
             loss_scale: pending.state.loss_scale.map(|scale| scale.scale),
             skipped_steps: pending.state.loss_scale.map(|scale| scale.skipped_steps),
             tasks: Vec::new(),
+            communication_seconds: (self.device.ranks.count() > 1)
+                .then_some(pending.spent.communication_seconds),
         };
         let lines: Vec<Metrics> = objective.likelihoods().iter().map(line).collect();
         for (likelihood, nats) in &result.nats {

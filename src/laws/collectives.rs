@@ -40,6 +40,42 @@ impl Link {
         (ranks - 1.0) * (self.latency + bytes / (ranks * self.bandwidth))
     }
 
+    /// The link by which a ring adds up vectors in the times that were measured: bytes and seconds of vectors of two lengths
+    /// or more. By least squares of relative errors, so that short vectors tell the latency and long ones the bandwidth.
+    pub fn fitted(ranks: usize, measured: &[(f64, f64)]) -> Self {
+        let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
+            measured
+                .iter()
+                .map(|(bytes, seconds)| of(*bytes, *seconds))
+                .sum()
+        };
+        // Of `fixed + each * bytes`, over the seconds, which should be 1.
+        let (fixed_fixed, each_each) = (
+            sum(&|_, seconds| seconds.powi(-2)),
+            sum(&|bytes, seconds| (bytes / seconds).powi(2)),
+        );
+        let both = sum(&|bytes, seconds| bytes / seconds.powi(2));
+        let (fixed_one, each_one) = (
+            sum(&|_, seconds| 1.0 / seconds),
+            sum(&|bytes, seconds| bytes / seconds),
+        );
+        let determinant = fixed_fixed * each_each - both * both;
+        let fixed = (fixed_one * each_each - each_one * both) / determinant;
+        // No message takes less than no time.
+        let (fixed, each) = match fixed > 0.0 {
+            true => (
+                fixed,
+                (each_one * fixed_fixed - fixed_one * both) / determinant,
+            ),
+            false => (0.0, each_one / each_each),
+        };
+        let messages = 2.0 * (ranks as f64 - 1.0);
+        Self {
+            latency: fixed / messages,
+            bandwidth: messages / (ranks as f64 * each),
+        }
+    }
+
     /// Seconds of adding up a vector for everybody, by the faster algorithm.
     ///
     /// By a ring it is a reduce-scatter and an all-gather: `2(p - 1) alpha + 2 (p - 1)/p n/B`, the least traffic that there can
@@ -153,6 +189,20 @@ mod tests {
         assert_eq!(algorithm, Algorithm::Tree);
         // Two are a ring and a tree alike: one message each way.
         close(flat.all_reduce(2, 1e9).0, 2.0 * (1e-5 + 0.5));
+    }
+
+    #[test]
+    fn a_link_is_found_by_the_times_that_it_takes() {
+        for ranks in [2, 4] {
+            let ring = |bytes: f64| (bytes, 2.0 * LINK.reduce_scatter(ranks, bytes));
+            let found = Link::fitted(ranks, &[4e3, 1e6, 1.6e7].map(ring));
+            close(found.bandwidth, LINK.bandwidth);
+            close(found.latency, LINK.latency);
+        }
+        // Faster at first than by the bandwidth alone: the latency is none.
+        let found = Link::fitted(2, &[(1e3, 0.9e-6), (1e6, 1e-3), (1e7, 1e-2)]);
+        assert_eq!(found.latency, 0.0);
+        assert!((found.bandwidth / 1e9 - 1.0).abs() < 0.1);
     }
 
     /// By hand, 2 nodes of 4: inside 6 quarters, between 2 halves of a quarter for each rank, at a quarter of the bandwidth.

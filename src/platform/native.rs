@@ -596,8 +596,11 @@ impl Folder {
             .try_for_each(|name| remove(&self.path.join(name)))
     }
 
-    /// Removes the folder unless something stays in it that no run wrote.
-    fn remove_if_empty(&self) -> Result<()> {
+    /// Removes the folder unless something is in it.
+    ///
+    /// # Errors
+    /// When it can't be read or removed.
+    pub fn remove_if_empty(&self) -> Result<()> {
         let entries =
             fs::read_dir(&self.path).map_err(|error| failed("read", &self.path, error))?;
         if entries.count() > 1 {

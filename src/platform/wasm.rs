@@ -512,6 +512,14 @@ impl Folder {
         write_file(&self.place(name), bytes)
     }
 
+    /// Folders are there as long as something is in them.
+    ///
+    /// # Errors
+    /// Never; natively it can fail.
+    pub fn remove_if_empty(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Removes a file.
     ///
     /// # Errors

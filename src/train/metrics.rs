@@ -65,4 +65,7 @@ pub struct TaskScore {
     pub chance: Option<f64>,
     /// Loss of the right answers given their questions, nats per token.
     pub nats: f64,
+    /// Seconds of this step in which the first of several ranks exchanged numbers with the others or waited for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub communication_seconds: Option<f64>,
 }

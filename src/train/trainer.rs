@@ -71,6 +71,8 @@ pub struct Spent {
     pub backward_seconds: f64,
     /// Adding gradients of shares, their norm, and the update.
     pub optimizer_seconds: f64,
+    /// Exchanging numbers with the other ranks, and waiting for them; none of the above.
+    pub communication_seconds: f64,
 }
 
 /// A step's figures, read from the device.
@@ -250,6 +252,7 @@ impl Trainer {
             Some(_) => gradients.divided(scale),
             None => gradients,
         };
+        let exchanged = self.device.ranks.exchanging();
         let norm = if self.device.ranks.count() == 1 {
             let norm = self.global_norm(&gradients);
             if self.is_to_move(&norm).await? {
@@ -274,7 +277,9 @@ impl Trainer {
                 *mean = mean.clone().mul_scalar(decay) + value.clone().mul_scalar(1.0 - decay);
             }
         }
-        spent.optimizer_seconds += updating.elapsed().as_secs_f64();
+        let exchanging = (self.device.ranks.exchanging() - exchanged).as_secs_f64();
+        spent.communication_seconds = exchanging;
+        spent.optimizer_seconds += updating.elapsed().as_secs_f64() - exchanging;
 
         self.state.step += 1;
         self.state.tokens += tokens.len() as u64;
@@ -355,20 +360,23 @@ impl Trainer {
     ) -> Result<Tensor<2>> {
         let (ranks, device) = (self.device.ranks.clone(), self.decoder.device().clone());
         let layout = Layout::of(&self.decoder.parameters());
-        let mut flat = values(gradients.into_tensors()).await?;
+        let gradients = gradients.into_tensors();
         let Some(pieces) = self.pieces.clone() else {
-            shard::sum(&mut flat, &ranks);
-            let gradients = GradientList::new(layout.tensors(&flat, &device));
+            let sums = shard::sum(gradients, &layout, &ranks, &device).await?;
+            let gradients = GradientList::new(sums);
             let norm = self.global_norm(&gradients);
             if self.is_to_move(&norm).await? {
                 self.update(gradients, &norm, learning_rate);
             }
             return Ok(norm);
         };
-        let part = layout.part(ranks.count());
-        flat.resize(part * ranks.count(), 0.0);
-        let own = ranks.sum_part(flat);
-        let square = own.iter().map(|value| f64::from(value * value)).sum();
+        let own = shard::sum_part(gradients, &layout, &pieces, &ranks, &device).await?;
+        let own = GradientList::new(own);
+        let norm = match pieces.is_empty() {
+            true => 0.0,
+            false => values(vec![self.global_norm(&own)]).await?[0],
+        };
+        let square = f64::from(norm).powi(2);
         let norm = ranks.gather(vec![square]).iter().sum::<f64>().sqrt() as f32;
         let norm = Tensor::from_data([[norm]], &device);
         if !self.is_to_move(&norm).await? {
@@ -379,14 +387,13 @@ impl Trainer {
         let decays = pieces.iter().map(|piece| layout.decays(piece.tensor));
         self.optimizer.update(
             parameters.iter_mut().zip(decays),
-            GradientList::new(shard::tensors_of(&pieces, &own, &device)),
+            own,
             norm.clone(),
             &self.config.train,
             learning_rate,
             number,
         );
-        let whole = ranks.join(shard::own(parameters, part).await?);
-        let moved = layout.tensors(&whole, &device);
+        let moved = shard::join(parameters, &layout, &ranks, &device).await?;
         for (parameter, moved) in self.decoder.parameters_mut().into_iter().zip(moved) {
             *parameter = moved;
         }
@@ -577,19 +584,14 @@ impl Trainer {
         if self.pieces.is_none() {
             return Ok([first.to_vec(), second.to_vec()]);
         }
-        let layout = Layout::of(&self.decoder.parameters());
-        let whole = async |own: &[Tensor<2>]| {
-            let values = self.of_all(own).await?;
-            Ok::<_, Error>(layout.tensors(&values, self.decoder.device()))
-        };
-        Ok([whole(first).await?, whole(second).await?])
+        Ok([self.of_all(first).await?, self.of_all(second).await?])
     }
 
-    /// The values of all ranks behind each other, of which these are this one's.
-    async fn of_all(&self, own: &[Tensor<2>]) -> Result<Vec<f32>> {
-        let ranks = &self.device.ranks;
-        let part = Layout::of(&self.decoder.parameters()).part(ranks.count());
-        Ok(ranks.join(shard::own(own.to_vec(), part).await?))
+    /// The whole tensors of which these are this rank's pieces.
+    async fn of_all(&self, own: &[Tensor<2>]) -> Result<Vec<Tensor<2>>> {
+        let layout = Layout::of(&self.decoder.parameters());
+        let (ranks, device) = (&self.device.ranks, self.decoder.device());
+        shard::join(own.to_vec(), &layout, ranks, device).await
     }
 
     /// Gives what [`Trainer::checkpoint`] needs of this rank to one that asks for it, and reads nothing else.

@@ -6,7 +6,9 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crossover::ranks::{Exchange, Ranks};
+use burn::tensor::{Tensor, TensorData};
+use crossover::error::Result;
+use crossover::ranks::{Exchange, OnDevices, Ranks};
 
 /// One of several threads.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ struct Thread {
     together: Arc<Barrier>,
     /// How long it takes to ask which it is: a rank does so in each of its steps.
     delay: Duration,
+    /// Whether it reaches the memory of the others' devices.
+    on_devices: bool,
 }
 
 impl Exchange for Thread {
@@ -38,7 +42,7 @@ impl Exchange for Thread {
 
     fn sum_part(&self, values: &[f32]) -> Vec<f32> {
         let mut sums = values.to_vec();
-        self.sum(&mut sums);
+        Exchange::sum(self, &mut sums);
         let part = values.len() / self.count();
         sums[self.rank * part..][..part].to_vec()
     }
@@ -54,6 +58,41 @@ impl Exchange for Thread {
         self.together.wait();
         told
     }
+
+    fn on_devices(&self) -> Option<&dyn OnDevices> {
+        self.on_devices.then_some(self)
+    }
+}
+
+/// The devices are processors, whose memory is this.
+impl OnDevices for Thread {
+    fn wait_for(&self, _: &Tensor<1>) -> Result<()> {
+        Ok(())
+    }
+
+    fn sum(&self, values: Tensor<1>) -> Result<Tensor<1>> {
+        Ok(exchanged(&values, |list| {
+            let mut sums = list.to_vec();
+            Exchange::sum(self, &mut sums);
+            sums
+        }))
+    }
+
+    fn sum_part(&self, values: Tensor<1>) -> Result<Tensor<1>> {
+        Ok(exchanged(&values, |list| Exchange::sum_part(self, list)))
+    }
+
+    fn join(&self, part: Tensor<1>) -> Result<Tensor<1>> {
+        Ok(exchanged(&part, |list| Exchange::join(self, list)))
+    }
+}
+
+fn exchanged(values: &Tensor<1>, exchange: impl FnOnce(&[f32]) -> Vec<f32>) -> Tensor<1> {
+    let data = pollster::block_on(values.clone().into_data_async()).unwrap();
+    let list = data.try_to_vec::<f32>().unwrap();
+    let list = exchange(&list);
+    let count = list.len();
+    Tensor::from_data(TensorData::new(list, [count]), &values.device())
 }
 
 impl Thread {
@@ -73,13 +112,30 @@ impl Thread {
 
 /// What a task gives on each of several ranks.
 pub fn on<Output: Send>(count: usize, task: impl Fn(Ranks) -> Output + Sync) -> Vec<Output> {
-    on_slow(count, None, task)
+    started(count, None, false, task)
+}
+
+/// The same, where the engine reaches the ranks' devices.
+pub fn on_devices<Output: Send>(
+    count: usize,
+    task: impl Fn(Ranks) -> Output + Sync,
+) -> Vec<Output> {
+    started(count, None, true, task)
 }
 
 /// The same, where one of them may be slower than the others: which, and by how much whenever it is asked who it is.
 pub fn on_slow<Output: Send>(
     count: usize,
     slow: Option<(usize, Duration)>,
+    task: impl Fn(Ranks) -> Output + Sync,
+) -> Vec<Output> {
+    started(count, slow, false, task)
+}
+
+fn started<Output: Send>(
+    count: usize,
+    slow: Option<(usize, Duration)>,
+    on_devices: bool,
     task: impl Fn(Ranks) -> Output + Sync,
 ) -> Vec<Output> {
     let said = Arc::new(Mutex::new(vec![Vec::new(); count]));
@@ -94,6 +150,7 @@ pub fn on_slow<Output: Send>(
                     delay: slow
                         .filter(|(slow, _)| *slow == rank)
                         .map_or(Duration::ZERO, |(_, delay)| delay),
+                    on_devices,
                 }));
                 let task = &task;
                 scope.spawn(move || task(ranks))

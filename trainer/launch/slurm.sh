@@ -1,8 +1,9 @@
 #!/bin/sh
 # One run on 8 nodes of 8 GPUs, under Slurm: sbatch trainer/launch/slurm.sh
 #
-# Needs a `crossover` built with MPI in the path of every node, and the run's folder on a file system they share. What a
-# node lacks, `srun --ntasks-per-node=1 crossover doctor` says; how long a run takes, `crossover flops --ranks 64`.
+# Needs a `crossover` built with MPI and CUDA in the path of every node, best with NCCL too (feature `nccl`), and the run's
+# folder on a file system they share. What a node lacks, `srun --ntasks-per-node=1 crossover doctor` says; how long a run
+# takes, `crossover flops --ranks 64`. Each process takes the GPU of its number on its node.
 #SBATCH --job-name=crossover
 #SBATCH --nodes=8
 #SBATCH --ntasks-per-node=8

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use crossover::lab::bench::Method;
 use crossover::sample::{Precision, Remasking, Schedule, Score};
 
+use crate::distributed::EngineChoice;
 use crate::peer::Mode;
 use crate::presets;
 use crate::sweep::ready;
@@ -67,7 +68,8 @@ pub enum Command {
     Flops(FlopsArguments),
     /// Measure training or writing speed on this machine
     #[command(
-        after_help = "Example: crossover bench --hidden-size 128 --layers 4 --batch 8 --length 64"
+        after_help = "Example: crossover bench --hidden-size 128 --layers 4 --batch 8 --length 64\n\
+                      Example: mpirun -n 2 crossover bench --preset 6m --threads 1"
     )]
     Bench(BenchArguments),
     /// Write a checkpoint again, in another form; Hugging Face's layout among them
@@ -281,6 +283,10 @@ pub struct RunArguments {
     /// Where several processes train together: 0 keeps the optimizer's moments in each of them, 1 shares them out
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub zero_stage: Option<u8>,
+    /// How several processes add up what their GPUs hold: nccl (between CUDA devices), mpi (through the host), or auto, nccl
+    /// where each has a device of its own [default: auto]
+    #[arg(long, value_name = "NAME", help_heading = "Training", value_parser = named::<EngineChoice>)]
+    pub engine: Option<EngineChoice>,
     /// Keep the states of the last N evaluations too, beside the last and the best [default: none]
     #[arg(long, value_name = "N", help_heading = "Checkpoints")]
     pub keep_last: Option<usize>,
@@ -1053,7 +1059,7 @@ pub struct BenchArguments {
     /// Model shape flags.
     #[command(flatten)]
     pub model: ModelArguments,
-    /// Windows in a step, or written at once [default: the preset's; 1 with `--writing`]
+    /// Windows in a step of each process, or written at once [default: the preset's; 1 with `--writing`]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
     /// Tokens in a window [default: the preset's]
@@ -1084,6 +1090,9 @@ pub struct BenchArguments {
         value_parser = named::<Method>
     )]
     pub writing: Vec<Method>,
+    /// How several processes add up what their GPUs hold: nccl, mpi or auto, as `train --engine`
+    #[arg(long, value_name = "NAME", value_parser = named::<EngineChoice>)]
+    pub engine: Option<EngineChoice>,
     /// PyTorch to compare with: eager, compile (training alone, minutes to warm up) or none; $CROSSOVER_PEER_PYTHON names a
     /// Python that has it [default: eager, with python3]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<Mode>)]

@@ -6,7 +6,7 @@ use crossover::error::{Error, Result};
 use crossover::platform;
 
 use crate::arguments::CommonArguments;
-use crate::distributed;
+use crate::distributed::{self, EngineChoice};
 #[cfg(feature = "cuda")]
 use crate::machine::{Look, Machine};
 
@@ -25,6 +25,11 @@ pub fn candidates(choice: DeviceChoice) -> Vec<Candidate> {
 /// # Errors
 /// When this build or machine has none of the kind asked for, or the number of threads is 0.
 pub fn choose(asked: &CommonArguments) -> Result<Selected> {
+    choose_as(asked, 0)
+}
+
+/// The same for one of several processes on this machine, by its number.
+fn choose_as(asked: &CommonArguments, local_rank: usize) -> Result<Selected> {
     let choice = asked
         .device
         .as_deref()
@@ -37,19 +42,37 @@ pub fn choose(asked: &CommonArguments) -> Result<Selected> {
         .num_threads(threads)
         .build_global()
         .map_err(|error| Error::work("can't start the worker threads").with_source(error))?;
-    select(choice, &candidates(choice), threads)
+    select(
+        choice,
+        &each_its_own(candidates(choice), local_rank),
+        threads,
+    )
 }
 
-/// Picks the device of a run, which several processes may train together if they were started so.
+/// Puts the CUDA device that this process on its machine takes before the others: with as many of them as processes, each has
+/// one of its own.
+fn each_its_own(mut candidates: Vec<Candidate>, local_rank: usize) -> Vec<Candidate> {
+    let is_cuda = |candidate: &Candidate| candidate.choice == DeviceChoice::Cuda;
+    let devices = candidates
+        .iter()
+        .filter(|candidate| is_cuda(candidate))
+        .count();
+    if let Some(first) = candidates.iter().position(is_cuda) {
+        candidates[first..first + devices].rotate_left(local_rank % devices);
+    }
+    candidates
+}
+
+/// Picks the device of a run, which several processes may train together if they were started so, and connects their devices by
+/// the engine that `--engine` names.
 ///
 /// # Errors
-/// Those of [`choose`], and when there are other processes that can't be reached.
-pub fn choose_together(asked: &CommonArguments) -> Result<Selected> {
+/// Those of [`choose`], and when there are other processes or an engine that can't be reached.
+pub fn choose_together(asked: &CommonArguments, engine: Option<EngineChoice>) -> Result<Selected> {
     let ranks = distributed::join()?;
-    Ok(Selected {
-        ranks: ranks.clone(),
-        ..ranks.agree(choose(asked))?
-    })
+    let local_rank = distributed::local_rank();
+    let device = ranks.agree(choose_as(asked, local_rank))?;
+    distributed::connect(engine.unwrap_or_default(), &ranks, device)
 }
 
 #[cfg(feature = "cpu")]
@@ -131,4 +154,41 @@ fn through(choice: DeviceChoice, kind: burn::tensor::DeviceType) -> Vec<Candidat
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "cpu")]
+    #[test]
+    fn each_process_takes_a_cuda_device_of_its_own_as_far_as_they_go() {
+        let candidate = |choice, name: &str| Candidate {
+            choice,
+            name: name.to_owned(),
+            software: false,
+            device: Device::flex(),
+        };
+        let all = || {
+            vec![
+                candidate(DeviceChoice::Cuda, "first"),
+                candidate(DeviceChoice::Cuda, "second"),
+                candidate(DeviceChoice::Wgpu, "first again"),
+                candidate(DeviceChoice::Cpu, "processor"),
+            ]
+        };
+        let taken = |choice, local_rank| {
+            let selected = select(choice, &each_its_own(all(), local_rank), 1);
+            selected.expect("one of each").description
+        };
+        for choice in [DeviceChoice::Auto, DeviceChoice::Cuda] {
+            for (local_rank, name) in [(0, "first"), (1, "second"), (2, "first")] {
+                let taken = taken(choice, local_rank);
+                assert!(taken.starts_with(&format!("cuda on {name} ")), "{taken}");
+            }
+        }
+        assert!(taken(DeviceChoice::Cpu, 1).contains("processor"));
+        let none = vec![candidate(DeviceChoice::Cpu, "processor")];
+        assert_eq!(each_its_own(none, 3).len(), 1);
+    }
 }

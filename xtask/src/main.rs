@@ -6,6 +6,7 @@ mod findings;
 mod fuzz;
 mod long;
 mod pilots;
+mod ranks;
 mod speed;
 mod test;
 mod tokenize;
@@ -24,8 +25,10 @@ const USAGE: &str =
                                 quick: larger, for a look
        cargo xtask bundle       trains the models that come with the playground and records its first text
        cargo xtask long NAME    what takes too long for CI:
-           kill [RANKS]
+           kill [RANKS [ROUNDS]]
                    kills runs, or one rank of them, at random moments and compares what follows (20 rounds)
+           ranks [quick]
+                   what `crossover flops --ranks` predicts of 1, 2 and 4 processes beside what they take; quick: for a look
            fuzz [MINUTES [TARGET]]
                    files that nobody wrote, given to everything that reads files: 10 minutes for each kind
            decode  how much faster a cache writes, and what denoising costs in forward passes
@@ -59,11 +62,18 @@ fn main() -> ExitCode {
         ["bundle"] => web::bundle::run(),
         ["web"] => web::run(true),
         ["web", "--quick"] => web::run(false),
-        ["long", "kill"] => long::kill(1),
-        ["long", "kill", ranks] => match ranks.parse() {
-            Ok(ranks) if ranks > 0 => long::kill(ranks),
-            _ => Err(anyhow::anyhow!("`{ranks}` is no number of ranks")),
-        },
+        ["long", "kill"] => long::kill(1, long::ROUNDS),
+        ["long", "kill", ranks, rounds @ ..] if rounds.len() < 2 => {
+            let rounds = rounds
+                .first()
+                .map_or(Ok(long::ROUNDS), |rounds| rounds.parse());
+            match (ranks.parse(), rounds) {
+                (Ok(ranks), Ok(rounds)) if ranks > 0 => long::kill(ranks, rounds),
+                _ => Err(anyhow::anyhow!("ranks and rounds are numbers")),
+            }
+        }
+        ["long", "ranks"] => ranks::run(false),
+        ["long", "ranks", "quick"] => ranks::run(true),
         ["long", "fuzz"] => fuzz::run(10, None),
         ["long", "fuzz", minutes, target @ ..] if target.len() < 2 => match minutes.parse() {
             Ok(minutes) => fuzz::run(minutes, target.first().copied()),

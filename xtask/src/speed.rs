@@ -9,7 +9,7 @@ mod presets;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -34,28 +34,32 @@ const OPS_AGREE: f64 = 1e-3;
 const ROUNDINGS: f64 = 10.0;
 
 /// Runs the program on the processor and reads the last line of JSON that it prints.
-fn crossover(binary: &Path, arguments: &[&str]) -> Result<Value> {
-    let output = Command::new(binary)
+pub fn crossover(binary: &Path, arguments: &[&str]) -> Result<Value> {
+    let mut crossover = Command::new(binary);
+    crossover
         .args(arguments)
-        .args(["--device", "cpu", "--json"])
-        .output()?;
+        .args(["--device", "cpu", "--json"]);
+    last_line(crossover.output()?).with_context(|| format!("crossover {arguments:?} failed"))
+}
+
+/// The last line of JSON that the program printed.
+pub fn last_line(output: Output) -> Result<Value> {
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "crossover {arguments:?} failed: {said}"
-    );
+    ensure!(output.status.success(), "{said}");
     let text = String::from_utf8(output.stdout)?;
     let last = text.lines().last().context("crossover printed nothing")?;
     Ok(serde_json::from_str(last)?)
 }
 
-fn number(value: &Value, key: &str) -> Result<f64> {
+/// A number of an object.
+pub fn number(value: &Value, key: &str) -> Result<f64> {
     value[key]
         .as_f64()
         .with_context(|| format!("there is no number `{key}` in {value}"))
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>> {
+/// A list of an object.
+pub fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>> {
     value[key]
         .as_array()
         .with_context(|| format!("there is no list `{key}` in {value}"))
@@ -126,7 +130,7 @@ pub fn decode() -> Result<()> {
 }
 
 /// A shape that memory or time is measured of: hidden size, layers, heads, vocabulary, windows, tokens in a window.
-type Shape = [u32; 6];
+pub type Shape = [u32; 6];
 
 const MEMORY: [Shape; 7] = [
     [128, 4, 4, 66, 8, 64],
@@ -139,7 +143,7 @@ const MEMORY: [Shape; 7] = [
 ];
 
 /// A shape as flags of `bench` and `flops`.
-fn flags([hidden_size, layers, heads, vocab_size, batch, length]: Shape) -> Vec<String> {
+pub fn flags([hidden_size, layers, heads, vocab_size, batch, length]: Shape) -> Vec<String> {
     [
         ("--hidden-size", hidden_size),
         ("--layers", layers),

@@ -11,10 +11,10 @@ use crate::{browser, command, step, target, web};
 const SOFTWARE_VULKAN: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 
 /// What is checked and tested: every backend, CUDA too, which a machine without it only compiles and finds no device of; and
-/// several processes where there is MPI. Tests that asked for anything else would build all dependencies anew.
+/// several processes where there is MPI, with NCCL between their CUDA devices. Tests that asked for anything else would build all dependencies anew.
 pub fn features() -> &'static str {
     match has_mpi() {
-        true => "--features=crossover-trainer/mpi,crossover-trainer/cuda",
+        true => "--features=crossover-trainer/nccl",
         false => "--features=crossover-trainer/cuda",
     }
 }

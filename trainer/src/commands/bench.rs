@@ -2,8 +2,12 @@
 //! there is one.
 
 use anyhow::Result;
+use crossover::device::Selected;
 use crossover::error::{Error, nearest};
-use crossover::lab::bench::{Method, Speed, Writer, matmul_peak, memory_bandwidth, training_speed};
+use crossover::lab::bench::{
+    Method, Speed, Sum, Writer, matmul_peak, memory_bandwidth, sums, training_speed,
+};
+use crossover::laws::collectives::Link;
 use crossover::objective::Objective;
 use crossover::platform;
 use crossover::train::{MixedPrecision, RunConfig};
@@ -90,6 +94,40 @@ struct Bench {
     training: Vec<Training>,
     writing: Vec<Writing>,
     peak_memory_bytes: Option<u64>,
+    /// Of several processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    between_ranks: Option<BetweenRanks>,
+}
+
+/// How fast several processes add up numbers.
+#[derive(Serialize)]
+struct BetweenRanks {
+    ranks: usize,
+    sums: Vec<Sum>,
+    /// The link of a ring that takes these times, as `flops --interconnect` has it.
+    bandwidth_bytes_per_second: f64,
+    latency_seconds: f64,
+}
+
+impl BetweenRanks {
+    fn measure(device: &Selected) -> Result<Option<Self>, Error> {
+        let ranks = device.ranks.count();
+        if ranks == 1 {
+            return Ok(None);
+        }
+        let sums = sums(&device.ranks, &device.device)?;
+        let times: Vec<_> = sums
+            .iter()
+            .map(|sum| (sum.bytes as f64, sum.seconds))
+            .collect();
+        let Link { bandwidth, latency } = Link::fitted(ranks, &times);
+        Ok(Some(Self {
+            ranks,
+            sums,
+            bandwidth_bytes_per_second: bandwidth,
+            latency_seconds: latency,
+        }))
+    }
 }
 
 #[derive(Serialize)]
@@ -144,7 +182,8 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         )
         .into());
     }
-    let device = devices::choose(&arguments.common)?;
+    let device = devices::choose_together(&arguments.common, arguments.engine)?;
+    let ranks = device.ranks.count();
     let mut config = RunConfig {
         seed: settings::seed(&arguments.common),
         ..RunConfig::default()
@@ -156,7 +195,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
     for objective in &config.objectives {
         objective.check_routing(&config.model)?;
     }
-    config.train.batch = batch;
+    config.train.batch = batch * ranks;
     config.train.recompute = arguments.recompute;
     if let Some(name) = &arguments.precision {
         config.train.precision = settings::precision(name)?;
@@ -171,17 +210,19 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         length,
         threads: device.threads,
     };
-    let mut beside = Peers::find(arguments, setting, device.is_processor(), precision)?;
+    let mut beside = Peers::find(arguments, setting, &device, precision)?;
     let measured = pollster::block_on(async {
         let peak = matmul_peak(&device.device, precision).await?;
+        let all_peaks = peak * ranks as f64;
         let (mut training, mut writing) = (Vec::new(), Vec::new());
         if is_training {
             let objectives = [Objective::Autoregressive, Objective::Masked];
             let mut all = objectives.map(|_| Rounds::new());
             for _ in 0..arguments.rounds {
                 for (objective, rounds) in objectives.into_iter().zip(&mut all) {
-                    let speed =
-                        training_speed(objective, &config, &shape, length, steps, peak, &device);
+                    let speed = training_speed(
+                        objective, &config, &shape, length, steps, all_peaks, &device,
+                    );
                     rounds.ours.push(speed.await?);
                     beside.measure(Work::Training { objective, steps }, &mut rounds.peers)?;
                 }
@@ -218,8 +259,12 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
             training,
             writing,
             peak_memory_bytes,
+            between_ranks: BetweenRanks::measure(&device)?,
         })
     })?;
+    if !device.ranks.is_first() {
+        return Ok(());
+    }
     if arguments.common.json {
         return print_json(&measured);
     }
@@ -238,7 +283,7 @@ impl<'a> Peers<'a> {
     fn find(
         arguments: &BenchArguments,
         setting: Setting<'a>,
-        on_processor: bool,
+        device: &Selected,
         precision: MixedPrecision,
     ) -> Result<Self, Error> {
         let mut modes = match arguments.peer.as_slice() {
@@ -253,7 +298,9 @@ impl<'a> Peers<'a> {
         });
         let mut python = None;
         if !modes.is_empty() {
-            let why = if !on_processor {
+            let why = if device.ranks.count() > 1 {
+                Some("we compare one process alone")
+            } else if !device.is_processor() {
                 Some("we compare on the processor alone")
             } else if precision != MixedPrecision::F32 {
                 Some("the peer trains in f32")
@@ -264,7 +311,9 @@ impl<'a> Peers<'a> {
                 let missing = "python3 has no torch; $CROSSOVER_PEER_PYTHON names one that has";
                 python.is_none().then_some(missing)
             };
-            if let Some(why) = why {
+            if let Some(why) = why
+                && device.ranks.is_first()
+            {
                 eprintln!("without PyTorch: {why}");
             }
         }
@@ -376,13 +425,19 @@ fn text(bench: &Bench) -> String {
             speed.share_of_peak * 100.0,
         );
         if let Some(spent) = &speed.spent {
-            let parts = [
+            let mut parts = vec![
                 ("data", spent.data_seconds),
                 ("forward", spent.forward_seconds),
                 ("backward", spent.backward_seconds),
                 ("optimizer", spent.optimizer_seconds),
             ];
-            let parts = parts.map(|(name, seconds)| format!("{name} {:.1} ms", seconds * 1e3));
+            if bench.between_ranks.is_some() {
+                parts.push(("communication", spent.communication_seconds));
+            }
+            let parts: Vec<String> = parts
+                .into_iter()
+                .map(|(name, seconds)| format!("{name} {:.1} ms", seconds * 1e3))
+                .collect();
             text += &format!("  {}\n", parts.join(", "));
         }
         peers.iter().for_each(|peer| text += &line(peer));
@@ -401,6 +456,14 @@ fn text(bench: &Bench) -> String {
             numbers::count(writing.tokens_per_second),
         );
         writing.peers.iter().for_each(|peer| text += &line(peer));
+    }
+    if let Some(between) = &bench.between_ranks {
+        text += &format!(
+            "{:<16} {gigabytes:.3} GB/s, {microseconds:.1} µs: `flops --interconnect {gigabytes:.3}:{microseconds:.1}`\n",
+            format!("between {} ranks", between.ranks),
+            gigabytes = between.bandwidth_bytes_per_second / 1e9,
+            microseconds = between.latency_seconds * 1e6,
+        );
     }
     if let Some(bytes) = bench.peak_memory_bytes {
         text += &format!("peak memory      {}\n", numbers::memory(bytes));

@@ -207,7 +207,12 @@ fn cluster(machine: &Machine) -> Vec<Finding> {
         Finding::of(
             "nccl",
             machine.nccl(),
-            "adding up gradients between GPUs directly",
+            match cfg!(feature = "nccl") {
+                true => "`--engine nccl`: gradients go from GPU to GPU, and not through the hosts",
+                false => {
+                    "gradients that go from GPU to GPU, in a build with `--features nccl`; this one sends them through the hosts"
+                }
+            },
             wheels.nccl(),
         ),
         Finding::of(

@@ -71,7 +71,7 @@ fn run(
         let series = Series::new(config.seed, count, command)?;
         return seeds::start(&series, config, &folder, arguments);
     }
-    let device = devices::choose_together(&arguments.common)?;
+    let device = devices::choose_together(&arguments.common, arguments.engine)?;
     let start = lab::Command::Start {
         config: Box::new(config),
         folder: folder.display().to_string(),
@@ -95,6 +95,7 @@ fn resume(folder: &Path, arguments: &RunArguments) -> Result<()> {
         common: arguments.common.clone(),
         tensorboard: arguments.tensorboard,
         metrics_port: arguments.metrics_port,
+        engine: arguments.engine,
         ..RunArguments::default()
     };
     if *arguments != alone {
@@ -104,7 +105,8 @@ fn resume(folder: &Path, arguments: &RunArguments) -> Result<()> {
         return seeds::resume(&series, folder, arguments);
     }
     let before = settings::read_config(&folder.join("config.toml"))?.provenance;
-    let device = devices::choose_together(&as_before(&arguments.common, before))?;
+    let common = as_before(&arguments.common, before);
+    let device = devices::choose_together(&common, arguments.engine)?;
     let command = lab::Command::Resume {
         folder: folder.display().to_string(),
     };

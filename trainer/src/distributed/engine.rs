@@ -41,11 +41,15 @@ pub fn join() -> Result<Ranks> {
         )
         .with_hint("use an MPI built with support for threads, as Open MPI and MPICH are by default"));
     }
-    let world = SimpleCommunicator::world();
-    Ok(Ranks::connected(Arc::new(World {
-        rank: world.rank() as usize,
-        count: world.size() as usize,
-    })))
+    Ok(Ranks::connected(Arc::new(World::joined())))
+}
+
+/// This process's number among those on its machine. All must ask.
+pub fn local_rank() -> usize {
+    match launched() {
+        None => 0,
+        Some(_) => SimpleCommunicator::world().split_shared(0).rank() as usize,
+    }
 }
 
 /// Ends this process's part; `failed` if it could not do it.
@@ -86,9 +90,20 @@ fn all_end(world: SimpleCommunicator) -> bool {
 
 /// All processes of the run. MPI itself is reached through the one communicator that every process has.
 #[derive(Debug)]
-struct World {
+pub(super) struct World {
     rank: usize,
     count: usize,
+}
+
+impl World {
+    /// Once this process has joined the others.
+    pub(super) fn joined() -> Self {
+        let world = SimpleCommunicator::world();
+        Self {
+            rank: world.rank() as usize,
+            count: world.size() as usize,
+        }
+    }
 }
 
 impl Exchange for World {

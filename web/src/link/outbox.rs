@@ -111,6 +111,7 @@ mod tests {
             loss_scale: None,
             skipped_steps: None,
             tasks: Vec::new(),
+            communication_seconds: None,
         }))
     }
 

@@ -63,6 +63,7 @@ fn metrics(objective: Objective, step: u64) -> Message {
         loss_scale: None,
         skipped_steps: None,
         tasks: Vec::new(),
+        communication_seconds: None,
     }))
 }
 

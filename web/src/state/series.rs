@@ -195,6 +195,7 @@ pub(super) mod tests {
             loss_scale: None,
             skipped_steps: None,
             tasks: Vec::new(),
+            communication_seconds: None,
         }
     }
 
