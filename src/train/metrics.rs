@@ -44,6 +44,9 @@ pub struct Metrics {
     /// What the model made of each task that it was put to after this step; empty where it was put to none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskScore>,
+    /// Seconds of this step in which the first of several ranks exchanged numbers with the others or waited for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub communication_seconds: Option<f64>,
 }
 
 /// How well a model did on a task.
@@ -65,7 +68,4 @@ pub struct TaskScore {
     pub chance: Option<f64>,
     /// Loss of the right answers given their questions, nats per token.
     pub nats: f64,
-    /// Seconds of this step in which the first of several ranks exchanged numbers with the others or waited for them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub communication_seconds: Option<f64>,
 }
