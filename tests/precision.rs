@@ -482,8 +482,10 @@ fn a_scale_is_resumed_with_its_model() {
         Trainer::from_checkpoint(Objective::Masked, &config, &shape, &checkpoint, &device);
     let mut resumed = resumed.unwrap();
     assert_eq!(resumed.state.loss_scale, Some(before));
+    // A skipped step has no norm that equals itself.
+    let bits = |(nats, norm): (f64, f64)| [nats.to_bits(), norm.to_bits()];
     for _ in 0..5 {
-        assert_eq!(step(&mut resumed), step(&mut straight));
+        assert_eq!(bits(step(&mut resumed)), bits(step(&mut straight)));
     }
     assert_eq!(kept(&resumed).moments, kept(&straight).moments);
     // What other precisions keep says nothing of a scale.
