@@ -83,6 +83,7 @@ fn until(lab: &Lab, mut is_last: impl FnMut(&Event) -> bool) -> Vec<Event> {
     loop {
         let event = lab.events().recv_blocking().unwrap();
         let done = is_last(&event);
+        assert!(done || !event.ends_run(), "{event:?}");
         events.push(event);
         if done {
             return events;
