@@ -89,6 +89,7 @@ fn shapes() -> Vec<(ModelConfig, usize)> {
         (config(24, 4, 2, true), 41),
         (config(32, 2, 2, false), 130),
         (config(8, 1, 1, false), 4),
+        (config(16, 2, 1, false), 1),
     ]
 }
 

@@ -113,7 +113,10 @@ pub fn multiply(output: MatrixMut<'_>, left: Matrix<'_>, right: Matrix<'_>, put:
         assert_eq!(inner, right.shape[0]);
         let (left, output) = (&left.values[..inner], &mut output.values[..right.shape[1]]);
         match right.strides {
-            [1, stride] => return vector::by_rows(left, right.values, stride, output),
+            // A column as wide as a row could be either, and is only read right as the latter.
+            [1, stride] if stride >= inner => {
+                return vector::by_rows(left, right.values, stride, output);
+            }
             [stride, 1] => return vector::of_rows(left, right.values, stride, output),
             _ => {}
         }
