@@ -203,14 +203,14 @@ fn a_table_with_any_wrong_byte_is_read_or_refused() {
         let mut errors = 0;
         for place in 0..whole.len() {
             let mut damaged = whole.clone();
-            damaged[place] ^= [0x01, 0x80][place % 2];
+            damaged[place] ^= 1 << (place % 8);
             fs::write(&path, damaged).unwrap();
             errors += usize::from(read(&path).is_err());
             fs::write(&path, &whole[..place]).unwrap();
             assert!(read(&path).is_err(), "{number}, cut at {place}");
         }
-        // At least its footer and its pages' headers; another letter of a text that isn't packed is a text too.
-        assert!(errors > whole.len() / 16, "{number}: {errors}");
+        // Much of its footer and of its pages' headers; another letter of a text that isn't packed is a text too.
+        assert!(errors > 200, "{number}: {errors} of {}", whole.len());
     }
 }
 

@@ -1,8 +1,10 @@
 //! Parquet tables, one column of them; natively only.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use parquet::basic::{ConvertedType, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -117,9 +119,27 @@ impl Iterator for Texts {
     }
 }
 
-/// Reads a part of a table. The library counts on some of the lengths that a file states, and panics where they are wrong.
+thread_local! {
+    /// Whether this thread is reading a table.
+    static READS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Reads a part of a table. The library counts on some of the lengths that a file states, and panics where they are wrong: that
+/// is told as an error, and not on standard error before it.
 fn whole<T>(read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let told = panic::take_hook();
+        panic::set_hook(Box::new(move |panicked| {
+            if !READS.get() {
+                told(panicked);
+            }
+        }));
+    });
+    READS.set(true);
+    let found = catch_unwind(AssertUnwindSafe(read));
+    READS.set(false);
+    found.unwrap_or_else(|_| {
         let said = "lengths in it contradict each other";
         Err(io::Error::new(ErrorKind::InvalidData, said))
     })
