@@ -21,7 +21,7 @@ pub mod text {
     /// A gap in a prompt.
     pub const GAP: &str = "A fixed number of cells: this model cannot insert more.";
     /// The precision of figures.
-    pub const PRECISION: &str = "Here everything is computed in 32 bits. The program that runs without a browser can train in half precision (`--precision`), which can be quicker on a GPU, and is less exact.";
+    pub const PRECISION: &str = "Everything here is computed in 32 bits. The native program can train in half precision (`--precision`): quicker on some GPUs, less exact.";
     /// The predicted crossover.
     pub const PREDICTION: &str = "Critical compute of the data-constrained law over this model's, extrapolated from far larger runs: ×3 either way.";
 }
