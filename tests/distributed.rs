@@ -89,6 +89,12 @@ fn exchanging(run: &Path) -> Vec<f64> {
 
 #[test]
 fn processes_train_like_one_and_the_first_speaks_for_all() {
+    // States are kept by the clock, and on a busy machine one rank waits for another.
+    let events = |told: &str| {
+        let told = json_lines(told).into_iter();
+        told.filter(|line| !["checkpoint", "straggler"].contains(&line["event"].as_str().unwrap()))
+            .count()
+    };
     for objective in ["ar", "masked"] {
         let folder = tempfile::tempdir().unwrap();
         let run = |name: &str, count: usize, more: &[&str]| {
@@ -99,7 +105,7 @@ fn processes_train_like_one_and_the_first_speaks_for_all() {
         let ((alone, end), told) = run("alone", 1, &["--json"]);
         assert_eq!(alone.len(), 40);
         assert!(exchanging(&folder.path().join("alone")).is_empty());
-        let events = json_lines(&told).len();
+        let expected = events(&told);
         for (name, count, more) in [
             ("two", 2, &["--json", "--engine", "mpi"][..]),
             ("four", 4, &["--json"]),
@@ -117,7 +123,7 @@ fn processes_train_like_one_and_the_first_speaks_for_all() {
             assert!((last - end).abs() < 1e-4);
             let waited = exchanging(&folder.path().join(name));
             assert!(waited.iter().all(|seconds| *seconds > 0.0) && waited.len() == 40);
-            assert_eq!(json_lines(&told).len(), events, "one rank's events");
+            assert_eq!(events(&told), expected, "one rank's events");
         }
     }
 }
