@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod devices;
+
 use std::cell::RefCell;
 
 use burn::tensor::{Device, Tensor};
@@ -9,47 +11,12 @@ use crossover::device::{DeviceChoice, Selected};
 use crossover::model::{Decoder, Dropout, ModelConfig, Ops, Predictor, Read, Visibility, Weights};
 use crossover::objective::Objective;
 use crossover::random::{Purpose, Stream};
-use crossover::ranks::Ranks;
 use crossover::train::{RunConfig, Trainer};
 use pollster::block_on;
 
-/// The processor, and a GPU where one is asked for. A GPU sums in another order.
-fn devices() -> Vec<Selected> {
-    let cpu = Selected {
-        choice: DeviceChoice::Cpu,
-        device: Device::flex(),
-        description: "processor".into(),
-        ranks: Ranks::alone(),
-        threads: 2,
-    };
-    let mut devices = vec![cpu];
-    devices.extend(gpu());
-    devices
-}
+use devices::devices;
 
-#[cfg(feature = "gpu")]
-fn gpu() -> Option<Selected> {
-    use burn::tensor::DeviceType;
-
-    if std::env::var_os("CROSSOVER_TEST_WGPU").is_none_or(|value| value != "1") {
-        eprintln!("the processor only: set CROSSOVER_TEST_WGPU=1 where there is a Vulkan driver");
-        return None;
-    }
-    let found = Device::enumerate(DeviceType::Wgpu).into_iter().next();
-    Some(Selected {
-        choice: DeviceChoice::Wgpu,
-        device: found.expect("a Vulkan driver has a device"),
-        description: "GPU".into(),
-        ranks: Ranks::alone(),
-        threads: 1,
-    })
-}
-
-#[cfg(not(feature = "gpu"))]
-fn gpu() -> Option<Selected> {
-    None
-}
-
+/// A GPU sums in another order.
 fn tolerance(device: &Selected) -> f32 {
     match device.choice {
         DeviceChoice::Cpu => 5e-5,

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod devices;
 mod threads;
 
 use burn::tensor::{Device, Tensor, TensorData, bf16, f16};
 use crossover::corpus::{Alphabet, Tokenizer};
-use crossover::device::{DeviceChoice, Selected};
+use crossover::device::Selected;
 use crossover::error::Kind;
 use crossover::model::{Decoder, Dropout, ModelConfig, Ops, Predictor, Visibility, Weights};
 use crossover::objective::Objective;
@@ -16,52 +17,13 @@ use crossover::train::{Checkpoint, LossScale, MixedPrecision, RunConfig, Trainer
 use crossover_ops::{Asked, Operands};
 use pollster::block_on;
 
+use devices::{cpu, devices};
 use threads::on;
 
 const HALVES: [MixedPrecision; 2] = [MixedPrecision::Bf16, MixedPrecision::F16];
 const LENGTH: usize = 15;
 const VOCAB: usize = 8;
 const STEPS: u64 = 60;
-
-fn cpu(ranks: Ranks) -> Selected {
-    Selected {
-        device: Device::flex(),
-        choice: DeviceChoice::Cpu,
-        threads: 2,
-        description: "the processor".to_owned(),
-        ranks,
-    }
-}
-
-/// The processor, and a GPU where one is asked for.
-fn devices() -> Vec<Selected> {
-    let mut devices = vec![cpu(Ranks::alone())];
-    devices.extend(gpu());
-    devices
-}
-
-#[cfg(feature = "gpu")]
-fn gpu() -> Option<Selected> {
-    use burn::tensor::DeviceType;
-
-    if std::env::var_os("CROSSOVER_TEST_WGPU").is_none_or(|value| value != "1") {
-        eprintln!("the processor only: set CROSSOVER_TEST_WGPU=1 where there is a Vulkan driver");
-        return None;
-    }
-    let found = Device::enumerate(DeviceType::Wgpu).into_iter().next();
-    Some(Selected {
-        device: found.expect("a Vulkan driver has a device"),
-        choice: DeviceChoice::Wgpu,
-        threads: 1,
-        description: "wgpu on a GPU".to_owned(),
-        ranks: Ranks::alone(),
-    })
-}
-
-#[cfg(not(feature = "gpu"))]
-fn gpu() -> Option<Selected> {
-    None
-}
 
 /// Half the distance between 1 and the next larger number: how far rounding may move a number, relatively.
 fn unit(precision: MixedPrecision) -> f64 {

@@ -48,7 +48,7 @@ impl Bars {
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\"><title>{title}</title>\
              <style>{STYLE}</style><text class=\"title\" x=\"8\" y=\"20\">{title}</text>\n",
-            title = self.title.replace('&', "&amp;").replace('<', "&lt;")
+            title = escaped(self.title)
         );
         for (row, bar) in self.bars.iter().enumerate() {
             let top = TOP + ROW * row as f64;
@@ -64,7 +64,7 @@ impl Bars {
             // A string takes everything.
             let _ = writeln!(svg, "{text}");
         };
-        let name = bar.name.replace('&', "&amp;").replace('<', "&lt;");
+        let name = escaped(&bar.name);
         let base = middle + 4.5;
         line(format_args!(
             "<text x=\"{:.0}\" y=\"{base:.1}\" text-anchor=\"end\">{name}</text>",
@@ -109,4 +109,8 @@ impl Bars {
         ));
         svg
     }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
 }
