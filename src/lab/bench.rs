@@ -23,9 +23,6 @@ const QUICK: f64 = 0.5;
 const BANDWIDTH_SIZE: usize = 1 << 24;
 /// Steps that are not timed: the first ones allocate, and compile kernels on a GPU.
 const WARM_UP: u64 = 3;
-/// Seconds that those take at least. A browser runs a program's loops slowly until it has found which of them are worth compiling
-/// well, and changes them only between two calls.
-const WARM_UP_SECONDS: f64 = 2.0;
 /// Steps of the learning rate's schedule, which comes nowhere near its end.
 const SCHEDULED: u64 = 1_000_000;
 
@@ -140,8 +137,7 @@ pub async fn training_speed(
         .map(|_| stream.below(shape.vocab_size as u64 - 1) as u32)
         .collect();
     let (began, mut warm_up) = (platform::now(), 0);
-    // Ranks take as many steps as each other.
-    while (device.ranks).any(warm_up < WARM_UP || began.elapsed().as_secs_f64() < WARM_UP_SECONDS) {
+    while warm_up < WARM_UP || began.elapsed() < platform::WARM_UP {
         timed_step(&mut trainer, &tokens, length).await?;
         warm_up += 1;
     }

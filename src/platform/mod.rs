@@ -14,7 +14,7 @@ pub use crossover_ops::{among_workers, in_parallel, shares, workers};
 pub use system::bring_file;
 pub use system::{
     Beside, FileBytes, FileWriter, Folder, Listing, SourceFile, TOKENS_AT_ONCE, TURN_FLOPS,
-    folder_files, folders, host, is_folder, list_files, make_folder, memory_bytes,
+    WARM_UP, folder_files, folders, host, is_folder, list_files, make_folder, memory_bytes,
     peak_memory_bytes, processor, read_file, remove_file, remove_folder, rename_folder, spawn,
     table_texts, threads, unpack_zstd, write_file,
 };

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use ignore::{DirEntry, WalkBuilder};
 use memmap2::Mmap;
@@ -419,6 +420,9 @@ pub(super) fn wake_soon(waker: Waker) {
 
 /// How much the processor computes before others may run: others have threads of their own.
 pub const TURN_FLOPS: Option<f64> = None;
+
+/// How long a program runs before its speed says something: it is compiled already.
+pub const WARM_UP: Duration = Duration::ZERO;
 
 /// Tokens that are measured at once: enough to fill a device, few enough for memory.
 pub const TOKENS_AT_ONCE: usize = 4_096;

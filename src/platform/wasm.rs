@@ -10,6 +10,7 @@ use std::io::{self, Cursor, Read};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -410,6 +411,10 @@ impl<Output> Beside<Output> {
 
 /// How much the processor computes before others may run: about a tenth of a second with SIMD.
 pub const TURN_FLOPS: Option<f64> = Some(4e8);
+
+/// How long a program runs before its speed says something: a browser runs loops slowly until it has found which of them are
+/// worth compiling well, and changes them only between two calls.
+pub const WARM_UP: Duration = Duration::from_secs(2);
 
 /// Tokens that are measured at once: few enough to hear in between that somebody wants to pause.
 pub const TOKENS_AT_ONCE: usize = 1_024;
