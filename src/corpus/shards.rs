@@ -166,7 +166,7 @@ pub fn write_shards(
 fn write_json(path: &str, value: &impl Serialize) -> Result<()> {
     let json = serde_json::to_string_pretty(value)
         .map_err(|error| Error::work(format!("`{path}` can't be written")).with_source(error))?;
-    platform::write_file(path, json.as_bytes())
+    platform::write_file(path, [json.as_bytes()])
 }
 
 impl Progress {

@@ -18,7 +18,7 @@ use crate::objective::Objective;
 use crate::platform::{self, Beside, Folder, Instant};
 use crate::ranks::Ranks;
 use crate::train::index::{INDEX, Index, SHARDS, ShardFile};
-use crate::train::{Checkpoint, RunConfig, Trainer};
+use crate::train::{Checkpoint, Precision, RunConfig, Trainer};
 
 const FOLDER: &str = "checkpoints";
 const SINGLE: &str = ".safetensors";
@@ -227,11 +227,10 @@ impl<'a> States<'a> {
             let stem = Kept::Step(step).stem(objective);
             let file = format!("{stem}{SHARDS}/rank-{rank}-of-{count}{SINGLE}");
             Some(Beside::begin("checkpoint", move || {
-                let bytes = shard.to_bytes(&shape)?;
-                drop(shard);
-                folder.write(&file, &bytes)?;
+                let content = shard.file(&shape)?;
+                folder.write_parts(&file, content.parts())?;
                 let inside = file.trim_start_matches(FOLDER).trim_start_matches('/');
-                let shard = ShardFile::of(inside.to_owned(), &bytes);
+                let shard = ShardFile::of(inside.to_owned(), &content);
                 Ok(Written::now(Some(shard)))
             }))
         } else if self.ranks.is_first() {
@@ -241,11 +240,10 @@ impl<'a> States<'a> {
                 .map(|kept| kept.stem(objective) + SINGLE)
                 .collect();
             Some(Beside::begin("checkpoint", move || {
-                let bytes = checkpoint.to_bytes()?;
-                drop(checkpoint);
+                let content = checkpoint.file(Precision::F32)?;
                 files
                     .iter()
-                    .try_for_each(|file| folder.write(file, &bytes))?;
+                    .try_for_each(|file| folder.write_parts(file, content.parts()))?;
                 Ok(Written::now(None))
             }))
         } else {

@@ -59,11 +59,11 @@ pub fn activation_bytes(shape: &Shape, batch: usize, length: usize, recompute: b
     tokens.saturating_mul(token.saturating_mul(F32))
 }
 
-/// Bytes that a state takes on its way to the disk, beside the training that goes on: what was read of weights and moments, of
-/// an average of the weights too, and the file that is made of it. Of several ranks that write shards each has its part.
+/// Bytes that a state takes on its way to the disk, beside the training that goes on: what was read of weights and moments, and
+/// of an average of the weights too. Of several ranks that write shards each has its part.
 pub fn saving_bytes(shape: &Shape, has_average: bool) -> u64 {
     let values = if has_average { 4 } else { 3 };
-    2 * values * shape.parameters() * F32
+    values * shape.parameters() * F32
 }
 
 /// The largest resident memory of a process that trains one model natively on the processor, bytes: within 15 % of what was
@@ -129,12 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn a_state_on_its_way_is_what_it_holds_and_its_file() {
+    fn a_state_on_its_way_is_what_it_holds() {
         let shape = shape(128, 4, 4, 66);
         let values = 3 * shape.parameters();
-        assert_eq!(saving_bytes(&shape, false), 2 * 4 * values);
+        assert_eq!(saving_bytes(&shape, false), 4 * values);
         let of_an_average = saving_bytes(&shape, true) - saving_bytes(&shape, false);
-        assert_eq!(of_an_average, 2 * 4 * shape.parameters());
+        assert_eq!(of_an_average, 4 * shape.parameters());
     }
 
     #[test]

@@ -308,16 +308,31 @@ pub fn remove_file(path: &str) -> Result<()> {
     fs::remove_file(path).map_err(|error| unwritten(Path::new(path), error))
 }
 
-/// Writes a file as a whole: beside it first, then renamed, so that a reader or a crash sees the old or the new.
+/// Writes a file as a whole: beside it first, then renamed, so that a reader or a crash sees the old or the new. Its bytes may lie
+/// in several places.
 ///
 /// # Errors
 /// A full disk or a folder that became unwritable; the old file stays.
-pub fn write_file(path: &str, bytes: &[u8]) -> Result<()> {
-    let beside = format!("{path}.partial");
-    let mut file = FileWriter::create(&beside)?;
-    file.write(bytes)?;
-    file.finish()?;
-    fs::rename(&beside, path).map_err(|error| unwritten(Path::new(path), error))
+pub fn write_file<'a>(path: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<()> {
+    let path = Path::new(path);
+    write_whole(path, parts).map_err(|error| unwritten(path, error))
+}
+
+fn write_whole<'a>(path: &Path, parts: impl IntoIterator<Item = &'a [u8]>) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".partial");
+    let write = || {
+        let mut file = File::create(&beside)?;
+        for part in parts {
+            file.write_all(part)?;
+        }
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().inspect_err(|_| {
+        // A partial file is worthless, and on a full disk it is in the way.
+        let _ = fs::remove_file(&beside);
+    })
 }
 
 fn unwritten(path: &Path, error: io::Error) -> Error {
@@ -638,22 +653,22 @@ impl Folder {
     /// # Errors
     /// A full disk or a folder that became unwritable; the old file stays.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.write_parts(name, [bytes])
+    }
+
+    /// Writes a file as a whole, whose bytes lie in several places.
+    ///
+    /// # Errors
+    /// Those of [`Folder::write`].
+    pub fn write_parts<'a>(
+        &self,
+        name: &str,
+        parts: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<()> {
         let path = self.path.join(name);
-        let beside = self.path.join(format!("{name}.partial"));
-        let write = || -> io::Result<()> {
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            let mut file = File::create(&beside)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&beside, &path)
-        };
-        write().map_err(|error| {
-            // A partial file is worthless, and on a full disk it is in the way.
-            let _ = fs::remove_file(&beside);
-            failed("write", &path, error)
-        })
+        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+        made.and_then(|()| write_whole(&path, parts))
+            .map_err(|error| failed("write", &path, error))
     }
 
     /// Removes a file, and the folder it was in if nothing else is there.

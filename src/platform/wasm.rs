@@ -285,12 +285,13 @@ pub fn remove_file(path: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file as a whole.
+/// Writes a file as a whole, whose bytes may lie in several places.
 ///
 /// # Errors
 /// Never; natively it can fail.
-pub fn write_file(path: &str, bytes: &[u8]) -> Result<()> {
-    FILES.with_borrow_mut(|files| files.put(path, bytes.to_owned()));
+pub fn write_file<'a>(path: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<()> {
+    let content = parts.into_iter().collect::<Vec<_>>().concat();
+    FILES.with_borrow_mut(|files| files.put(path, content));
     Ok(())
 }
 
@@ -514,7 +515,21 @@ impl Folder {
     /// # Errors
     /// Never; natively it can fail.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        write_file(&self.place(name), bytes)
+        self.write_parts(name, [bytes])
+    }
+
+    /// Writes a file as a whole, whose bytes lie in several places.
+    ///
+    /// # Errors
+    /// Never; natively it can fail.
+    pub fn write_parts<'a>(
+        &self,
+        name: &str,
+        parts: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<()> {
+        let content = parts.collect::<Vec<_>>().concat();
+        FILES.with_borrow_mut(|files| files.put(&self.place(name), content));
+        Ok(())
     }
 
     /// Folders are there as long as something is in them.

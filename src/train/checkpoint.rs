@@ -22,6 +22,7 @@ use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform;
 use crate::train::index::{self, Index};
 use crate::train::precision::LossScale;
+use crate::train::tensor_file::TensorFile;
 
 /// The newest version of the format that this code reads and writes.
 pub const FORMAT_VERSION: u64 = 1;
@@ -269,31 +270,31 @@ impl Checkpoint {
     /// # Errors
     /// Never for a checkpoint that came from a run.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        self.to_bytes_as(Precision::F32)
+        Ok(self.file(Precision::F32)?.to_bytes())
     }
 
-    /// The file's bytes, with numbers of this precision.
+    /// The file, with numbers of this precision.
     ///
     /// # Errors
     /// Never for a checkpoint that came from a run.
-    pub fn to_bytes_as(&self, precision: Precision) -> Result<Vec<u8>> {
+    pub fn file(&self, precision: Precision) -> Result<TensorFile<'_>> {
         let [config, tokenizer, state] = self.strings()?;
         let mut groups = vec![("", &self.weights)];
         if let Some(moments) = &self.moments {
             groups.extend([(FIRST, &moments.first), (SECOND, &moments.second)]);
         }
         groups.extend(self.trained_weights.iter().map(|own| (TRAINED, own)));
-        let mut views = BTreeMap::new();
+        let mut tensors = BTreeMap::new();
         for (prefix, weights) in groups {
             for (name, tensor) in &weights.0 {
                 let bytes = precision.encode(&tensor.values);
-                views.insert(format!("{prefix}{name}"), (tensor.shape.clone(), bytes));
+                tensors.insert(format!("{prefix}{name}"), (tensor.shape.clone(), bytes));
             }
         }
-        let tensors = views
+        let content = tensors
             .iter()
             .map(|(name, (_, bytes))| (&name[..], &bytes[..]));
-        let sum = checksum([&config, &tokenizer, &state], tensors);
+        let sum = checksum([&config, &tokenizer, &state], content);
         let metadata = [
             ("config", config),
             ("tokenizer", tokenizer),
@@ -302,15 +303,7 @@ impl Checkpoint {
             ("format", "pt".to_owned()),
         ];
         let metadata = metadata.map(|(key, text)| (key.to_owned(), text)).into();
-        let views = views
-            .iter()
-            .map(|(name, (sizes, bytes))| {
-                TensorView::new(precision.dtype(), sizes.clone(), bytes)
-                    .map(|view| (name.clone(), view))
-                    .map_err(|error| unwritable(&error))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        safetensors::serialize(views, Some(metadata)).map_err(|error| unwritable(&error))
+        TensorFile::new(precision.dtype(), tensors, Some(metadata))
     }
 
     /// What the metadata says of the model: `config`, `tokenizer` and `state`.

@@ -5,11 +5,12 @@
 //! each other, in the order of the ranks, they are the tensors. The index has the one file's metadata, and the size and the
 //! SHA-256 of each shard. It is written last: without one, shards are nothing, and any number of ranks reads what it names.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +21,7 @@ use crate::platform;
 use crate::train::checkpoint::{
     CHANGED, Checkpoint, State, checksum, damaged, group, host_tensor, unwritable,
 };
+use crate::train::tensor_file::TensorFile;
 
 /// The newest version of the index that this code reads and writes.
 const VERSION: u64 = 1;
@@ -51,12 +53,12 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The file's bytes.
+    /// Its file.
     ///
     /// # Errors
     /// Never for a shard that came from a run.
-    pub fn to_bytes(&self, shape: &Shape) -> Result<Vec<u8>> {
-        let mut views = Vec::new();
+    pub fn file(&self, shape: &Shape) -> Result<TensorFile<'_>> {
+        let mut tensors = BTreeMap::new();
         for (prefix, values) in &self.groups {
             let own = self.start..self.start + values.len();
             let mut begin = 0;
@@ -68,13 +70,11 @@ impl Shard {
                     continue;
                 }
                 let piece = &values[piece.start - own.start..piece.end - own.start];
-                let bytes = bytemuck::cast_slice(piece);
-                let view = TensorView::new(Dtype::F32, vec![piece.len()], bytes)
-                    .map_err(|error| unwritable(&error))?;
-                views.push((format!("{prefix}{name}"), view));
+                let bytes = Cow::Borrowed(bytemuck::cast_slice(piece));
+                tensors.insert(format!("{prefix}{name}"), (vec![piece.len()], bytes));
             }
         }
-        safetensors::serialize(views, None).map_err(|error| unwritable(&error))
+        TensorFile::new(Dtype::F32, tensors, None)
     }
 }
 
@@ -90,12 +90,14 @@ pub struct ShardFile {
 }
 
 impl ShardFile {
-    /// What an index says of a file that holds these bytes.
-    pub fn of(file: String, bytes: &[u8]) -> Self {
+    /// What an index says of a file with this content.
+    pub fn of(file: String, content: &TensorFile<'_>) -> Self {
+        let mut sum = Sha256::new();
+        content.parts().for_each(|part| sum.update(part));
         Self {
             file,
-            bytes: bytes.len() as u64,
-            sha256: hex::encode(Sha256::digest(bytes)),
+            bytes: content.bytes() as u64,
+            sha256: hex::encode(sum.finalize()),
         }
     }
 }

@@ -25,7 +25,7 @@ const LARGEST_ARCHIVE: u64 = 1 << 30;
 pub(super) fn keep(name: &str, content: &[u8]) -> Result<Answer> {
     platform::make_folder(TEXTS, |_| false).or_else(|_| exists(TEXTS))?;
     let path = format!("{TEXTS}/{}", plain(name)?);
-    platform::write_file(&path, content)?;
+    platform::write_file(&path, [content])?;
     Ok(Answer::Kept { path })
 }
 

@@ -12,7 +12,7 @@ use crate::model::weights::HostTensor;
 use crate::platform::{self, FileBytes};
 use crate::train::checkpoint::{check_length, host_tensor};
 
-const SINGLE: &str = "model.safetensors";
+pub(super) const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
 /// A model's tensors, in their files.

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use safetensors::tensor::TensorView;
 use serde_json::{Map, Value, json};
 
 use super::config::OURS;
 use super::names::Names;
+use super::shards::SINGLE;
 use crate::error::Result;
 use crate::model::Shape;
 use crate::objective::Objective;
 use crate::platform;
+use crate::train::TensorFile;
 use crate::train::checkpoint::{
     Checkpoint, FORMAT_VERSION, OUR_MIXTURE, Precision, architecture, unwritable,
 };
@@ -57,18 +58,21 @@ pub fn write(checkpoint: &Checkpoint, folder: &str, precision: Precision) -> Res
     });
     let files = [
         ("config.json", pretty(&config.into())?),
-        ("model.safetensors", weights(checkpoint, names, precision)?),
         ("tokenizer.json", tokenizer.file.into_bytes()),
         ("tokenizer_config.json", pretty(&for_tokenizer)?),
     ];
+    let weights = weights(checkpoint, names, precision)?;
     platform::make_folder(folder, |name| {
+        let mut known = files.iter().map(|(name, _)| *name).chain([SINGLE]);
         name.strip_suffix(".partial")
-            .is_some_and(|name| files.iter().any(|(known, _)| *known == name))
+            .is_some_and(|name| known.any(|known| known == name))
     })?;
     for (name, content) in &files {
-        platform::write_file(&format!("{folder}/{name}"), content)?;
+        platform::write_file(&format!("{folder}/{name}"), [&content[..]])?;
     }
-    Ok(files.iter().map(|(_, content)| content.len()).sum())
+    platform::write_file(&format!("{folder}/{SINGLE}"), weights.parts())?;
+    let others: usize = files.iter().map(|(_, content)| content.len()).sum();
+    Ok(others + weights.bytes())
 }
 
 fn pretty(value: &Value) -> Result<Vec<u8>> {
@@ -144,25 +148,13 @@ fn llada(checkpoint: &Checkpoint, shape: &Shape) -> Map<String, Value> {
         .collect()
 }
 
-fn weights(checkpoint: &Checkpoint, names: Names, precision: Precision) -> Result<Vec<u8>> {
-    let tensors: Vec<_> = checkpoint
-        .weights
-        .0
-        .iter()
-        .map(|(name, tensor)| {
-            let bytes = precision.encode(&tensor.values);
-            (names.theirs(name), &tensor.shape, bytes)
-        })
-        .collect();
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| {
-            TensorView::new(precision.dtype(), (*shape).clone(), bytes)
-                .map(|view| (name, view))
-                .map_err(|error| unwritable(&error))
-        })
-        .collect::<Result<Vec<_>>>()?;
+fn weights(checkpoint: &Checkpoint, names: Names, precision: Precision) -> Result<TensorFile<'_>> {
+    let tensors = checkpoint.weights.0.iter().map(|(name, tensor)| {
+        let bytes = precision.encode(&tensor.values);
+        (names.theirs(name), (tensor.shape.clone(), bytes))
+    });
+    let tensors = tensors.collect();
     // What `transformers` expects of a file.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize(views, Some(metadata)).map_err(|error| unwritable(&error))
+    TensorFile::new(precision.dtype(), tensors, Some(metadata))
 }

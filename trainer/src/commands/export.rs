@@ -50,9 +50,9 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
                 .into(),
         );
     }
-    let bytes = checkpoint.to_bytes_as(precision)?;
-    platform::write_file(&file, &bytes)?;
-    tell(arguments.common.json, file, bytes.len())
+    let content = checkpoint.file(precision)?;
+    platform::write_file(&file, content.parts())?;
+    tell(arguments.common.json, file, content.bytes())
 }
 
 /// Prints what was written.

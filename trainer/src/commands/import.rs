@@ -14,8 +14,8 @@ pub fn run(arguments: &ImportArguments) -> Result<()> {
     check_place(&arguments.out)?;
     let source = arguments.source.display().to_string();
     let checkpoint = hugging_face::read(&source, arguments.length)?;
-    let bytes = checkpoint.to_bytes_as(precision)?;
+    let content = checkpoint.file(precision)?;
     let file = arguments.out.display().to_string();
-    platform::write_file(&file, &bytes)?;
-    tell(arguments.common.json, file, bytes.len())
+    platform::write_file(&file, content.parts())?;
+    tell(arguments.common.json, file, content.bytes())
 }
