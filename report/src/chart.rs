@@ -9,6 +9,7 @@ use crate::history::{Curve, Evaluation, History};
 use crate::numbers;
 use crate::scale::{self, Range};
 use crate::theme::Racer;
+use crate::together::Races;
 
 /// What a loss is drawn against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,24 @@ pub struct Crossing {
     pub filled: bool,
     /// Where it lies.
     pub epoch: f64,
+}
+
+impl Crossing {
+    /// Those of several seeds, at their mean epochs.
+    pub fn of_seeds(races: &Races) -> Vec<Self> {
+        let kinds = [
+            ("curve", false, &races.curve),
+            ("envelope", true, &races.envelope),
+        ];
+        let crossed = kinds.into_iter().filter_map(|(name, filled, crossed)| {
+            Some(Self {
+                name,
+                filled,
+                epoch: crossed.epoch?.mean,
+            })
+        });
+        crossed.collect()
+    }
 }
 
 /// What the drawings of one run share.

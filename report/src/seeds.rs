@@ -155,19 +155,10 @@ fn charts(seeds: &Seeds, together: Option<&Together>) -> String {
     };
     let is_mean = finished.len() > 1;
     let floor = seeds.begun().find_map(Run::floor);
-    let mut crossings = Vec::new();
-    if let Some(Together::Race(races)) = together {
-        for (name, filled, crossed) in [
-            ("curve", false, &races.curve),
-            ("envelope", true, &races.envelope),
-        ] {
-            crossings.extend(crossed.epoch.map(|epoch| Crossing {
-                name,
-                filled,
-                epoch: epoch.mean,
-            }));
-        }
-    }
+    let crossings = match together {
+        Some(Together::Race(races)) => Crossing::of_seeds(races),
+        _ => Vec::new(),
+    };
     let plot = Plot {
         id: String::new(),
         range: scale::losses(&shown, floor),

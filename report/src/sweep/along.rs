@@ -57,26 +57,6 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The mean epochs of a point's crossovers.
-fn crossings(point: &PointFound) -> Vec<Crossing> {
-    let Some(races) = point.races() else {
-        return Vec::new();
-    };
-    [
-        ("curve", false, &races.curve),
-        ("envelope", true, &races.envelope),
-    ]
-    .into_iter()
-    .filter_map(|(name, filled, crossed)| {
-        Some(Crossing {
-            name,
-            filled,
-            epoch: crossed.epoch?.mean,
-        })
-    })
-    .collect()
-}
-
 /// The curves of every point, small and side by side; answers beside losses, where the models were put to tasks.
 pub(super) fn multiples(
     sweep: &Sweep,
@@ -94,7 +74,11 @@ pub(super) fn multiples(
             range: scale::losses(&shown.history, shown.floor),
             history: &shown.history,
             floor: shown.floor,
-            crossings: crossings(point),
+            crossings: point
+                .races()
+                .into_iter()
+                .flat_map(Crossing::of_seeds)
+                .collect(),
             seeds: shown.seeds,
         };
         let mut small = vec![(point.name.clone(), plot.small(Axis::Epochs))];
@@ -263,5 +247,10 @@ fn crossing_marks(
             }],
         })
     };
-    crossings(point).into_iter().filter_map(mark).collect()
+    point
+        .races()
+        .into_iter()
+        .flat_map(Crossing::of_seeds)
+        .filter_map(mark)
+        .collect()
 }
