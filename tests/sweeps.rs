@@ -377,6 +377,8 @@ fn bad_input_starts_nothing_and_says_where() {
     .unwrap();
     fs::write(at("binary.toml"), [0xff, 0xfe]).unwrap();
     fs::create_dir(at("taken")).unwrap();
+    // What a sweep makes may have its name, and does not hide it.
+    fs::create_dir(at("code")).unwrap();
     fs::write(at("taken/thesis.txt"), "years of work").unwrap();
     let before = names(folder.path());
     for (typed, said) in [

@@ -44,14 +44,15 @@ const READY: [(&str, &str); 15] = [
     ("order", include_str!("../../sweeps/order.toml")),
 ];
 
-/// A sweep's name, where its text is from, and the text: of a file, or of one of the names above.
+/// A sweep's name, where its text is from, and the text: of a file, or of one of the names above; a folder may have such a name,
+/// as what a sweep makes often has.
 ///
 /// # Errors
 /// When there is no such file and none of that name comes with the program.
 pub fn find(typed: &Path) -> Result<(String, PathBuf, String)> {
     let shown = typed.display().to_string();
     if let Some((name, text)) = READY.iter().find(|(name, _)| *name == shown)
-        && !typed.exists()
+        && !typed.is_file()
     {
         let path = PathBuf::from(format!("{name}.toml"));
         return Ok(((*name).to_owned(), path, (*text).to_owned()));
