@@ -15,8 +15,10 @@ use crate::child::{Watched, watched};
 use crate::long::binary;
 use crate::{command, root, step};
 
-/// How often each side tokenizes the text, in turns.
+/// How often each side tokenizes the text, in turns; once where that takes minutes, in which noise evens out by itself.
 const ROUNDS: usize = 2;
+/// From so many megabytes on it does.
+const TAKES_MINUTES: u64 = 200;
 /// What share of the speed of `tokenizers` is wanted, by either of its ways.
 const AS_FAST: f64 = 0.9;
 /// Bytes that making shards may take.
@@ -68,7 +70,8 @@ pub fn run(megabytes: u64) -> Result<()> {
     };
     let mut ours = Vec::new();
     let mut worst = f64::INFINITY;
-    for round in 0..ROUNDS {
+    let rounds = if megabytes < TAKES_MINUTES { ROUNDS } else { 1 };
+    for round in 0..rounds {
         let out = format!("shards-{round}");
         let made = watched(&mut shards(&out))?;
         let memory = format!("{:.0} MB", made.peak_bytes as f64 / 1e6);
@@ -95,7 +98,7 @@ pub fn run(megabytes: u64) -> Result<()> {
         ours.push(made);
     }
 
-    let seconds = ours.iter().map(|made| made.seconds).sum::<f64>() / ROUNDS as f64;
+    let seconds = ours.iter().map(|made| made.seconds).sum::<f64>() / rounds as f64;
     let kept = kill_and_go_on(&shards, &folder, Duration::from_secs_f64(seconds / 2.0))?;
     let tokens = ours[0].result()?["tokens"].as_u64().unwrap_or(0);
     let started = first_step(&mut crossover(&["train"]), tokens)?;
