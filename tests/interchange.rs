@@ -15,7 +15,7 @@ use crossover::model::{Decoder, Dropout, ModelConfig, Ops, Visibility, Weights};
 use crossover::objective::{Likelihood, Objective};
 use crossover::train::checkpoint::Moments;
 use crossover::train::hugging_face::{read, read_model, write};
-use crossover::train::{Checkpoint, Precision, State};
+use crossover::train::{Checkpoint, Extent, Precision, State};
 use program::{Ran, crossover};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -191,7 +191,7 @@ fn there_and_back(checkpoint: &Checkpoint, precision: Precision) -> (Checkpoint,
     write(checkpoint, path, precision).unwrap();
     let config = fs::read(format!("{path}/config.json")).unwrap();
     (
-        read_model(path).unwrap(),
+        read_model(path, Extent::Weights).unwrap(),
         serde_json::from_slice(&config).unwrap(),
     )
 }

@@ -16,7 +16,7 @@ use crossover::device::{DeviceChoice, Selected};
 use crossover::lab::{Command, Event, Lab};
 use crossover::objective::Objective;
 use crossover::ranks::Ranks;
-use crossover::train::{Checkpoint, Metrics, RunConfig};
+use crossover::train::{Checkpoint, Extent, Metrics, RunConfig};
 use tempfile::TempDir;
 
 use disk::SmallDisk;
@@ -123,7 +123,7 @@ fn place(run: &Path, name: &str) -> PathBuf {
 }
 
 fn open(run: &Path, name: &str) -> Checkpoint {
-    Checkpoint::open(&place(run, name).display().to_string()).unwrap()
+    Checkpoint::open(&place(run, name).display().to_string(), Extent::Whole).unwrap()
 }
 
 /// A copy of a run, as if it had been killed behind its last step.

@@ -12,7 +12,7 @@ use crate::lab::{crossover, generation};
 use crate::model::Decoder;
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform;
-use crate::train::{Checkpoint, RunConfig};
+use crate::train::{Checkpoint, Extent, RunConfig};
 
 /// Tokens that the slow exact measures of a masked model may read: they cost a forward pass per token.
 const CHAIN_TOKENS: usize = 150_000;
@@ -49,7 +49,7 @@ async fn best(session: &Session<'_>, objective: Objective) -> Result<Measured> {
             objective.name()
         ))
     })?;
-    let checkpoint = Checkpoint::open(&path)?;
+    let checkpoint = Checkpoint::open(&path, Extent::Weights)?;
     let model = Decoder::new(
         &checkpoint.model,
         &session.shape,

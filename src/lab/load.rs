@@ -3,8 +3,8 @@
 use crate::device::Selected;
 use crate::error::Result;
 use crate::model::Decoder;
-use crate::train::Checkpoint;
 use crate::train::hugging_face::read_model;
+use crate::train::{Checkpoint, Extent};
 
 /// A checkpoint and its model on a device.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Loaded {
 /// # Errors
 /// When it can't be read or is no sound checkpoint.
 pub fn load_checkpoint(path: &str, device: &Selected) -> Result<Loaded> {
-    let checkpoint = read_model(path)?;
+    let checkpoint = read_model(path, Extent::Weights)?;
     Ok(Loaded {
         model: Decoder::new(
             &checkpoint.model,

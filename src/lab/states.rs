@@ -18,7 +18,7 @@ use crate::objective::Objective;
 use crate::platform::{self, Beside, Folder, Instant};
 use crate::ranks::Ranks;
 use crate::train::index::{INDEX, Index, SHARDS, ShardFile};
-use crate::train::{Checkpoint, Precision, RunConfig, Trainer};
+use crate::train::{Checkpoint, Extent, Precision, RunConfig, Trainer};
 
 const FOLDER: &str = "checkpoints";
 const SINGLE: &str = ".safetensors";
@@ -99,11 +99,11 @@ pub(super) fn last(run: &str, objective: Objective, control: &Control) -> Result
         Error::input(format!("`{run}/{file}` is missing"))
             .with_hint("without its last checkpoint a run can't go on; start it anew")
     })?;
-    let damage = match Checkpoint::open(&path) {
+    let damage = match Checkpoint::open(&path, Extent::Whole) {
         Ok(checkpoint) => return Ok(checkpoint),
         Err(damage) => damage,
     };
-    let open = |kept| Checkpoint::open(&find(run, objective, kept)?).ok();
+    let open = |kept| Checkpoint::open(&find(run, objective, kept)?, Extent::Whole).ok();
     let best = open(Kept::Best);
     let newer = |step: &u64| best.as_ref().is_none_or(|best| *step > best.state.step);
     let steps = steps(&files(run), objective).into_iter();

@@ -31,14 +31,25 @@ pub fn bring_file(path: &str, content: &'static [u8]) {
 /// # Errors
 /// Names the path when it is missing, unreadable, or something that may have no end (a device, a pipe).
 pub fn read_file(path: &str) -> Result<Vec<u8>> {
-    let brought = BROUGHT.read().unwrap_or_else(PoisonError::into_inner);
-    if let Some(content) = brought.get(path) {
+    if let Some(content) = brought(path) {
         return Ok(content.to_vec());
     }
-    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return Err(no_regular_file(path));
-    }
+    check_regular(path)?;
     fs::read(path).map_err(|error| unreadable(path, error))
+}
+
+/// The file of this path that came with the program.
+fn brought(path: &str) -> Option<&'static [u8]> {
+    let brought = BROUGHT.read().unwrap_or_else(PoisonError::into_inner);
+    brought.get(path).copied()
+}
+
+/// Refuses what may have no end. What isn't there is told by who opens it.
+fn check_regular(path: &str) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => Err(no_regular_file(path)),
+        _ => Ok(()),
+    }
 }
 
 fn no_regular_file(path: &str) -> Error {
@@ -170,19 +181,28 @@ pub struct FileBytes(Content);
 
 #[derive(Debug)]
 enum Content {
+    Brought(&'static [u8]),
     Owned(Vec<u8>),
     Mapped(Mmap),
 }
 
 impl FileBytes {
-    /// Maps a file.
+    /// Maps a file, unless it came with the program.
     ///
     /// # Errors
-    /// When it can't be opened or mapped.
+    /// Those of [`read_file`].
     pub fn open(path: &str) -> Result<Self> {
+        if let Some(content) = brought(path) {
+            return Ok(Self(Content::Brought(content)));
+        }
+        check_regular(path)?;
         let map = || -> io::Result<Content> {
             let file = File::open(path)?;
-            if file.metadata()?.len() == 0 {
+            let found = file.metadata()?;
+            if found.is_dir() {
+                return Err(ErrorKind::IsADirectory.into());
+            }
+            if found.len() == 0 {
                 return Ok(Content::Owned(Vec::new()));
             }
             // SAFETY: the map is read-only, and the program never changes a file that it reads so: shards are written
@@ -203,6 +223,7 @@ impl Deref for FileBytes {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
+            Content::Brought(bytes) => bytes,
             Content::Owned(bytes) => bytes,
             Content::Mapped(map) => map,
         }

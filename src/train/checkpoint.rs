@@ -19,7 +19,7 @@ use crate::model::config::is_true;
 use crate::model::weights::HostTensor;
 use crate::model::{Experts, ModelConfig, Routing, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
-use crate::platform;
+use crate::platform::FileBytes;
 use crate::train::index::{self, Index};
 use crate::train::precision::LossScale;
 use crate::train::tensor_file::TensorFile;
@@ -150,6 +150,22 @@ impl Precision {
     }
 }
 
+/// How much of a checkpoint is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All, to go on training.
+    Whole,
+    /// What the model is used with; the rest takes no memory.
+    Weights,
+}
+
+impl Extent {
+    /// Whether the tensor of this name is part of it.
+    pub(super) fn has(self, name: &str) -> bool {
+        self == Self::Whole || group(name).0.is_empty()
+    }
+}
+
 /// `config` in the metadata: Hugging Face's keys beside ours.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Header {
@@ -255,16 +271,6 @@ impl Checkpoint {
         likelihood.factorization(self.length, self.block_size)
     }
 
-    /// The same without what only training needs.
-    #[must_use]
-    pub fn weights_only(self) -> Self {
-        Self {
-            moments: None,
-            trained_weights: None,
-            ..self
-        }
-    }
-
     /// The file's bytes, every number as it is.
     ///
     /// # Errors
@@ -317,11 +323,11 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Those of [`Checkpoint::from_bytes`]; a shard that is missing or not what the index promises is named.
-    pub fn open(path: &str) -> Result<Self> {
-        let bytes = platform::read_file(path)?;
+    pub fn open(path: &str, extent: Extent) -> Result<Self> {
+        let bytes = FileBytes::open(path)?;
         match index::is_index(path) {
-            true => Index::from_bytes(&bytes, path)?.checkpoint(path),
-            false => Self::from_bytes(&bytes, path),
+            true => Index::from_bytes(&bytes, path)?.checkpoint(path, extent),
+            false => Self::read(&bytes, path, extent),
         }
     }
 
@@ -367,6 +373,10 @@ impl Checkpoint {
     /// # Errors
     /// When it is truncated, no safetensors file, not one of ours, made by a newer version, or inconsistent.
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Self> {
+        Self::read(bytes, origin, Extent::Whole)
+    }
+
+    fn read(bytes: &[u8], origin: &str, extent: Extent) -> Result<Self> {
         let damaged = |why: String| damaged(origin, &why);
         check_length(bytes).map_err(damaged)?;
         let (_, metadata) =
@@ -385,7 +395,7 @@ impl Checkpoint {
         let mut checkpoint = Self::from_strings(described, origin)?;
         let tensors =
             SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
-        for (name, view) in tensors.iter() {
+        for (name, view) in tensors.iter().filter(|(name, _)| extent.has(name)) {
             let tensor =
                 host_tensor(&view).map_err(|why| damaged(format!("tensor `{name}` {why}")))?;
             checkpoint.put(name, tensor);

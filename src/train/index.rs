@@ -17,9 +17,9 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result, grouped};
 use crate::model::Shape;
 use crate::model::weights::{HostTensor, layout};
-use crate::platform;
+use crate::platform::FileBytes;
 use crate::train::checkpoint::{
-    CHANGED, Checkpoint, State, checksum, damaged, group, host_tensor, unwritable,
+    CHANGED, Checkpoint, Extent, State, checksum, damaged, group, host_tensor, unwritable,
 };
 use crate::train::tensor_file::TensorFile;
 
@@ -183,7 +183,7 @@ impl Index {
     ///
     /// # Errors
     /// Names the shard that is missing or not what the index promises.
-    pub fn checkpoint(&self, origin: &str) -> Result<Checkpoint> {
+    pub fn checkpoint(&self, origin: &str, extent: Extent) -> Result<Checkpoint> {
         let mut checkpoint = Checkpoint::from_strings(self.strings(), origin)?;
         let mut joined: BTreeMap<String, Vec<f32>> = BTreeMap::new();
         for shard in &self.shards {
@@ -192,7 +192,7 @@ impl Index {
             let bytes = read(&path, shard)?;
             let tensors = SafeTensors::deserialize(&bytes)
                 .map_err(|error| damaged(&path, &error.to_string()))?;
-            for (name, view) in tensors.iter() {
+            for (name, view) in tensors.iter().filter(|(name, _)| extent.has(name)) {
                 let tensor = host_tensor(&view)
                     .map_err(|why| damaged(&path, &format!("tensor `{name}` {why}")))?;
                 joined
@@ -223,8 +223,8 @@ impl Index {
 }
 
 /// A shard's bytes, if they are what the index promises.
-fn read(path: &str, shard: &ShardFile) -> Result<Vec<u8>> {
-    let bytes = platform::read_file(path)?;
+fn read(path: &str, shard: &ShardFile) -> Result<FileBytes> {
+    let bytes = FileBytes::open(path)?;
     if bytes.len() as u64 != shard.bytes {
         let why = format!(
             "it has {} bytes, and its index promises {}",
@@ -233,7 +233,7 @@ fn read(path: &str, shard: &ShardFile) -> Result<Vec<u8>> {
         );
         return Err(damaged(path, &why));
     }
-    match hex::encode(Sha256::digest(&bytes)) == shard.sha256 {
+    match hex::encode(Sha256::digest(&bytes[..])) == shard.sha256 {
         true => Ok(bytes),
         false => Err(damaged(path, CHANGED)),
     }

@@ -21,7 +21,7 @@ pub mod straggler;
 mod tensor_file;
 pub mod trainer;
 
-pub use checkpoint::{Checkpoint, Precision, State};
+pub use checkpoint::{Checkpoint, Extent, Precision, State};
 pub use config::{EvaluateConfig, Provenance, RunConfig, Schedule, TrainConfig, nearest_key};
 pub use metrics::{Metrics, TaskScore};
 pub use precision::{LossScale, MixedPrecision};

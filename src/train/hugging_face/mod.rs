@@ -17,7 +17,7 @@ use crate::error::{Error, Result, grouped};
 use crate::model::weights::layout;
 use crate::model::{Shape, Weights};
 use crate::platform;
-use crate::train::checkpoint::{Checkpoint, State};
+use crate::train::checkpoint::{Checkpoint, Extent, State};
 
 use config::{Description, Keys};
 use shards::Shards;
@@ -30,11 +30,11 @@ const LONGEST_UNASKED: usize = 1024;
 ///
 /// # Errors
 /// Those of [`Checkpoint::from_bytes`] and of [`read`].
-pub fn read_model(path: &str) -> Result<Checkpoint> {
+pub fn read_model(path: &str, extent: Extent) -> Result<Checkpoint> {
     if platform::is_folder(path) {
         return read(path, None);
     }
-    Checkpoint::open(path)
+    Checkpoint::open(path, extent)
 }
 
 /// Reads a model: a folder, one of its weight files, or their index. `length` is how many tokens a window is to have; at most

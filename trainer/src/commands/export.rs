@@ -3,7 +3,7 @@
 use anyhow::Result;
 use crossover::error::Error;
 use crossover::platform;
-use crossover::train::{Precision, hugging_face};
+use crossover::train::{Extent, Precision, hugging_face};
 use serde::Serialize;
 
 use crate::arguments::ExportArguments;
@@ -35,15 +35,18 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     if is_file {
         check_place(&arguments.out)?;
     }
-    let mut checkpoint = hugging_face::read_model(&arguments.checkpoint.display().to_string())?;
+    let extent = match is_file && !arguments.weights_only {
+        true => Extent::Whole,
+        false => Extent::Weights,
+    };
+    let place = arguments.checkpoint.display().to_string();
+    let checkpoint = hugging_face::read_model(&place, extent)?;
     let file = arguments.out.display().to_string();
     if !is_file {
         let bytes = hugging_face::write(&checkpoint, &file, precision)?;
         return tell(arguments.common.json, file, bytes);
     }
-    if arguments.weights_only {
-        checkpoint = checkpoint.weights_only();
-    } else if precision != Precision::F32 && checkpoint.moments.is_some() {
+    if precision != Precision::F32 && checkpoint.moments.is_some() {
         return Err(
             Error::input("`--dtype bf16` would round what training goes on from")
                 .with_hint("add `--weights-only`")
