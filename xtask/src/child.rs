@@ -16,7 +16,8 @@ const LOOK: Duration = Duration::from_millis(10);
 pub struct Watched {
     /// From its start to its end.
     pub seconds: f64,
-    /// The largest resident memory that was seen.
+    /// The largest memory of its own that was seen resident. Pages of files that it maps are not its own: the system takes them
+    /// back when it needs them.
     pub peak_bytes: u64,
     /// The lines that it printed, which are JSON, with the seconds from its start to each.
     pub lines: Vec<(f64, Value)>,
@@ -50,7 +51,7 @@ pub fn watched(command: &mut Command) -> Result<Watched> {
     });
     let mut peak_bytes = 0;
     let status = loop {
-        peak_bytes = peak(child.id()).unwrap_or(0).max(peak_bytes);
+        peak_bytes = resident(child.id()).unwrap_or(0).max(peak_bytes);
         if let Some(status) = child.try_wait()? {
             break status;
         }
@@ -66,12 +67,12 @@ pub fn watched(command: &mut Command) -> Result<Watched> {
     })
 }
 
-/// The largest resident memory of a process so far, where the system tells.
-fn peak(process: u32) -> Option<u64> {
+/// What a process has in memory now but for pages of files, where the system tells.
+fn resident(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kibibytes * 1024)
+    let kibibytes = |key| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Some((kibibytes("RssAnon:")? + kibibytes("RssShmem:")?) * 1024)
 }

@@ -37,7 +37,8 @@ const USAGE: &str =
                    a kill, and the start of training from them; of 1000 megabytes, or as many as are named
            sampler a hundred million draws, whose rare tokens are counted
            peer    training and writing beside PyTorch, in turns: speed and memory
-           presets training at every size: speed, share of the matrix product, where a step's time goes, memory
+           presets [NAME...]
+                   training at every size, or those named: speed, share of the matrix product, where a step's time goes, memory
            memory  what `crossover flops` predicts of training's peak memory beside what is measured, and PyTorch's
            hundred-million
                    a hundred million parameters, trained for three steps within the memory that `crossover flops` predicts
@@ -87,7 +88,7 @@ fn main() -> ExitCode {
         },
         ["long", "sampler"] => long::sampler(),
         ["long", "peer"] => speed::peer(),
-        ["long", "presets"] => speed::presets(),
+        ["long", "presets", named @ ..] => speed::presets(named),
         ["long", "memory"] => speed::memory(),
         ["long", "hundred-million"] => speed::hundred_million(),
         ["long", "length"] => speed::length(),

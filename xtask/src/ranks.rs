@@ -10,11 +10,12 @@ use serde_json::Value;
 use crate::long::{binary_for_ranks, launcher};
 use crate::speed::{Shape, crossover, flags, last_line, list, number};
 
-/// What trains: 6.4 and 0.5 million parameters, with the windows of each process, and the steps that are timed.
-const SHAPES: [(Shape, u32); 2] = [([256, 8, 4, 66, 16, 256], 4), ([96, 4, 4, 66, 8, 64], 40)];
-
-/// How many processes. Four share two cores on the machine that this was written on.
-const RANKS: [u32; 3] = [1, 2, 4];
+/// What trains: 6.4 and 0.5 million parameters, with the windows of each process, the steps that are timed, and on how many
+/// processes. Four share two cores on the machine that this was written on, where steps of the larger model would take minutes.
+const SHAPES: [(Shape, u32, &[u32]); 2] = [
+    ([256, 8, 4, 66, 16, 256], 4, &[1, 2]),
+    ([96, 4, 4, 66, 8, 64], 40, &[1, 2, 4]),
+];
 
 /// How often everything is measured, processes by themselves in turns with ranks.
 const ROUNDS: usize = 3;
@@ -54,8 +55,8 @@ pub fn run(quick: bool) -> Result<()> {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let mut overhead_of_two = 0.0_f64;
-    for (index, (shape, steps)) in shapes.iter().enumerate() {
-        for ranks in RANKS {
+    for (index, (shape, steps, counts)) in shapes.iter().enumerate() {
+        for &ranks in *counts {
             for overhead in compare(&binary, *shape, *steps, ranks, rounds)? {
                 if index == 0 && ranks == 2 {
                     overhead_of_two = overhead_of_two.max(overhead);

@@ -80,6 +80,14 @@ fn keep(name: &str, measured: &[Value], chart: &str) -> Result<()> {
     Ok(())
 }
 
+/// What was kept under this name before.
+fn kept(name: &str) -> Result<Vec<Value>> {
+    match fs::read(root().join(format!("docs/performance/{name}.json"))) {
+        Ok(text) => Ok(serde_json::from_slice(&text)?),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
 /// Times writing 256 tokens, and says whether the cache and the denoising loop are as fast as they should be.
 pub fn decode() -> Result<()> {
     let binary = binary()?;

@@ -1,9 +1,9 @@
 //! Training at every size that `crossover bench` knows.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::bars::{Bar, Bars};
-use super::{crossover, keep, list, mebibytes, number};
+use super::{crossover, keep, kept, list, mebibytes, number};
 use crate::long::binary;
 
 const PRESETS: [&str; 9] = [
@@ -20,15 +20,23 @@ const PRESETS: [&str; 9] = [
 /// The parts of a step, as `bench` names them.
 const PARTS: [&str; 4] = ["data", "forward", "backward", "optimizer"];
 
-/// Trains every preset of `bench` and prints how fast, as a share of this machine's own matrix product, and where a step's time
-/// went; keeps it with a chart.
-pub fn presets() -> Result<()> {
+/// Trains the presets of `bench`, or those named, and prints how fast, as a share of this machine's own matrix product, and where
+/// a step's time went; keeps it with a chart, beside what was kept of the others.
+pub fn presets(named: &[&str]) -> Result<()> {
+    let unknown = named.iter().find(|name| !PRESETS.contains(name));
+    ensure!(
+        unknown.is_none(),
+        "`{}` is none of {}",
+        unknown.unwrap_or(&""),
+        PRESETS.join(", ")
+    );
     let binary = binary()?;
+    let before = kept("presets")?;
     println!(
         "| preset | parameters | batch | objective | tokens/s | GFLOP/s | share of the matrix product | data, forward, backward, optimizer, ms | peak memory |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    let (mut kept, mut bars) = (Vec::new(), Vec::new());
+    let (mut all, mut bars) = (Vec::new(), Vec::new());
     for preset in PRESETS {
         let bench = [
             "bench",
@@ -39,7 +47,15 @@ pub fn presets() -> Result<()> {
             "--preset",
             preset,
         ];
-        let measured = crossover(&binary, &bench)?;
+        let of_before = before.iter().find(|measured| measured["preset"] == preset);
+        let measured = match of_before {
+            Some(measured) if !named.is_empty() && !named.contains(&preset) => measured.clone(),
+            _ => {
+                let mut measured = crossover(&binary, &bench)?;
+                measured["preset"] = preset.into();
+                measured
+            }
+        };
         for row in list(&measured, "training")? {
             let objective = row["objective"].as_str().unwrap_or("?");
             let mut seconds = Vec::new();
@@ -62,23 +78,23 @@ pub fn presets() -> Result<()> {
                 milliseconds.join(", "),
                 mebibytes(&measured, "peak_memory_bytes")?,
             );
-            let all: f64 = seconds.iter().sum();
+            let step: f64 = seconds.iter().sum();
             bars.push(Bar {
                 name: format!("{preset}, {objective}"),
                 parts: seconds
                     .iter()
-                    .map(|seconds| 100.0 * share * seconds / all)
+                    .map(|seconds| 100.0 * share * seconds / step)
                     .collect(),
                 range: None,
                 goal: None,
             });
         }
-        kept.push(measured);
+        all.push(measured);
     }
     let chart = Bars {
         title: "Share of the machine's own matrix product, parted as a step's time is: data, forward, backward, optimizer",
         unit: " %",
         bars,
     };
-    keep("presets", &kept, &chart.svg())
+    keep("presets", &all, &chart.svg())
 }
