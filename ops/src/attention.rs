@@ -302,6 +302,14 @@ fn turn_back(
     }
 }
 
+/// The first `count` values of what is left of a sequence's memory. It is asked for at once: the allocator keeps pages of
+/// their own for each size, and for each thread.
+fn take<'a>(rest: &mut &'a mut [f32], count: usize) -> &'a mut [f32] {
+    let (taken, behind) = std::mem::take(rest).split_at_mut(count);
+    *rest = behind;
+    taken
+}
+
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 fn sequence_forward<'a>(
     input: &[f32],
@@ -313,9 +321,11 @@ fn sequence_forward<'a>(
 ) {
     let (length, width, row) = (heads.length, heads.head_dim, heads.projected());
     let root = 1.0 / (width as f32).sqrt();
-    let head_of = || vec![0.0; length * width];
-    let (mut queries, mut keys, mut keys_across) = (head_of(), head_of(), head_of());
-    let mut scores = vec![0.0; TILE.min(length) * KEYS.min(length)];
+    let (of_head, of_tile) = (length * width, TILE.min(length) * KEYS.min(length));
+    let mut memory = vec![0.0; 3 * of_head + of_tile];
+    let mut rest = &mut memory[..];
+    let [queries, keys, keys_across] = [of_head; 3].map(|count| take(&mut rest, count));
+    let scores = rest;
     for key_head in 0..heads.keys {
         let columns = heads.columns(heads.queries + key_head);
         let of_keys = Turned {
@@ -324,8 +334,8 @@ fn sequence_forward<'a>(
             scale: scales.key,
             factor: 1.0,
         };
-        turn(&of_keys, heads, &mut keys);
-        lay_across(&keys, width, width, &mut keys_across);
+        turn(&of_keys, heads, keys);
+        lay_across(keys, width, width, keys_across);
         let values = &input[heads.columns(heads.queries + heads.keys + key_head).start..];
         for head in key_head * heads.group()..(key_head + 1) * heads.group() {
             let columns = heads.columns(head);
@@ -335,7 +345,7 @@ fn sequence_forward<'a>(
                 scale: scales.query,
                 factor: root,
             };
-            turn(&of_queries, heads, &mut queries);
+            turn(&of_queries, heads, queries);
             for start in (0..length).step_by(TILE) {
                 let tile = start..(start + TILE).min(length);
                 let mixed = &mut output[tile.start * heads.mixed() + columns.start..];
@@ -346,7 +356,7 @@ fn sequence_forward<'a>(
                     multiply(
                         MatrixMut::rows(scores, block.len()),
                         Matrix::rows(&queries[tile.start * width..tile.end * width], width),
-                        heads.block(&keys_across, &block),
+                        heads.block(keys_across, &block),
                         Put::Over,
                     );
                     let rows = (scores.chunks_exact_mut(block.len()))
@@ -415,12 +425,13 @@ fn sequence_backward<'a>(
     let (row, mixed) = (heads.projected(), heads.mixed());
     let root = 1.0 / (width as f32).sqrt();
     let (query_scale, key_scale) = scale_gradients.split_at_mut(width);
-    let head_of = || vec![0.0; length * width];
-    let (mut queries, mut keys) = (head_of(), head_of());
-    let (mut keys_across, mut values_across) = (head_of(), head_of());
-    let (mut to_queries, mut to_keys, mut to_values) = (head_of(), head_of(), head_of());
-    let tile_of = || vec![0.0; TILE.min(length) * KEYS.min(length)];
-    let (mut weights, mut slopes) = (tile_of(), tile_of());
+    let (of_head, of_tile) = (length * width, TILE.min(length) * KEYS.min(length));
+    let mut memory = vec![0.0; 7 * of_head + 2 * of_tile];
+    let mut rest = &mut memory[..];
+    let [queries, keys] = [of_head; 2].map(|count| take(&mut rest, count));
+    let [keys_across, values_across] = [of_head; 2].map(|count| take(&mut rest, count));
+    let [to_queries, to_keys, to_values] = [of_head; 3].map(|count| take(&mut rest, count));
+    let (weights, slopes) = rest.split_at_mut(of_tile);
     for key_head in 0..heads.keys {
         let key_columns = heads.columns(heads.queries + key_head);
         let of_keys = Turned {
@@ -429,15 +440,10 @@ fn sequence_backward<'a>(
             scale: of.scales.key,
             factor: 1.0,
         };
-        turn(&of_keys, heads, &mut keys);
+        turn(&of_keys, heads, keys);
         let value_columns = heads.columns(heads.queries + heads.keys + key_head);
-        lay_across(&keys, width, width, &mut keys_across);
-        lay_across(
-            &of.input[value_columns.start..],
-            row,
-            width,
-            &mut values_across,
-        );
+        lay_across(keys, width, width, keys_across);
+        lay_across(&of.input[value_columns.start..], row, width, values_across);
         to_keys.fill(0.0);
         to_values.fill(0.0);
         for head in key_head * heads.group()..(key_head + 1) * heads.group() {
@@ -448,7 +454,7 @@ fn sequence_backward<'a>(
                 scale: of.scales.query,
                 factor: root,
             };
-            turn(&of_queries, heads, &mut queries);
+            turn(&of_queries, heads, queries);
             for start in (0..length).step_by(TILE) {
                 let tile = start..(start + TILE).min(length);
                 let of_tile = tile.start * width..tile.end * width;
@@ -469,13 +475,13 @@ fn sequence_backward<'a>(
                     multiply(
                         MatrixMut::rows(weights, block.len()),
                         queries,
-                        heads.block(&keys_across, &block),
+                        heads.block(keys_across, &block),
                         Put::Over,
                     );
                     multiply(
                         MatrixMut::rows(slopes, block.len()),
                         gradient,
-                        heads.block(&values_across, &block),
+                        heads.block(values_across, &block),
                         Put::Over,
                     );
                     let rows = (weights.chunks_exact_mut(block.len()))
@@ -525,10 +531,10 @@ fn sequence_backward<'a>(
                 }
             }
             let place = &mut input_gradient[columns.start..];
-            turn_back(&of_queries, heads, &mut to_queries, place, query_scale);
+            turn_back(&of_queries, heads, to_queries, place, query_scale);
         }
         let place = &mut input_gradient[key_columns.start..];
-        turn_back(&of_keys, heads, &mut to_keys, place, key_scale);
+        turn_back(&of_keys, heads, to_keys, place, key_scale);
         let rows = input_gradient[value_columns.start..].chunks_mut(row);
         for (row, value) in rows.zip(to_values.chunks_exact(width)) {
             row[..width].copy_from_slice(value);

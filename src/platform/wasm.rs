@@ -527,9 +527,7 @@ impl Folder {
         name: &str,
         parts: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<()> {
-        let content = parts.collect::<Vec<_>>().concat();
-        FILES.with_borrow_mut(|files| files.put(&self.place(name), content));
-        Ok(())
+        write_file(&self.place(name), parts)
     }
 
     /// Folders are there as long as something is in them.

@@ -184,8 +184,10 @@ pub fn memory() -> Result<()> {
         for threads in ["1", "2"] {
             let on = ["--threads", threads];
             let predicted = crossover(&binary, &[&["flops"], &flags[..], &on].concat())?;
-            let bench = ["bench", "--steps", "1", "--rounds", "1", "--peer", peer];
-            let measured = crossover(&binary, &[&bench, &flags[..], &on].concat())?;
+            // Looking for GPUs takes memory too.
+            let bench = ["bench", "--steps", "1", "--rounds", "1", "--device", "cpu"];
+            let beside = ["--peer", peer];
+            let measured = crossover(&binary, &[&bench[..], &beside, &flags, &on].concat())?;
             // What is measured keeps no state.
             let predicted = mebibytes(&predicted, "training_peak_bytes")?
                 - mebibytes(&predicted, "saving_bytes")?;
