@@ -17,6 +17,7 @@ use crossover::lab::{Command, Event, Lab};
 use crossover::objective::Objective;
 use crossover::ranks::Ranks;
 use crossover::train::{Checkpoint, Extent, Metrics, RunConfig};
+use safetensors::SafeTensors;
 use tempfile::TempDir;
 
 use disk::SmallDisk;
@@ -213,6 +214,45 @@ fn shards_hold_what_one_file_holds() {
         checkpoint
     };
     assert!(without_clock(shards) == without_clock(one));
+}
+
+#[test]
+fn weights_are_read_without_what_only_training_needs_and_that_is_checked_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut config = config(folder);
+    for (is_sharded, name) in [
+        (false, "last-masked.safetensors"),
+        (true, "last-masked.index.json"),
+    ] {
+        config.train.shard_checkpoints = is_sharded;
+        let run = run(&config, 1, folder, &format!("sharded-{is_sharded}"));
+        let whole = open(&run, name);
+        assert!(whole.moments.is_some() && whole.trained_weights.is_some());
+        let path = place(&run, name).display().to_string();
+        let weights = Checkpoint::open(&path, Extent::Weights).unwrap();
+        let expected = Checkpoint {
+            moments: None,
+            trained_weights: None,
+            ..whole
+        };
+        assert!(weights == expected, "{name}");
+    }
+    let single = place(&folder.join("sharded-false"), "last-masked.safetensors");
+    let mut bytes = fs::read(&single).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let moment = tensors
+        .tensor("optimizer.exp_avg.model.norm.weight")
+        .unwrap();
+    let place = moment.data().as_ptr() as usize - bytes.as_ptr() as usize;
+    bytes[place] ^= 1;
+    fs::write(&single, bytes).unwrap();
+    let path = single.display().to_string();
+    let error = Checkpoint::open(&path, Extent::Weights).unwrap_err();
+    assert!(
+        error.to_string().contains("its checksum doesn't fit"),
+        "{error}"
+    );
 }
 
 #[test]
