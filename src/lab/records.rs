@@ -40,7 +40,7 @@ impl Records {
     pub fn can_be_shared(&self, ranks: &Ranks) -> Result<()> {
         let name = format!("rank-{}.check", ranks.rank());
         let write = || {
-            self.folder.write(&name, b"")?;
+            self.folder.write(&name, [])?;
             self.folder.remove(&name)
         };
         let written = write().map_err(|error| {
@@ -82,7 +82,7 @@ impl Records {
     /// Writes a file as a whole, if this rank writes.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         match self.ours {
-            true => self.folder.write(name, bytes),
+            true => self.folder.write(name, [bytes]),
             false => Ok(()),
         }
     }

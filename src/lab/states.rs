@@ -228,7 +228,7 @@ impl<'a> States<'a> {
             let file = format!("{stem}{SHARDS}/rank-{rank}-of-{count}{SINGLE}");
             Some(Beside::begin("checkpoint", move || {
                 let content = shard.file(&shape)?;
-                folder.write_parts(&file, content.parts())?;
+                folder.write(&file, content.parts())?;
                 let inside = file.trim_start_matches(FOLDER).trim_start_matches('/');
                 let shard = ShardFile::of(inside.to_owned(), &content);
                 Ok(Written::now(Some(shard)))
@@ -243,7 +243,7 @@ impl<'a> States<'a> {
                 let content = checkpoint.file(Precision::F32)?;
                 files
                     .iter()
-                    .try_for_each(|file| folder.write_parts(file, content.parts()))?;
+                    .try_for_each(|file| folder.write(file, content.parts()))?;
                 Ok(Written::now(None))
             }))
         } else {
@@ -328,7 +328,8 @@ impl<'a> States<'a> {
         if self.is_sharded {
             let index = Index::new(described, shards)?.to_bytes()?;
             for kept in kept {
-                self.folder.write(&(kept.stem(objective) + form), &index)?;
+                self.folder
+                    .write(&(kept.stem(objective) + form), [&index[..]])?;
             }
         }
         let before = files(&self.run);

@@ -669,23 +669,11 @@ impl Folder {
         }
     }
 
-    /// Writes a file as a whole: beside it first, then renamed, so that a reader or a crash sees the old or the new.
+    /// Writes a file as a whole, as [`write_file`] does.
     ///
     /// # Errors
     /// A full disk or a folder that became unwritable; the old file stays.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.write_parts(name, [bytes])
-    }
-
-    /// Writes a file as a whole, whose bytes lie in several places.
-    ///
-    /// # Errors
-    /// Those of [`Folder::write`].
-    pub fn write_parts<'a>(
-        &self,
-        name: &str,
-        parts: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<()> {
+    pub fn write<'a>(&self, name: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<()> {
         let path = self.path.join(name);
         let made = path.parent().map_or(Ok(()), fs::create_dir_all);
         made.and_then(|()| write_whole(&path, parts))

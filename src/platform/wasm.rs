@@ -510,23 +510,11 @@ impl Folder {
         Ok(FILES.with_borrow(|files| files.contents.get(&path).cloned()))
     }
 
-    /// Writes a file as a whole.
+    /// Writes a file as a whole, as [`write_file`] does.
     ///
     /// # Errors
     /// Never; natively it can fail.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.write_parts(name, [bytes])
-    }
-
-    /// Writes a file as a whole, whose bytes lie in several places.
-    ///
-    /// # Errors
-    /// Never; natively it can fail.
-    pub fn write_parts<'a>(
-        &self,
-        name: &str,
-        parts: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<()> {
+    pub fn write<'a>(&self, name: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<()> {
         write_file(&self.place(name), parts)
     }
 

@@ -255,7 +255,7 @@ fn save(name: &str, files: Vec<(String, Vec<u8>)>) -> Result<String> {
         }
     };
     for (inside, content) in files {
-        folder.write(&inside, &content)?;
+        folder.write(&inside, [&content[..]])?;
     }
     Ok(folder.name())
 }

@@ -50,8 +50,8 @@ pub(super) fn start(
     }
     let text = config.to_toml()?;
     let place = Folder::create(&folder.display().to_string(), arguments.force)?;
-    place.write(CONFIG, text.as_bytes())?;
-    place.write(MARK, series.to_json()?.as_bytes())?;
+    place.write(CONFIG, [text.as_bytes()])?;
+    place.write(MARK, [series.to_json()?.as_bytes()])?;
     run(series, &config, &place, &device, arguments)
 }
 

@@ -85,11 +85,11 @@ pub fn open(folder: &Path, record: &Record, configs: &[String]) -> Result<Folder
         None => Folder::create(&name, false)?,
     };
     for (run, config) in record.runs.iter().zip(configs) {
-        place.write(&config_file(&run.name), config.as_bytes())?;
+        place.write(&config_file(&run.name), [config.as_bytes()])?;
     }
     let text = serde_json::to_string_pretty(record)
         .map_err(|error| Error::work(format!("can't write `{MARK}`")).with_source(error))?;
-    place.write(MARK, (text + "\n").as_bytes())?;
+    place.write(MARK, [(text + "\n").as_bytes()])?;
     Ok(place)
 }
 
