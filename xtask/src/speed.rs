@@ -28,10 +28,12 @@ const CACHE_SPEEDS_UP: f64 = 5.0;
 const STEP_COSTS: f64 = 1.1;
 /// How far the laws of memory and FLOPs may be off.
 const LAW_HOLDS: f64 = 0.15;
-/// How far losses of fused and reference operations may be apart, nats, where rounding alone puts them less far apart.
+/// How far losses of fused and reference operations may be apart, nats, where training doesn't multiply roundings.
 const OPS_AGREE: f64 = 1e-3;
 /// How many times as far as what rounding alone has done so far: an order of magnitude, as both grow from steps of other sizes.
 const ROUNDINGS: f64 = 10.0;
+/// A source that is learnt smoothly: three symbols, each of which says much of the next.
+const SMOOTH_CHAIN: &str = "transition = [[0.8, 0.15, 0.05], [0.1, 0.8, 0.1], [0.25, 0.05, 0.7]]\n";
 
 /// Runs the program on the processor and reads the last line of JSON that it prints.
 pub fn crossover(binary: &Path, arguments: &[&str]) -> Result<Value> {
@@ -344,51 +346,67 @@ pub fn length() -> Result<()> {
     Ok(())
 }
 
-/// Trains the default race for 500 steps with fused and with reference operations, and with fused ones on one thread, where sums
-/// are rounded otherwise and nothing else differs. Training multiplies roundings, so losses may be apart as far as those are.
+/// Races 500 steps with fused and with reference operations, and with fused ones on one thread, where sums are rounded otherwise
+/// and nothing else differs.
+///
+/// On a chain losses agree to [`OPS_AGREE`] all along. Tales and grids are learnt in steep falls, where training multiplies
+/// roundings, so there losses may be apart as far as those put them.
 pub fn ops_parity() -> Result<()> {
     let binary = binary()?;
     let folder = std::env::temp_dir().join(format!("crossover-parity-{}", std::process::id()));
-    let mut runs = Vec::new();
-    for (ops, threads) in [("fused", "2"), ("reference", "2"), ("fused", "1")] {
-        let out = folder.join(format!("{ops}-{threads}"));
-        let steps = ["--steps", "500", "--evaluate-every", "100"];
-        let how = ["race", "--ops", ops, "--threads", threads, "--out"];
-        crossover(
-            &binary,
-            &[&how[..], &[&*out.to_string_lossy()], &steps].concat(),
-        )?;
-        runs.push(losses(&out.join("metrics.jsonl"))?);
-    }
-    fs::remove_dir_all(&folder)?;
-    println!("| steps | objective | fused and reference apart | one thread and two apart |");
-    println!("|---|---|---|---|");
+    fs::create_dir_all(&folder)?;
+    let chain = folder.join("chain.toml");
+    fs::write(&chain, SMOOTH_CHAIN)?;
+    let chain = format!("markov:{}", chain.display());
+    println!(
+        "| source | steps | objective | fused and reference apart | one thread and two apart |"
+    );
+    println!("|---|---|---|---|---|");
     let mut missed = Vec::new();
-    for objective in ["ar", "masked"] {
-        let apart = |other: usize, steps: &Range<u64>| {
-            let in_range = runs[0].iter().zip(&runs[other]);
-            in_range
-                .filter(|(one, _)| one.objective == objective && steps.contains(&one.step))
-                .map(|(one, other)| (one.train_nats - other.train_nats).abs())
-                .fold(0.0, f64::max)
-        };
-        let mut rounding = 0.0_f64;
-        for start in (1..500).step_by(50) {
-            let steps = start..start + 50;
-            let (ops, threads) = (apart(1, &steps), apart(2, &steps));
-            println!(
-                "| {start} to {} | {objective} | {ops:.1e} | {threads:.1e} |",
-                steps.end - 1
-            );
-            rounding = rounding.max(threads);
-            if ops > OPS_AGREE.max(ROUNDINGS * rounding) {
-                missed.push(format!("{objective}, steps from {start}"));
+    for (name, source, factor) in [
+        ("chain", &*chain, 0.0),
+        ("tales", "tales", ROUNDINGS),
+        ("grids", "grids:latin-5", ROUNDINGS),
+    ] {
+        let mut runs = Vec::new();
+        for (ops, threads) in [("fused", "2"), ("reference", "2"), ("fused", "1")] {
+            let out = folder.join(format!("{name}-{ops}-{threads}"));
+            let how = ["race", "--corpus", source, "--ops", ops];
+            let steps = ["--steps", "500", "--evaluate-every", "100"];
+            let put = ["--threads", threads, "--out", &*out.to_string_lossy()];
+            crossover(&binary, &[&how[..], &steps, &put].concat())?;
+            runs.push(losses(&out.join("metrics.jsonl"))?);
+        }
+        for objective in ["ar", "masked"] {
+            let apart = |other: usize, steps: &Range<u64>| {
+                let in_range = runs[0].iter().zip(&runs[other]);
+                in_range
+                    .filter(|(one, _)| one.objective == objective && steps.contains(&one.step))
+                    .map(|(one, other)| (one.train_nats - other.train_nats).abs())
+                    .fold(0.0, f64::max)
+            };
+            let mut rounding = 0.0_f64;
+            for start in (1..500).step_by(50) {
+                let steps = start..start + 50;
+                let (ops, threads) = (apart(1, &steps), apart(2, &steps));
+                println!(
+                    "| {name} | {start} to {} | {objective} | {ops:.1e} | {threads:.1e} |",
+                    steps.end - 1
+                );
+                rounding = rounding.max(threads);
+                let allowed = OPS_AGREE.max(factor * rounding);
+                if ops > allowed {
+                    missed.push(format!(
+                        "{name}, {objective}, steps from {start}: {allowed:.0e}"
+                    ));
+                }
             }
         }
     }
+    fs::remove_dir_all(&folder)?;
     ensure!(
         missed.is_empty(),
-        "losses are apart by more than {OPS_AGREE:.0e} nats and {ROUNDINGS} times what rounding does: {}",
+        "losses are apart by more nats than may be: {}",
         missed.join("; ")
     );
     Ok(())
