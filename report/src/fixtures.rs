@@ -45,21 +45,26 @@ pub fn race(ar: &[f64], masked: &[f64]) -> History {
     history
 }
 
+/// How a model did on a hundred questions, with the error of its share of right answers.
+pub fn score(task: &str, acc: f64, acc_se: f64) -> TaskScore {
+    TaskScore {
+        task: task.to_owned(),
+        questions: 100,
+        acc,
+        acc_se,
+        acc_norm: Some(acc),
+        acc_norm_se: Some(acc_se),
+        chance: Some(0.3),
+        nats: 0.7,
+    }
+}
+
 /// A diffusion model put to the task `tales` after these steps, with its share of right answers and the error of that.
 pub fn answered(scores: &[(u64, f64, f64)]) -> History {
     let mut history = History::default();
     for (step, acc, acc_se) in scores {
         let mut line = line(Objective::Masked, *step, Some(1.0));
-        line.tasks.push(TaskScore {
-            task: "tales".to_owned(),
-            questions: 100,
-            acc: *acc,
-            acc_se: *acc_se,
-            acc_norm: Some(*acc),
-            acc_norm_se: Some(*acc_se),
-            chance: Some(0.3),
-            nats: 0.7,
-        });
+        line.tasks.push(score("tales", *acc, *acc_se));
         history.push(line);
     }
     history

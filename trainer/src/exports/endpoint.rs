@@ -9,7 +9,7 @@ use crossover::error::{Error, Result};
 use crossover::lab::Event;
 use tiny_http::{Header, Response, Server};
 
-use super::figures;
+use super::{figures, task_figures};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -101,6 +101,10 @@ impl Newest {
                 for (name, value) in figures(metrics) {
                     self.figures.insert((name, labels.clone()), value);
                 }
+                for (task, name, value) in task_figures(metrics) {
+                    let labels = format!("{labels},task=\"{}\"", escaped(task));
+                    self.figures.insert((format!("task_{name}"), labels), value);
+                }
             }
             Event::Spike(spike) => {
                 let labels = format!(
@@ -148,12 +152,20 @@ impl Newest {
     }
 }
 
+/// A label's value: a task is named by its file, so it may hold anything.
+fn escaped(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crossover::lab::{LossSpike, Straggler};
     use crossover::objective::{Likelihood, Objective};
-    use crossover_report::fixtures::line;
+    use crossover_report::fixtures::{line, score};
 
     #[test]
     fn spikes_and_stragglers_are_counted_by_whose_they_are() {
@@ -200,8 +212,16 @@ mod tests {
                 newest.take(&Event::Metrics(line(objective, step, Some(0.5))));
             }
         }
+        let mut examined = line(Objective::Masked, 3, None);
+        examined.tasks = ["tales", "a \"b\""]
+            .map(|task| score(task, 0.75, 0.04))
+            .to_vec();
+        newest.take(&Event::Metrics(examined));
         let page = newest.page();
         for expected in [
+            "# TYPE crossover_task_acc gauge\n",
+            "crossover_task_acc{objective=\"masked\",likelihood=\"masked\",task=\"tales\"} 0.75\n",
+            "crossover_task_acc{objective=\"masked\",likelihood=\"masked\",task=\"a \\\"b\\\"\"} 0.75\n",
             "# TYPE crossover_train_nats gauge\n",
             "crossover_train_nats{objective=\"ar\",likelihood=\"ar\"} 1\n",
             "crossover_step{objective=\"masked\",likelihood=\"masked\"} 3\n",

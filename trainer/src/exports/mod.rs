@@ -7,6 +7,7 @@ mod tensorboard;
 use crossover::error::Result;
 use crossover::lab::Event;
 use crossover::train::Metrics;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::arguments::RunArguments;
@@ -50,10 +51,9 @@ impl Exports {
     }
 }
 
-/// The numbers of a line of `metrics.jsonl` that change from step to step, by their names there; what was not measured is
-/// left out.
-fn figures(metrics: &Metrics) -> Vec<(String, f64)> {
-    let line = match serde_json::to_value(metrics) {
+/// The numbers of a line of `metrics.jsonl`, or of a score in it, by their names there; what was not measured is left out.
+fn figures(line: &impl Serialize) -> Vec<(String, f64)> {
+    let line = match serde_json::to_value(line) {
         Ok(Value::Object(line)) => line,
         _ => Map::new(),
     };
@@ -61,4 +61,14 @@ fn figures(metrics: &Metrics) -> Vec<(String, f64)> {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_f64()?)));
     numbers.collect()
+}
+
+/// The numbers of every task's score in a line of `metrics.jsonl`: the task, and each by its name there.
+fn task_figures(metrics: &Metrics) -> Vec<(&str, String, f64)> {
+    let scores = metrics.tasks.iter();
+    let figures = scores.flat_map(|score| {
+        let named = |(name, value)| (score.task.as_str(), name, value);
+        figures(score).into_iter().map(named)
+    });
+    figures.collect()
 }

@@ -16,7 +16,7 @@ use crossover::lab::Event;
 use crossover::train::Metrics;
 use protobuf::CodedOutputStream;
 
-use super::figures;
+use super::{figures, task_figures};
 
 /// The folder in a run directory.
 const FOLDER: &str = "tensorboard";
@@ -120,7 +120,13 @@ impl TensorBoard {
         };
         let file = self.files.entry(name).or_insert(file);
         let values = figures(metrics).into_iter();
-        let content = Content::Figures(values.filter(|(name, _)| name != "step").collect());
+        let scores = task_figures(metrics).into_iter();
+        let content = Content::Figures(
+            values
+                .filter(|(name, _)| name != "step")
+                .chain(scores.map(|(task, name, value)| (format!("{task}/{name}"), value)))
+                .collect(),
+        );
         write(file, &content.at(step)?)?;
         // Somebody may watch, and a step is far longer than this.
         file.flush()
@@ -165,7 +171,7 @@ fn now() -> std::time::Duration {
 mod tests {
     use super::*;
     use crossover::objective::Objective;
-    use crossover_report::fixtures::line;
+    use crossover_report::fixtures::{line, score};
     use protobuf::CodedInputStream;
 
     /// A message's fields: numbers as they are, everything longer as bytes.
@@ -245,8 +251,10 @@ mod tests {
         };
         for step in 7..9 {
             for objective in [Objective::Autoregressive, Objective::Masked] {
-                let val = (step == 8).then_some(0.5);
-                board.add(&line(objective, step, val)).expect("writable");
+                let mut line = line(objective, step, (step == 8).then_some(0.5));
+                line.tasks
+                    .extend((step == 8).then(|| score("tales", 0.75, 0.04)));
+                board.add(&line).expect("writable");
             }
         }
         for name in ["ar", "masked"] {
@@ -263,6 +271,8 @@ mod tests {
             assert_eq!(figure(&found[3], "val_nats"), Some(Value::Number(0.5)));
             assert!(figure(&found[3], "tokens_per_second").is_some());
             assert_eq!(figure(&found[3], "step"), None);
+            assert_eq!(figure(&found[2], "tales/acc"), None);
+            assert_eq!(figure(&found[3], "tales/acc"), Some(Value::Number(0.75)));
         }
     }
 }
