@@ -1806,6 +1806,11 @@ fn bench_measures_both_objectives() {
     assert_eq!(lines[0]["training"].as_array().unwrap().len(), 2);
     crossover(Path::new("."), ["bench", "--precision", "f8"]).ended(2);
     crossover(Path::new("."), ["bench", "--batch", "0"]).ended(2);
+    if crossover::platform::memory_bytes().is_some() {
+        let huge = ["--batch", "100000", "--length", "4096", "--device", "cpu"];
+        let ran = crossover(Path::new("."), [&["bench"], &huge[..]].concat()).ended(2);
+        assert!(ran.err.contains("GB at its peak") && ran.err.contains("hint: "));
+    }
     let ran = crossover(Path::new("."), ["bench", "--preset", "7m"]).ended(2);
     assert!(ran.err.contains("hint: did you mean"), "{}", ran.err);
     let lines = crossover(Path::new("."), [&flags[..], &["--writing"]].concat())

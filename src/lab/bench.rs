@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::Selected;
 use crate::error::Result;
+use crate::lab::fits;
 use crate::laws::flops;
 use crate::model::decoder::device_failed;
 use crate::model::{Decoder, Predictor, Shape, Visibility, Weights};
@@ -120,7 +121,7 @@ pub async fn memory_bandwidth(device: &Device) -> Result<f64> {
 /// Trains `steps` steps of an objective on random tokens and takes the median.
 ///
 /// # Errors
-/// When the device fails.
+/// When this machine's memory can't hold that, or the device fails.
 pub async fn training_speed(
     objective: Objective,
     config: &RunConfig,
@@ -130,6 +131,7 @@ pub async fn training_speed(
     peak: f64,
     device: &Selected,
 ) -> Result<Speed> {
+    fits::steps(config, shape, length, device)?;
     let weights = Weights::initial(shape, config.model.initializer_range, config.seed);
     let mut trainer = Trainer::new(objective, config, shape, &weights, device)?;
     let mut stream = Stream::new(config.seed, Purpose::Source, 0, 0);

@@ -3,7 +3,7 @@
 //!
 //! A lab lives on one task: natively a pinned thread, in the browser the worker. It takes one command after the other, and
 //! during a run looks for new ones between two steps. [`protocol`] is the language, `session` the run itself, `records` its
-//! files, `states` its checkpoints, `finale` the measurement at its end, [`crossover`] the verdict; `requests` answers what is asked beside runs. [`generation`]
+//! files, `states` its checkpoints, `fits` what its memory must hold, `finale` the measurement at its end, [`crossover`] the verdict; `requests` answers what is asked beside runs. [`generation`]
 //! compares ways of writing, and [`tasks`] puts questions to models; `exams` does so on the way of a run.
 
 pub mod bench;
@@ -11,6 +11,7 @@ mod control;
 pub mod crossover;
 mod exams;
 mod finale;
+mod fits;
 pub mod generation;
 mod load;
 pub mod protocol;

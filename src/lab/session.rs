@@ -12,6 +12,7 @@ use crate::lab::control::Control;
 use crate::lab::crossover::Evaluation;
 use crate::lab::exams::{self, Exam};
 use crate::lab::finale;
+use crate::lab::fits;
 use crate::lab::generation::Page;
 use crate::lab::protocol::{
     Event, ExpertLoad, LossSpike, Outcome, SampleText, SkippedStep, Started, Straggler,
@@ -19,7 +20,6 @@ use crate::lab::protocol::{
 use crate::lab::records::Records;
 use crate::lab::states::{self, Kept, States};
 use crate::laws::flops::ReadCost;
-use crate::laws::memory;
 use crate::model::{Decoder, Shape, Weights};
 use crate::objective::{Factorization, Likelihood, Objective};
 use crate::platform::{self, Instant};
@@ -88,7 +88,7 @@ pub fn prepare(config: &RunConfig) -> Result<(Corpus, Shape)> {
         config.objective.block_size(corpus.length())?;
     }
     let shape = config.model.resolve(corpus.tokenizer.vocab_size())?;
-    fits(&shape, config.objectives.len())?;
+    fits::state(&shape, config.objectives.len())?;
     exams::read(config, &corpus)?;
     Ok((corpus, shape))
 }
@@ -107,7 +107,7 @@ pub(super) async fn start(
         let exams = exams::read(&config, &corpus)?;
         shares_equally(&config, ranks)?;
         let config = resolve(config, &corpus, &shape, device)?;
-        fits_beside_its_work(&config, &shape, corpus.length(), device)?;
+        fits::run(&config, &shape, corpus.length(), device)?;
         let weights = Weights::initial(&shape, config.model.initializer_range, config.seed);
         let trainers = config
             .objectives
@@ -238,63 +238,6 @@ fn read_config(records: &Records) -> Result<RunConfig> {
     let config = RunConfig::from_toml(&String::from_utf8_lossy(&text), &origin)?;
     config.check()?;
     Ok(config)
-}
-
-/// Refuses a model whose training state alone is larger than this machine's memory.
-fn fits(shape: &Shape, models: usize) -> Result<()> {
-    let needed = memory::training_state_bytes(shape).saturating_mul(models as u64);
-    match platform::memory_bytes() {
-        Some(memory) if needed > memory => Err(Error::input(format!(
-            "training needs {:.1} GB for weights, gradients and moments alone, and this machine has {:.1} GB",
-            needed as f64 / 1e9,
-            memory as f64 / 1e9
-        ))
-        .with_hint("choose fewer layers or a smaller hidden size; `crossover flops` counts before you start")),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses a run on the processor that is predicted to need more memory than this machine has.
-fn fits_beside_its_work(
-    config: &RunConfig,
-    shape: &Shape,
-    length: usize,
-    device: &Selected,
-) -> Result<()> {
-    let Some(memory) = platform::memory_bytes().filter(|_| device.is_processor()) else {
-        return Ok(());
-    };
-    let (train, ranks) = (&config.train, device.ranks.count());
-    let at_once = train.batch.div_ceil(ranks);
-    let at_once = train.micro_batch.unwrap_or(at_once).min(at_once);
-    let training =
-        memory::training_peak_bytes(shape, at_once, length, device.threads, train.recompute);
-    let has_average = train.ema_decay.is_some();
-    let saving = memory::saving_bytes(shape, has_average);
-    let saving = match train.shard_checkpoints {
-        true => saving / ranks as u64,
-        false => saving,
-    };
-    // Weights and moments, or those and an average, of the models that wait for their turn.
-    let values = shape.parameters() * if has_average { 4 } else { 3 };
-    let waiting = 4 * values * (config.objectives.len() as u64 - 1);
-    let needed = training.saturating_add(saving + waiting);
-    if needed <= memory {
-        return Ok(());
-    }
-    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-    Err(Error::input(format!(
-        "training needs about {:.1} GB at its peak ({:.1} GB for weights, gradients and moments, {:.1} GB for a state on its \
-         way to the disk), and this machine has {:.1} GB",
-        gigabytes(needed),
-        gigabytes(memory::training_state_bytes(shape)),
-        gigabytes(saving),
-        gigabytes(memory),
-    ))
-    .with_hint(
-        "choose a smaller model, or `--recompute`, a smaller `--micro-batch` and fewer `--threads`; `crossover flops` counts before \
-         you start",
-    ))
 }
 
 /// Fills in what was left automatic, and where the run comes from.
