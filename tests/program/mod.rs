@@ -53,8 +53,8 @@ pub fn command<I: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item
     command
         .args(arguments)
         .current_dir(folder)
-        // Without it, the system's Wayland library complains on stderr whenever GPUs are looked for.
-        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
+        // As on a server without a desktop, where drivers would complain on stderr.
+        .env_remove("XDG_RUNTIME_DIR")
         .stdin(Stdio::null());
     command
 }

@@ -10,6 +10,16 @@ use crate::distributed::{self, EngineChoice};
 #[cfg(feature = "cuda")]
 use crate::machine::{Look, Machine};
 
+/// Switches off Mesa's Vulkan layer that asks the desktop which GPU it prefers, where there is no desktop: its Wayland library would
+/// print lines of its own that begin with "error:". Called before any thread runs.
+#[expect(unsafe_code, reason = "the layer listens to the environment alone")]
+pub fn expect_no_desktop() {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: no other thread runs yet.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") }
+    }
+}
+
 /// Every device that could be used. Looking for GPUs opens their drivers, so it is done only where `choice` may need one.
 pub fn candidates(choice: DeviceChoice) -> Vec<Candidate> {
     let mut found = Vec::new();

@@ -31,6 +31,7 @@ use distributed::Leaving;
 
 fn main() -> ExitCode {
     allocator::keep_pages();
+    devices::expect_no_desktop();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(refused) if distributed::speaks() => refused.exit(),
