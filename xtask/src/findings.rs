@@ -39,7 +39,7 @@ const ENDS: &str = "<!-- end of table -->";
 const UNTRAINED: &str = "Not trained yet.\n";
 
 /// What is kept of each run's result: enough to see every seed.
-const OF_A_RUN: [&str; 13] = [
+const OF_A_RUN: [&str; 14] = [
     "seed",
     "objective",
     "second",
@@ -53,6 +53,7 @@ const OF_A_RUN: [&str; 13] = [
     "envelope_crossover_epoch",
     "nats",
     "se",
+    "dual_ar",
 ];
 
 /// Trains the named sweeps, or all, and goes on with what was interrupted; with `--from DIR` before the names, reads the
@@ -309,12 +310,17 @@ fn point(point: &Value) -> [String; 12] {
         _ => result,
     };
     let [_, ar, second, left_to_right, difference, curve, envelope] = cells(shown);
+    // A dual model is both.
+    let ar = match shown["objective"] == "dual" {
+        true => measured(&shown["dual_ar"], "mean", "se"),
+        false => ar,
+    };
     let seeds = match runs.len() == planned {
         true => planned.to_string(),
         false => format!("{} of {planned}", runs.len()),
     };
     let course = |is_ar: bool, key: &str, decimals: usize| {
-        let of = list(&point["courses"]).find(|course| (course["objective"] == "ar") == is_ar);
+        let of = list(&point["courses"]).find(|course| (course["likelihood"] == "ar") == is_ar);
         let of = of.map(|course| &course[key]);
         of.and_then(|of| of["mean"].as_f64())
             .map_or_else(String::new, |mean| format!("{mean:.decimals$}"))
@@ -463,7 +469,7 @@ mod tests {
             "ar_best_nats": 0.8, "ar_best_se": null, "masked_best_nats": 0.5, "masked_best_se": null,
             "runs": [race(1, 0.8, 0.5, json!(4.0))],
         });
-        let course = |objective: &str| json!({"objective": objective, "best": {"mean": 0.7}, "best_epoch": {"mean": 5.4}, "last": {"mean": 0.9}});
+        let course = |objective: &str| json!({"objective": objective, "likelihood": objective, "best": {"mean": 0.7}, "best_epoch": {"mean": 5.4}, "last": {"mean": 0.9}});
         json!({
             "event": "result", "sweep": "onset", "scale": "cpu", "commits": ["abc"], "runs": 6, "finished": 3,
             "headline": "Unfinished.", "report": "runs/report.html",
