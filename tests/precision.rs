@@ -317,8 +317,8 @@ fn runs_apart(left: &[f64], right: &[f64]) -> f64 {
     (squares / left.len() as f64).sqrt()
 }
 
-/// Less than three quarters of what another seed does, which is 0.013 and 0.058 nats here; with AVX-512 AR was 0.001 apart and
-/// masked diffusion 0.023 and 0.013.
+/// Half of what another seed does, which is 0.013 and 0.058 nats; with AVX-512 AR was 0.001 apart and masked diffusion 0.023 and
+/// 0.013.
 #[test]
 fn halves_train_like_f32() {
     for objective in [Objective::Autoregressive, Objective::Masked] {
@@ -330,7 +330,7 @@ fn halves_train_like_f32() {
                 "{objective:?}, {precision:?}: {halves:.1e} nats apart, another seed {seeds:.1e}"
             );
             assert!(
-                halves > 0.0 && halves < 0.75 * seeds,
+                halves > 0.0 && halves < 0.5 * seeds,
                 "{objective:?}, {precision:?}: {halves}, seeds {seeds}"
             );
         }

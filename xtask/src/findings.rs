@@ -310,11 +310,6 @@ fn point(point: &Value) -> [String; 12] {
         _ => result,
     };
     let [_, ar, second, left_to_right, difference, curve, envelope] = cells(shown);
-    // A dual model is both.
-    let ar = match shown["objective"] == "dual" {
-        true => measured(&shown["dual_ar"], "mean", "se"),
-        false => ar,
-    };
     let seeds = match runs.len() == planned {
         true => planned.to_string(),
         false => format!("{} of {planned}", runs.len()),

@@ -356,6 +356,8 @@ pub fn cells(result: &Value) -> [String; 7] {
     let alone = measured(result, "nats", "se");
     let (ar, diffusion) = match result["objective"].as_str() {
         Some("ar") => (alone, String::new()),
+        // It is both.
+        Some("dual") => (measured(&result["dual_ar"], "mean", "se"), alone),
         Some(_) => (String::new(), alone),
         None => (
             measured(result, "ar_best_nats", "ar_best_se"),

@@ -368,15 +368,7 @@ pub fn ops_parity() -> Result<()> {
         ("tales", "tales", ROUNDINGS),
         ("grids", "grids:latin-5", ROUNDINGS),
     ] {
-        let mut runs = Vec::new();
-        for (ops, threads) in [("fused", "2"), ("reference", "2"), ("fused", "1")] {
-            let out = folder.join(format!("{name}-{ops}-{threads}"));
-            let how = ["race", "--corpus", source, "--ops", ops];
-            let steps = ["--steps", "500", "--evaluate-every", "100"];
-            let put = ["--threads", threads, "--out", &*out.to_string_lossy()];
-            crossover(&binary, &[&how[..], &steps, &put].concat())?;
-            runs.push(losses(&out.join("metrics.jsonl"))?);
-        }
+        let runs = parity_runs(&binary, &folder, name, source)?;
         for objective in ["ar", "masked"] {
             let apart = |other: usize, steps: &Range<u64>| {
                 let in_range = runs[0].iter().zip(&runs[other]);
@@ -410,6 +402,23 @@ pub fn ops_parity() -> Result<()> {
         missed.join("; ")
     );
     Ok(())
+}
+
+/// The losses of one race with fused operations, with reference ones, and with fused ones on one thread.
+fn parity_runs(binary: &Path, folder: &Path, name: &str, source: &str) -> Result<[Vec<Loss>; 3]> {
+    let run = |ops: &str, threads: &str| {
+        let out = folder.join(format!("{name}-{ops}-{threads}"));
+        let how = ["race", "--corpus", source, "--ops", ops];
+        let steps = ["--steps", "500", "--evaluate-every", "100"];
+        let put = ["--threads", threads, "--out", &*out.to_string_lossy()];
+        crossover(binary, &[&how[..], &steps, &put].concat())?;
+        losses(&out.join("metrics.jsonl"))
+    };
+    Ok([
+        run("fused", "2")?,
+        run("reference", "2")?,
+        run("fused", "1")?,
+    ])
 }
 
 /// A step's training loss.
