@@ -16,10 +16,12 @@ use pollster::block_on;
 
 use devices::devices;
 
-/// A GPU sums in another order.
+/// A GPU sums in another order. CUDA multiplies by TF32, which moves a factor by up to 5e-4 of it, and gradients of weights as
+/// wild as these by a hundredth.
 fn tolerance(device: &Selected) -> f32 {
     match device.choice {
         DeviceChoice::Cpu => 5e-5,
+        DeviceChoice::Cuda => 1e-2,
         _ => 1e-4,
     }
 }
@@ -289,6 +291,11 @@ fn training_agrees(device: &Selected) {
         DeviceChoice::Cpu => 40,
         _ => 10,
     };
+    // Of the losses; what rounds grows with every step.
+    let at_first = match device.choice {
+        DeviceChoice::Cuda => 3e-4,
+        _ => 1e-5,
+    };
     for objective in [
         Objective::Autoregressive,
         Objective::Masked,
@@ -323,11 +330,11 @@ fn training_agrees(device: &Selected) {
         close(
             &norms[..10],
             &reference_norms[..10],
-            1e-4,
+            10.0 * at_first,
             &format!("{what}, norms"),
         );
-        close(&fused[..10], &reference[..10], 1e-5, &what);
-        close(&fused, &reference, 1e-3, &what);
+        close(&fused[..10], &reference[..10], at_first, &what);
+        close(&fused, &reference, 100.0 * at_first, &what);
         let kept = fused.iter().sum::<f32>() / steps as f32;
         assert!(fused[0] > kept, "{what} learns: {fused:?}");
     }

@@ -24,18 +24,16 @@ pub fn devices() -> Vec<Selected> {
 
 #[cfg(feature = "gpu")]
 fn gpu() -> Option<Selected> {
-    use burn::tensor::DeviceType;
-
-    if std::env::var_os("CROSSOVER_TEST_WGPU").is_none_or(|value| value != "1") {
-        eprintln!("the processor only: set CROSSOVER_TEST_WGPU=1 where there is a Vulkan driver");
+    let Ok(name) = std::env::var("BURN_DEVICE") else {
+        eprintln!("the processor only: set BURN_DEVICE=wgpu, cuda or vulkan where there is one");
         return None;
-    }
-    let found = Device::enumerate(DeviceType::Wgpu).into_iter().next();
+    };
     Some(Selected {
-        device: found.expect("a Vulkan driver has a device"),
-        choice: DeviceChoice::Wgpu,
+        // burn takes the one that the variable names.
+        device: Device::default(),
+        choice: name.parse().expect("BURN_DEVICE is one of ours"),
         threads: 1,
-        description: "wgpu on a GPU".to_owned(),
+        description: format!("{name} on a GPU"),
         ranks: Ranks::alone(),
     })
 }

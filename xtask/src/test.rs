@@ -90,7 +90,7 @@ pub fn run() -> Result<()> {
         // With the driver there, a test that finds no adapter fails instead of skipping.
         tests
             .env("VK_ICD_FILENAMES", SOFTWARE_VULKAN)
-            .env("CROSSOVER_TEST_WGPU", "1");
+            .env("BURN_DEVICE", "wgpu");
     } else {
         eprintln!(
             "    skipping the wgpu tests: no software Vulkan driver (`apt-get install mesa-vulkan-drivers`)"

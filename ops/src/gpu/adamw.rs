@@ -4,7 +4,7 @@
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{buffer, elementwise, ordered};
+use super::{buffer, elementwise, own, written};
 use crate::request::Update;
 
 /// A parameter and its two moments; the same shape each.
@@ -12,14 +12,8 @@ pub type Moved = [CubeTensor; 3];
 
 /// Moves every element, in place where nobody else holds a tensor. `clip`, one element, scales the gradients.
 pub fn step(moved: Moved, gradient: CubeTensor, clip: CubeTensor, update: Update) -> Moved {
-    let moved = moved.map(|tensor| {
-        let tensor = ordered(tensor);
-        match tensor.can_mut() {
-            true => tensor,
-            false => tensor.copy(),
-        }
-    });
-    let [value, first, second] = moved.clone().map(buffer);
+    let moved = moved.map(own);
+    let [value, first, second] = moved.each_ref().map(written);
     let elements = gradient.meta.shape().num_elements();
     let client = gradient.client.clone();
     let (count, units) = elementwise(&client, elements);

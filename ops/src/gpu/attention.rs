@@ -24,7 +24,7 @@ use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::reduce::{sum_of_rows, sum_of_some};
-use super::{buffer, elementwise, empty};
+use super::{buffer, elementwise, empty, ordered, written};
 use crate::request::{Heads, Positions};
 
 /// Bytes of workgroup memory that two tiles may fill: what WebGPU promises.
@@ -84,11 +84,14 @@ impl Sent {
         let rows = sight.len() / 4;
         let device = &beside.device;
         Self {
-            angles: CubeBackend::float_from_data(
+            angles: ordered(CubeBackend::float_from_data(
                 TensorData::new(angles, [length, 2 * half]),
                 device,
-            ),
-            sight: CubeBackend::int_from_data(TensorData::new(sight, [rows, 4]), device),
+            )),
+            sight: ordered(CubeBackend::int_from_data(
+                TensorData::new(sight, [rows, 4]),
+                device,
+            )),
         }
     }
 }
@@ -133,7 +136,7 @@ fn turn_all(input: &CubeTensor, scales: &[CubeTensor; 2], heads: &Heads) -> Cube
         buffer(scales[0].clone()),
         buffer(scales[1].clone()),
         buffer(heads.sent(input).angles.clone()),
-        buffer(turned.clone()),
+        written(&turned),
         tokens,
         heads.length,
         heads.queries,
@@ -164,8 +167,8 @@ pub fn forward(
         buffer(turned),
         buffer(input.clone()),
         buffer(heads.sent(&input).sight.clone()),
-        buffer(output.clone()),
-        buffer(logarithms.clone()),
+        written(&output),
+        written(&logarithms),
         heads.length,
         heads.queries,
         heads.keys,
@@ -196,7 +199,7 @@ pub fn backward(
         buffer(output),
         buffer(gradient.clone()),
         buffer(logarithms),
-        buffer(pairs.clone()),
+        written(&pairs),
         tokens,
         heads.length,
         heads.queries,
@@ -213,7 +216,7 @@ pub fn backward(
         buffer(gradient.clone()),
         buffer(pairs.clone()),
         buffer(sight.clone()),
-        buffer(to_turned.clone()),
+        written(&to_turned),
         heads.length,
         heads.queries,
         heads.keys,
@@ -231,8 +234,8 @@ pub fn backward(
         buffer(gradient),
         buffer(pairs),
         buffer(sight.clone()),
-        buffer(to_turned.clone()),
-        buffer(to_input.clone()),
+        written(&to_turned),
+        written(&to_input),
         heads.length,
         heads.queries,
         heads.keys,
@@ -248,8 +251,8 @@ pub fn backward(
         buffer(scales[0].clone()),
         buffer(scales[1].clone()),
         buffer(heads.sent(&input).angles.clone()),
-        buffer(to_turned.clone()),
-        buffer(to_input.clone()),
+        written(&to_turned),
+        written(&to_input),
         tokens,
         heads.length,
         heads.queries,

@@ -13,7 +13,7 @@ use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::reduce::{UNITS, largest_of_units, sum_of_units, walkers};
-use super::{buffer, elementwise, empty, linear, ordered};
+use super::{buffer, elementwise, empty, linear, ordered, written};
 use crate::dispatch::Differentiated;
 use crate::request::Asked;
 
@@ -70,7 +70,7 @@ pub fn rows(
             units,
             buffer(logits),
             buffer(targets.clone()),
-            buffer(losses.clone()),
+            written(&losses),
             start,
             end - start,
             classes,
@@ -90,7 +90,13 @@ pub fn sum(hidden: CubeTensor, matrix: CubeTensor, asked: &Asked) -> Differentia
     let kept: Vec<u32> = (counted.into_iter())
         .chain(others.into_iter().take(filling))
         .collect();
-    let zeros = |shape: Shape| CubeBackend::float_zeros(shape, &hidden.device, FloatDType::F32);
+    let zeros = |shape: Shape| {
+        ordered(CubeBackend::float_zeros(
+            shape,
+            &hidden.device,
+            FloatDType::F32,
+        ))
+    };
     let to_hidden = zeros(hidden.meta.shape().clone());
     if kept.is_empty() {
         return Differentiated {
@@ -118,10 +124,10 @@ pub fn sum(hidden: CubeTensor, matrix: CubeTensor, asked: &Asked) -> Differentia
             &client,
             count,
             units,
-            buffer(logits.clone()),
+            written(&logits),
             buffer(targets.clone()),
             buffer(weights.clone()),
-            buffer(losses.clone()),
+            written(&losses),
             index * chunk(&matrix),
             part.len(),
             asked.classes,
@@ -136,7 +142,7 @@ pub fn sum(hidden: CubeTensor, matrix: CubeTensor, asked: &Asked) -> Differentia
             units,
             buffer(back),
             buffer(places),
-            buffer(to_hidden.clone()),
+            written(&to_hidden),
             part.len() * width,
             width,
         );

@@ -6,8 +6,10 @@
 
 use burn::backend::DType;
 use burn::backend::ops::FloatTensorOps;
+use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::matmul::{MatmulStrategy, matmul};
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
 use crate::request::Operands;
@@ -24,9 +26,24 @@ fn transposed(tensor: CubeTensor) -> CubeTensor {
     CubeBackend::float_swap_dims(tensor, 0, 1)
 }
 
+/// In order, as kernels read it: on CUDA burn would fill up its rows, and a copy be made of every one.
 fn product(left: CubeTensor, right: CubeTensor) -> CubeTensor {
-    matmul(left, right, None, MatmulStrategy::default(), DType::F32)
-        .expect("every device has a product of two matrices")
+    let [rows, _] = left.meta.shape().dims();
+    let [_, columns] = right.meta.shape().dims();
+    let output = empty_device_contiguous_dtype(
+        left.client.clone(),
+        left.device.clone(),
+        Shape::new([rows, columns]),
+        DType::F32,
+    );
+    matmul(
+        left,
+        right,
+        Some(output),
+        MatmulStrategy::default(),
+        DType::F32,
+    )
+    .expect("every device has a product of two matrices")
 }
 
 /// `input · weightᵀ`: `[rows, in]` and `[out, in]` -> `[rows, out]`.

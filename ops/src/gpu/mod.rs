@@ -20,6 +20,7 @@ pub use attention::Sent;
 
 use std::sync::Arc;
 
+use burn::backend::ops::FloatTensorOps;
 use burn::tensor::Shape;
 use burn_cubecl::cubecl::calculate_cube_count_elemwise;
 use burn_cubecl::cubecl::prelude::*;
@@ -45,9 +46,31 @@ fn ordered(tensor: CubeTensor) -> CubeTensor {
     into_contiguous(tensor)
 }
 
-/// A tensor as a kernel takes it.
+/// A tensor as a kernel reads it.
 fn buffer(tensor: CubeTensor) -> BufferArg {
     ordered(tensor).into_buffer_arg()
+}
+
+/// A tensor as a kernel writes it, in order already: of one that isn't, a copy would be written, and lost. On CUDA burn fills up
+/// the rows of what it allocates, unless it is asked for something else.
+fn written(tensor: &CubeTensor) -> BufferArg {
+    assert!(
+        tensor.is_contiguous(),
+        "a kernel was to write into a copy: this is a bug in crossover"
+    );
+    tensor.clone().into_buffer_arg()
+}
+
+/// A tensor in order that nobody else holds.
+fn own(tensor: CubeTensor) -> CubeTensor {
+    let tensor = ordered(tensor);
+    if tensor.can_mut() {
+        return tensor;
+    }
+    // A row alone isn't filled up.
+    let shape = tensor.meta.shape().clone();
+    let row = CubeBackend::float_reshape(tensor, Shape::new([shape.num_elements()]));
+    CubeBackend::float_reshape(row.copy(), shape)
 }
 
 /// A tensor beside another, to be written.

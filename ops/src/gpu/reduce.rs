@@ -8,7 +8,7 @@ use std::ops::Range;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{buffer, elementwise, empty};
+use super::{buffer, elementwise, empty, written};
 
 /// Units of a cube that works on rows.
 pub const UNITS: usize = 64;
@@ -94,7 +94,7 @@ pub fn sum_of_some(
         count,
         units,
         buffer(input.clone()),
-        buffer(output.clone()),
+        written(&output),
         rows.start,
         rows.end,
         parts,

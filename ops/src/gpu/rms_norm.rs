@@ -8,7 +8,7 @@ use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::reduce::{UNITS, sum_of_rows, sum_of_units, walkers};
-use super::{buffer, empty};
+use super::{buffer, empty, written};
 
 /// At most so many cubes go back: each leaves a row to be added.
 const RETURNING: usize = 256;
@@ -25,7 +25,7 @@ pub fn forward(input: CubeTensor, scale: CubeTensor, eps: f32) -> CubeTensor {
         units,
         buffer(input),
         buffer(scale),
-        buffer(output.clone()),
+        written(&output),
         rows,
         eps,
         width,
@@ -52,8 +52,8 @@ pub fn backward(
         buffer(input),
         buffer(scale),
         buffer(gradient),
-        buffer(output.clone()),
-        buffer(shares.clone()),
+        written(&output),
+        written(&shares),
         rows,
         eps,
         width,

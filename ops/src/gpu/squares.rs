@@ -4,15 +4,11 @@
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{buffer, elementwise, ordered};
+use super::{buffer, elementwise, own, written};
 
 /// Adds the square of each element to one of the sums, to each in its turn; in place where nobody else holds them.
 pub fn add(sums: CubeTensor, elements: CubeTensor) -> CubeTensor {
-    let sums = ordered(sums);
-    let sums = match sums.can_mut() {
-        true => sums,
-        false => sums.copy(),
-    };
+    let sums = own(sums);
     let [size, count] = [&sums, &elements].map(|tensor| tensor.meta.shape().num_elements());
     let client = elements.client.clone();
     let (cubes, units) = elementwise(&client, size);
@@ -20,7 +16,7 @@ pub fn add(sums: CubeTensor, elements: CubeTensor) -> CubeTensor {
         &client,
         cubes,
         units,
-        buffer(sums.clone()),
+        written(&sums),
         buffer(elements),
         size,
         count,

@@ -6,7 +6,7 @@
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{buffer, elementwise, empty};
+use super::{buffer, elementwise, empty, written};
 
 /// `[rows, 2 * width]` -> `[rows, width]`.
 pub fn forward(input: CubeTensor) -> CubeTensor {
@@ -20,7 +20,7 @@ pub fn forward(input: CubeTensor) -> CubeTensor {
         count,
         units,
         buffer(input),
-        buffer(output.clone()),
+        written(&output),
         rows * width,
         width,
     );
@@ -40,7 +40,7 @@ pub fn backward(input: CubeTensor, gradient: CubeTensor) -> CubeTensor {
         units,
         buffer(input),
         buffer(gradient),
-        buffer(output.clone()),
+        written(&output),
         rows * width,
         width,
     );
