@@ -3,13 +3,14 @@
 The same architecture (RMSNorm, rotary positions, normalised queries and keys, SwiGLU, no biases, untied embeddings), the same
 work, random tokens, initial weights. PyTorch as one uses it: one product for queries, keys and values and one for gate and up,
 `scaled_dot_product_attention`, `torch.optim.AdamW`, a key-value cache that is allocated once, `inference_mode` where nothing is
-trained. Prints one line of JSON:
+trained. On a GPU f32 is multiplied by TF32 (`set_float32_matmul_precision('high')`), as burn's products are there, and halves
+come by `autocast`, f16 with `GradScaler`. Prints one line of JSON:
 
     torch                     PyTorch's version
     parameters                of the model
     seconds                   training: the median step; writing: the fastest round
     tokens_per_second         tokens trained, or written, in those seconds
-    matmul_flops_per_second   the fastest of several products of two matrices of 1,024 rows and columns, FLOP/s
+    matmul_flops_per_second   the fastest of several products of two matrices of 1,024 rows and columns (4,096 on a GPU), FLOP/s
     peak_memory_bytes         largest resident memory of this process
 
 `crossover bench` starts it by itself with a Python that has torch; its `--help` says with which flags.
@@ -102,6 +103,14 @@ class Decoder(nn.Module):
         return self.head(self.norm(x))[:, 0]
 
 
+DTYPES = {'f32': torch.float32, 'bf16': torch.bfloat16, 'f16': torch.float16}
+
+
+def halves(a):
+    """Products in half precision, where that was asked for."""
+    return torch.autocast(a.device, dtype=DTYPES[a.precision], enabled=a.precision != 'f32')
+
+
 def loss_of(model, tokens, objective, mask_id):
     if objective == 'ar':
         inputs = torch.cat([torch.full_like(tokens[:, :1], mask_id), tokens[:, :-1]], 1)
@@ -114,6 +123,12 @@ def loss_of(model, tokens, objective, mask_id):
     return ((nats * hidden).sum(1) / masked).mean()
 
 
+def finish(a):
+    """Waits for the device: a GPU computes while Python goes on."""
+    if a.device == 'cuda':
+        torch.cuda.synchronize()
+
+
 def train(model, a):
     """Seconds of each timed step."""
     called = torch.compile(model) if a.compile else model
@@ -121,16 +136,21 @@ def train(model, a):
     scales = [p for p in model.parameters() if p.dim() < 2]
     groups = [dict(params=matrices, weight_decay=0.1), dict(params=scales, weight_decay=0.0)]
     optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95))
+    scaler = torch.amp.GradScaler(a.device, enabled=a.precision == 'f16')
     tokens = torch.randint(0, a.vocab_size - 1, (a.batch, a.length))
     seconds = []
     for step in range(WARM_UP + a.steps):
         began = time.perf_counter()
-        loss = loss_of(called, tokens, a.objective, a.vocab_size - 1)
+        with halves(a):
+            loss = loss_of(called, tokens, a.objective, a.vocab_size - 1)
         optimizer.zero_grad()
-        loss.backward()
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         loss.item()
+        finish(a)
         if step >= WARM_UP:
             seconds.append(time.perf_counter() - began)
     return seconds
@@ -177,25 +197,30 @@ def write(write_once, model, a):
     for _ in range(1 + a.steps):
         began = time.perf_counter()
         written = write_once(model, a)
+        finish(a)
         seconds.append(time.perf_counter() - began)
         assert (written < a.vocab_size - 1).all()
     return seconds[1:]
 
 
-def matmul_peak():
-    left, right = torch.rand(1024, 1024), torch.rand(1024, 1024)
+def matmul_peak(a):
+    size = 1024 if a.device == 'cpu' else 4096
+    left, right = (torch.rand(size, size).to(DTYPES[a.precision]) for _ in range(2))
     fastest = float('inf')
     for _ in range(8):
         began = time.perf_counter()
         left @ right
+        finish(a)
         fastest = min(fastest, time.perf_counter() - began)
-    return 2 * 1024**3 / fastest
+    return 2 * size**3 / fastest
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('work', choices=['train', 'decode', 'denoise'])
     parser.add_argument('--objective', choices=['ar', 'masked'], default='ar', help='what is trained')
+    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
+    parser.add_argument('--precision', choices=['f32', 'bf16', 'f16'], default='f32', help='of products in training')
     parser.add_argument('--compile', action='store_true', help='train through torch.compile')
     for name, default in dict(hidden_size=128, intermediate_size=352, layers=4, heads=4, vocab_size=66, batch=8,
                               length=64, steps=20, denoising_steps=64, threads=2).items():
@@ -203,6 +228,9 @@ def main():
     a = parser.parse_args()
     torch.manual_seed(1)
     torch.set_num_threads(a.threads)
+    torch.set_default_device(a.device)
+    if a.device == 'cuda':
+        torch.set_float32_matmul_precision('high')
     model = Decoder(a)
     if a.work == 'train':
         seconds = statistics.median(train(model, a))
@@ -214,7 +242,7 @@ def main():
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         seconds=seconds,
         tokens_per_second=a.batch * a.length / seconds,
-        matmul_flops_per_second=matmul_peak(),
+        matmul_flops_per_second=matmul_peak(a),
         peak_memory_bytes=kibibytes * 1024,
     )))
 

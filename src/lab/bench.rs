@@ -1,5 +1,7 @@
 //! How fast this machine trains and writes, beside how fast it multiplies matrices.
 
+use std::hint::black_box;
+
 use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,9 @@ use crate::sample::{Caching, Cell, Decoding, Denoising, Sampler, decode, denoise
 use crate::train::{MixedPrecision, RunConfig, Spent, Trainer};
 
 /// Rows and columns of the matrices whose products are timed; the larger ones where a device is quick.
-const PEAK_SIZES: [usize; 3] = [256, 512, 1_024];
+const PEAK_SIZES: [usize; 5] = [256, 512, 1_024, 2_048, 4_096];
+/// The largest for the processor, whose product is no faster beyond it. A large GPU needs larger ones to be busy.
+const PROCESSOR_PEAK_SIZE: usize = 1_024;
 /// Seconds that a quick product takes at most.
 const QUICK: f64 = 0.5;
 /// Elements of the tensors whose sum is timed.
@@ -64,6 +68,7 @@ pub struct Speed {
 /// When the device fails.
 pub async fn matmul_peak(device: &Device, precision: MixedPrecision) -> Result<f64> {
     let half = precision.operands().half();
+    let is_processor = crossover_ops::is_processor(device);
     let mut peak = 0.0_f64;
     for size in PEAK_SIZES {
         let matrix = || {
@@ -79,22 +84,25 @@ pub async fn matmul_peak(device: &Device, precision: MixedPrecision) -> Result<f
         for _ in 0..8 {
             let began = platform::now();
             let product = left.clone().matmul(right.clone());
-            // One value is enough to wait for all of them.
-            product
-                .narrow(0, 0, 1)
-                .narrow(1, 0, 1)
-                .into_data_async()
-                .await
-                .map_err(device_failed)?;
+            wait_for(product.narrow(0, 0, 1)).await?;
             fastest = fastest.min(began.elapsed().as_secs_f64());
         }
         peak = peak.max(2.0 * (size as f64).powi(3) / fastest);
         // Twice as many rows and columns are eight times the work.
-        if 8.0 * fastest > QUICK {
+        if 8.0 * fastest > QUICK || (is_processor && size == PROCESSOR_PEAK_SIZE) {
             break;
         }
     }
     Ok(peak)
+}
+
+/// Waits until a tensor is computed. One value is enough to wait for all of them, but it must be looked at: natively a GPU gives
+/// data that is fetched when somebody does.
+async fn wait_for<const D: usize>(tensor: Tensor<D>) -> Result<()> {
+    let value = tensor.flatten::<1>(0, D - 1).narrow(0, 0, 1);
+    let data = value.into_data_async().await.map_err(device_failed)?;
+    black_box(data.as_bytes());
+    Ok(())
 }
 
 /// The best of several sums of two f32 tensors far larger than a processor's caches, bytes per second: two are read, one is
@@ -109,10 +117,7 @@ pub async fn memory_bandwidth(device: &Device) -> Result<f64> {
     for _ in 0..8 {
         let began = platform::now();
         let sum = left.clone() + right.clone();
-        sum.narrow(0, 0, 1)
-            .into_data_async()
-            .await
-            .map_err(device_failed)?;
+        wait_for(sum).await?;
         fastest = fastest.min(began.elapsed().as_secs_f64());
     }
     Ok(3.0 * 4.0 * BANDWIDTH_SIZE as f64 / fastest)

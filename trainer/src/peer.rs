@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::process::{Command, Output};
 
+use crossover::device::DeviceChoice;
 use crossover::error::{Error, Result};
 use crossover::lab::bench::Method;
 use crossover::model::Shape;
 use crossover::objective::Objective;
+use crossover::train::MixedPrecision;
 use serde::{Deserialize, Serialize};
 
 const SCRIPT: &str = include_str!("../../benches/peers/peer.py");
@@ -50,6 +52,10 @@ pub struct Setting<'a> {
     pub length: usize,
     /// Threads of the processor.
     pub threads: usize,
+    /// The processor, or CUDA: PyTorch has no other way to a GPU that is ours too.
+    pub device: DeviceChoice,
+    /// Of products in training.
+    pub precision: MixedPrecision,
 }
 
 /// What the script prints.
@@ -121,6 +127,8 @@ impl Peer {
                 command.args(["--denoising-steps", &steps.to_string()]);
             }
         }
+        command.args(["--device", &setting.device.to_string()]);
+        command.args(["--precision", setting.precision.name()]);
         if mode == Mode::Compile {
             command.arg("--compile");
         }

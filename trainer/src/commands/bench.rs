@@ -2,7 +2,7 @@
 //! there is one.
 
 use anyhow::Result;
-use crossover::device::Selected;
+use crossover::device::{DeviceChoice, Selected};
 use crossover::error::{Error, nearest};
 use crossover::lab::bench::{
     Method, Speed, Sum, Writer, matmul_peak, memory_bandwidth, sums, training_speed,
@@ -209,8 +209,10 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         batch,
         length,
         threads: device.threads,
+        device: device.choice,
+        precision,
     };
-    let mut beside = Peers::find(arguments, setting, &device, precision)?;
+    let mut beside = Peers::find(arguments, setting, &device)?;
     let measured = pollster::block_on(async {
         let peak = matmul_peak(&device.device, precision).await?;
         let all_peaks = peak * ranks as f64;
@@ -284,7 +286,6 @@ impl<'a> Peers<'a> {
         arguments: &BenchArguments,
         setting: Setting<'a>,
         device: &Selected,
-        precision: MixedPrecision,
     ) -> Result<Self, Error> {
         let mut modes = match arguments.peer.as_slice() {
             // Compiling takes longer than all the rest, so it is for those who ask.
@@ -300,10 +301,10 @@ impl<'a> Peers<'a> {
         if !modes.is_empty() {
             let why = if device.ranks.count() > 1 {
                 Some("we compare one process alone")
-            } else if !device.is_processor() {
-                Some("we compare on the processor alone")
-            } else if precision != MixedPrecision::F32 {
-                Some("the peer trains in f32")
+            } else if !matches!(device.choice, DeviceChoice::Cpu | DeviceChoice::Cuda) {
+                Some("we compare on the processor and through CUDA")
+            } else if setting.precision.is_emulated_on(&device.device) {
+                Some("halves are imitated on the processor")
             } else if !peer::knows(setting.shape) {
                 Some("the peer has no shared key heads and no tied embeddings")
             } else {
