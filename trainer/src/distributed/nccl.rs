@@ -70,18 +70,7 @@ pub fn place(device: &Selected) -> Place {
 /// # Errors
 /// When the driver or NCCL fails on any of them.
 pub fn connect(device: &Device, ranks: &Ranks) -> Result<Ranks> {
-    let identifier = shared_identifier(ranks, new_identifier)?;
-    let opened = index_of(device).ok_or_else(elsewhere).and_then(|index| {
-        let stream = CudaContext::new(index).and_then(|context| context.new_stream());
-        stream.map_err(|error| driver_failed(&error))
-    });
-    let stream = ranks.agree(opened)?;
-    let communicator = ranks.agree(Communicator::join(ranks, identifier))?;
-    Ok(Ranks::connected(Arc::new(Nccl {
-        world: World::joined(),
-        communicator,
-        stream,
-    })))
+    Ok(Ranks::connected(Arc::new(Nccl::meet(device, ranks)?)))
 }
 
 /// The CUDA device's number in this process.
@@ -166,6 +155,22 @@ struct Nccl {
 }
 
 impl Nccl {
+    /// Opens this rank's device and meets the others.
+    fn meet(device: &Device, ranks: &Ranks) -> Result<Self> {
+        let identifier = shared_identifier(ranks, new_identifier)?;
+        let opened = index_of(device).ok_or_else(elsewhere).and_then(|index| {
+            let stream = CudaContext::new(index).and_then(|context| context.new_stream());
+            stream.map_err(|error| driver_failed(&error))
+        });
+        let stream = ranks.agree(opened)?;
+        let communicator = ranks.agree(Communicator::join(ranks, identifier))?;
+        Ok(Self {
+            world: World::joined(),
+            communicator,
+            stream,
+        })
+    }
+
     /// Waits for everything that the device was asked to compute.
     fn settle(&self) -> Result<()> {
         let settled = self.stream.context().synchronize();
@@ -308,6 +313,28 @@ mod threads;
 mod tests {
     use super::threads::on;
     use super::*;
+
+    /// NCCL refuses two ranks on one GPU, so there is one; what it is asked, and where, is the same.
+    #[test]
+    #[ignore = "needs a CUDA device, NCCL and MPI: `BURN_DEVICE=cuda mpirun -n 1`"]
+    fn what_a_rank_alone_exchanges_it_gets_back() {
+        let _universe = mpi::initialize().unwrap();
+        let device = Device::default();
+        let nccl = Nccl::meet(&device, &Ranks::alone()).unwrap();
+        let values: Vec<f32> = (0..100_003).map(|number| number as f32 - 0.5).collect();
+        // On its way when NCCL is asked for it.
+        let computed = || Tensor::<1>::from_floats(&values[..], &device) * 2.0;
+        let expected: Vec<f32> = values.iter().map(|value| value * 2.0).collect();
+        let devices: &dyn OnDevices = &nccl;
+        for exchanged in [
+            devices.sum(computed()),
+            devices.sum_part(computed()),
+            devices.join(computed()),
+        ] {
+            let found = pollster::block_on(exchanged.unwrap().into_data_async()).unwrap();
+            assert_eq!(found.iter::<f32>().collect::<Vec<_>>(), expected);
+        }
+    }
 
     #[test]
     fn the_first_rank_s_identifier_is_everybody_s() {
