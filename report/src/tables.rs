@@ -481,19 +481,18 @@ pub fn trainings(trainings: &Trainings) -> String {
             theme::kind(run.result.bound),
         )
     });
-    let nats = trainings.nats;
-    let mut rows = vec![
-        row(
-            name,
-            vec![
-                numbers::measured(nats.mean, nats.se),
-                nats.deviation
-                    .map_or_else(|| "–".to_owned(), numbers::error),
-                numbers::error(trainings.window_se),
-            ],
-        )
-        .noted(kind),
-    ];
+    let over_seeds = |name: &str, nats: Spread, within: f64| {
+        let deviation = nats
+            .deviation
+            .map_or_else(|| "–".to_owned(), numbers::error);
+        let mean = numbers::measured(nats.mean, nats.se);
+        row(name, vec![mean, deviation, numbers::error(within)])
+    };
+    let mut rows = vec![over_seeds(name, trainings.nats, trainings.window_se).noted(kind)];
+    if let Some((nats, within)) = trainings.dual_ar {
+        let name = line(Objective::Dual, Likelihood::Autoregressive).name;
+        rows.push(over_seeds(name, nats, within).noted(AS_TRAINED));
+    }
     if let Some(floor) = trainings.floor {
         let none = || "–".to_owned();
         rows.push(row("Floor", vec![numbers::loss(floor), none(), none()]).noted(FLOOR));

@@ -141,6 +141,9 @@ pub struct Trainings {
     pub nats: Spread,
     /// Mean over seeds of its standard error over test windows.
     pub window_se: f64,
+    /// The exact left-to-right NLL of a dual model, whose test loss is its bound, and the mean over seeds of its standard error
+    /// over test windows.
+    pub dual_ar: Option<(Spread, f64)>,
     /// Lowest possible loss, where the source is known.
     pub floor: Option<f64>,
     /// Each seed's result.
@@ -188,13 +191,7 @@ impl Races {
             runs.iter().map(|run| pick(&run.result)).collect()
         };
         let estimated = |pick: fn(&RaceResult) -> Option<Estimate>| {
-            let of_all = |part: fn(Estimate) -> f64| {
-                Spread::over_all(runs.iter().map(|run| pick(&run.result).map(part)))
-            };
-            Some((
-                of_all(|estimate| estimate.mean)?,
-                of_all(|estimate| estimate.se)?.mean,
-            ))
+            estimated(runs.iter().map(|run| pick(&run.result)))
         };
         Some(Self {
             ar: Spread::over(&of(|run| run.ar_best_nats))?,
@@ -284,6 +281,17 @@ impl Duals {
     }
 }
 
+/// The spread of an estimate that every seed has, and the mean of its standard errors within a seed.
+fn estimated(each: impl Iterator<Item = Option<Estimate>> + Clone) -> Option<(Spread, f64)> {
+    let of_all = |part: fn(Estimate) -> f64| {
+        Spread::over_all(each.clone().map(|estimate| estimate.map(part)))
+    };
+    Some((
+        of_all(|estimate| estimate.mean)?,
+        of_all(|estimate| estimate.se)?.mean,
+    ))
+}
+
 impl Trainings {
     fn of(runs: Vec<Seeded<TrainResult>>) -> Option<Self> {
         let of = |pick: fn(&TrainResult) -> f64| -> Vec<f64> {
@@ -292,6 +300,7 @@ impl Trainings {
         Some(Self {
             nats: Spread::over(&of(|run| run.nats))?,
             window_se: Spread::over(&of(|run| run.se))?.mean,
+            dual_ar: estimated(runs.iter().map(|run| run.result.dual_ar)),
             floor: Spread::over_all(runs.iter().map(|run| run.result.floor_nats))
                 .map(|floor| floor.mean),
             runs,
@@ -309,6 +318,7 @@ impl Trainings {
             "spread": self.nats.deviation,
             "window_se": self.window_se,
             "bound": first.map(|result| result.bound),
+            "dual_ar": self.dual_ar.map(|(spread, _)| spread.to_json()),
             "tokens": first.map(|result| result.tokens),
             "floor_nats": self.floor,
             "seeds": seeds,
@@ -319,6 +329,8 @@ impl Trainings {
 
 #[cfg(test)]
 mod tests {
+    use crossover::objective::Bound;
+
     use super::*;
     use crate::fixtures::races;
 
@@ -363,5 +375,39 @@ mod tests {
         assert_eq!(line["curve_crossover_epoch"], 23.0);
         assert_eq!(line["runs"][2]["seed"], 3);
         assert_eq!(line["runs"][2]["difference"], 0.03);
+    }
+
+    #[test]
+    fn both_losses_of_dual_models_are_kept() {
+        let trained = |seed: u64, nats: f64, left_to_right: Option<f64>| {
+            let result = TrainResult {
+                objective: Objective::Dual,
+                nats,
+                se: 0.01,
+                bound: Bound::Elbo,
+                dual_ar: left_to_right.map(|mean| Estimate { mean, se: 0.02 }),
+                tokens: 1_000,
+                best_step: 10,
+                floor_nats: None,
+                grids: None,
+                characters_per_token: 1.0,
+                bytes_per_token: 1.0,
+                peak_memory_bytes: None,
+                wall_seconds: 1.0,
+            };
+            (seed, Outcome::Train(result))
+        };
+        let line = |results| {
+            let together = Together::of(results).expect("of one kind").expect("some");
+            together.to_json()
+        };
+        let both = line(vec![trained(1, 2.0, Some(1.0)), trained(2, 2.2, Some(1.4))]);
+        let number = |value: &Value| value.as_f64().expect("a number");
+        assert!((number(&both["nats"]) - 2.1).abs() < 1e-12);
+        assert!((number(&both["dual_ar"]["mean"]) - 1.2).abs() < 1e-12);
+        // 0.4 apart: a deviation of 0.2 √2, over √2 seeds.
+        assert!((number(&both["dual_ar"]["se"]) - 0.2).abs() < 1e-12);
+        let one_alone = line(vec![trained(1, 2.0, Some(1.0)), trained(2, 2.2, None)]);
+        assert!(one_alone["dual_ar"].is_null());
     }
 }

@@ -155,9 +155,12 @@ impl PointFound {
         }
     }
 
-    /// The second model's exact NLL when it writes left to right.
+    /// The exact NLL of a race's second model, or of a dual one alone, when it writes left to right.
     pub(super) fn left_to_right(&self) -> Option<Loss> {
-        let (spread, within) = self.races()?.left_to_right.as_ref()?;
+        let (spread, within) = match self.together.as_ref()? {
+            Together::Race(races) => races.left_to_right.as_ref()?,
+            Together::Train(trained) => trained.dual_ar.as_ref()?,
+        };
         Some(loss(spread, *within))
     }
 
